@@ -1,0 +1,113 @@
+"""model.json: what a bundle says of itself. Pydantic models, versioned, unknown keys refused."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSpec(_Record):
+    """The graph's one input: uint8 pixels as a camera gives them; colour and normalisation are in the graph."""
+
+    name: str = "images"
+    dtype: Literal["uint8"] = "uint8"
+    layout: Literal["NHWC"] = "NHWC"
+    color: Literal["BGR"] = "BGR"
+    batch: int = Field(default=1, ge=1)
+    dynamic_batch: bool = False
+    height: int = Field(ge=32)
+    width: int = Field(ge=32)
+
+
+class ResizeSpec(_Record):
+    """How a picture becomes the input.
+
+    letterbox: keep the aspect, fill right and bottom with `fill_bgr`; stretch: both sides freely; crop: the
+    largest centred crop of the input's aspect, `crop_fraction` of its full size.
+    """
+
+    mode: Literal["letterbox", "stretch", "crop"]
+    interpolation: Literal["linear", "cubic"] = "linear"
+    fill_bgr: tuple[int, int, int] = (104, 116, 124)  # the mean colour: what zero means to the network
+    crop_fraction: float = Field(default=1.0, gt=0, le=1)
+
+
+class PostprocessSpec(_Record):
+    """Default thresholds of a detector; each call may override them."""
+
+    conf: float = Field(default=0.25, ge=0, le=1)
+    iou: float = Field(default=0.5, ge=0, le=1)
+    max_det: int = Field(default=100, ge=1)
+
+
+class FileRecord(_Record):
+    """A file of the bundle by its path relative to the bundle, with hash and size."""
+
+    file: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Artifact(FileRecord):
+    """A model file for one runtime and precision; `companions` lie beside it (an IR's weights)."""
+
+    runtime: Literal["onnxruntime", "openvino", "tensorrt"]
+    precision: Precision
+    companions: tuple[FileRecord, ...] = ()
+    passport: dict[str, str] | None = None
+
+
+class CalibrationRecord(_Record):
+    """The pictures INT8 ranges were taken from."""
+
+    source: str
+    seed: int
+    images: tuple[FileRecord, ...] | None = None  # None for generated scenes, which seed and count determine
+    count: int
+    skipped: tuple[str, ...] = ()
+
+
+class AccuracyRecord(_Record):
+    """What was measured at export, on which data, artifact by artifact ("openvino-int8": {"AP": 0.61})."""
+
+    data: str
+    metrics: dict[str, dict[str, float]]
+
+
+class Provenance(_Record):
+    """Where the artifacts come from."""
+
+    pvt_edge: str
+    created: str  # ISO 8601, UTC
+    command: str | None = None
+    weights: str
+    weights_sha256: str | None = None
+    dialect: str | None = None
+    versions: dict[str, str]
+    machine: str
+
+
+class Manifest(_Record):
+    """The whole of model.json."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    variant: str
+    task: Literal["classify", "features", "detect"]
+    labels: tuple[str, ...]
+    input: InputSpec
+    outputs: tuple[str, ...]
+    resize: ResizeSpec
+    postprocess: PostprocessSpec | None = None  # detectors only
+    artifacts: tuple[Artifact, ...]
+    auto_precision: dict[str, Precision] = {}  # runtime -> the precision "auto" takes there
+    calibration: CalibrationRecord | None = None
+    precision_plan: dict[str, Precision] | None = None  # block name -> precision; blocks not named: the default
+    accuracy: AccuracyRecord | None = None
+    provenance: Provenance

@@ -1,0 +1,56 @@
+"""What a file is by its first bytes, for names lie: downloads save web pages as .pth."""
+
+from enum import Enum
+from pathlib import Path
+
+from pvt_edge.checkpoints.refusal import refuse
+
+_HEAD_BYTES = 512
+
+
+class FileKind(Enum):
+    """The three kinds of file that hold tensors."""
+
+    SAFETENSORS = "safetensors"
+    PICKLE = "pickle"  # torch.save, as a zip or in the form before 1.6
+    INDEX = "index"  # JSON that lists the shards of a large model
+
+
+def file_kind(path: Path) -> FileKind:
+    """The kind of file at `path`; `WeightsError` for what cannot be weights, with what it is instead."""
+    if path.is_dir():
+        inside = [name for name in ("model.safetensors", "pytorch_model.bin") if (path / name).is_file()]
+        hint = f"give the file in it, {path / inside[0]}" if inside else "give the file in it"
+        raise refuse(path, f"is a folder: {hint}")
+    if not path.exists():
+        raise refuse(path, "no such file")
+    if not path.is_file():
+        raise refuse(path, "is not a regular file")
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head:
+        raise refuse(path, "is empty: download or copy it again")
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
+        return FileKind.SAFETENSORS
+    if path.suffix == ".safetensors" and not _is_text(head):
+        return FileKind.SAFETENSORS  # a broken one: let its own reader say how
+    if head.lstrip().startswith(b"{") and path.name.endswith(".index.json"):
+        return FileKind.INDEX
+    if head.startswith(b"version https://git-lfs"):
+        raise refuse(
+            path, "is a Git LFS pointer, not the weights: run `git lfs pull` or download the file itself"
+        )
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise refuse(path, "is a web page, not weights: the download got a page; download the file itself")
+    if _is_text(head):
+        raise refuse(path, "is a text file, not weights: give a .safetensors, .pth, .pt or .bin file")
+    return FileKind.PICKLE
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether `head` is plain text: no checkpoint's first bytes are."""
+    text = head.decode("utf-8", errors="replace").rstrip(
+        "\N{REPLACEMENT CHARACTER}"
+    )  # a character cut in two
+    unprintable = [c for c in text if not c.isprintable() and c not in "\t\r\n"]
+    return bool(text) and not unprintable and "\N{REPLACEMENT CHARACTER}" not in text

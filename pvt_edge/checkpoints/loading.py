@@ -1,0 +1,120 @@
+"""A file of any dialect into one of our models, whole or not at all."""
+
+import math
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from pvt_edge.checkpoints import naming
+from pvt_edge.checkpoints.dialects import DIALECTS, NATIVE
+from pvt_edge.checkpoints.epsilons import set_epsilons
+from pvt_edge.checkpoints.fitting import fit
+from pvt_edge.checkpoints.reading import read_checkpoint
+from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.checkpoints.report import WeightsReport
+from pvt_edge.checkpoints.translation import to_native
+from pvt_edge.errors import WeightsError
+from pvt_edge.models.backbone import PVTv2
+from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.detector import Detector
+
+Model: TypeAlias = Classifier | Detector | PVTv2
+
+
+def backbone_of(model: Model) -> PVTv2:
+    """The backbone in `model`, or `model` itself; `WeightsError` for a module of another kind."""
+    backbone = model if isinstance(model, PVTv2) else getattr(model, "backbone", None)
+    if isinstance(backbone, PVTv2):
+        return backbone
+    raise WeightsError(f"weights belong to a Classifier, Detector or PVTv2, not to a {type(model).__name__}")
+
+
+def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool = False) -> WeightsReport:
+    """What was loaded, kept and left out of the file at `path`, which `model` now holds.
+
+    Sets the model's tensors in place, in their own dtype and device, and its LayerNorms' epsilon to the one
+    that the file's dialect was trained with. A classifier's head or a detector's neck and head that the model
+    has no place for are left out; a file of a backbone alone leaves the model's own neck and head. With
+    `reinit_head` the model keeps its own class layer, whatever the file has for it.
+
+    Raises `WeightsError`, with the model untouched, for a file that cannot be read, holds other tensors than
+    the model's or holds values that are not finite.
+    """
+    path = Path(path)
+    backbone = backbone_of(model)
+    checkpoint = read_checkpoint(path)
+    names = list(checkpoint.tensors)
+    if v1 := [name for name in names if name.split(".")[-1].startswith("pos_embed")]:
+        raise refuse(path, f"holds a PVT v1 (it has {v1[0]}): only PVT v2 is known, b0 to b5 and b2-li")
+    found = naming.detect(names)
+    if found is None:
+        known = ", ".join(DIALECTS)
+        raise refuse(
+            path, f"holds no PVT v2 in a known dialect ({known}); its tensors are {first_few(names)}"
+        )
+    dialect, prefix = found
+    translation = to_native(checkpoint.tensors, dialect, prefix)
+    fitted = fit(model, backbone.variant, translation, path, reinit_head)
+    values = _converted(fitted.tensors, model.state_dict(), path)
+    embed_eps, block_eps = dialect.embed_eps, dialect.block_eps
+    if dialect is NATIVE:
+        embed_eps, block_eps = (
+            _epsilon(checkpoint.metadata, key, path) for key in ("embed_eps", "block_eps")
+        )
+
+    model.load_state_dict(values, strict=False)  # what is missing was judged above
+    set_epsilons(backbone, embed_eps, block_eps)
+    return WeightsReport(
+        path=path,
+        dialect=dialect.name,
+        variant=backbone.variant.name,
+        loaded=tuple(values),
+        left_out=fitted.left_out,
+        kept=fitted.kept,
+        reinitialised=fitted.reinitialised,
+        reshaped=fitted.reshaped,
+    )
+
+
+def _converted(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """`tensors` in the dtype of the model's `own`; `WeightsError` where that is no number to compute with."""
+    values: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        target = own[name].dtype
+        if (
+            tensor.is_floating_point() != target.is_floating_point
+            or tensor.is_complex()
+            or tensor.dtype == torch.bool
+        ):
+            kind = "floating point" if target.is_floating_point else "integer"
+            raise refuse(
+                path, f"{name} is {tensor.dtype} where {kind} weights are needed: quantised files do not load"
+            )
+        values[name] = tensor.to(target)
+    # after the conversion, which can overflow: float32 to a half-precision model
+    bad = [name for name, value in values.items() if not value.isfinite().all()]
+    if bad:
+        dtypes = sorted({f"{tensors[name].dtype} to {own[name].dtype}" for name in bad})
+        reason = f"NaN or infinite values in {first_few(bad)} ({', '.join(dtypes)}): the file is damaged"
+        raise refuse(path, f"{reason} or its training diverged, or its values exceed the model's dtype")
+    return values
+
+
+def _epsilon(metadata: Mapping[str, str], key: str, path: Path) -> float | None:
+    """The epsilon that save_weights has noted in the file, if any."""
+    text = metadata.get(key)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise refuse(
+            path, f"its metadata say {key}={text!r}, which is no epsilon: a small positive number is needed"
+        )
+    return value

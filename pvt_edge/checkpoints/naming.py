@@ -1,0 +1,84 @@
+"""One tensor's name, from theirs to ours and back, by a dialect's templates."""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from pvt_edge.checkpoints.dialects import DIALECTS, Dialect, Pair
+
+BACKBONE = "backbone."  # our whole models keep the backbone's tensors under this name
+
+# Where libraries put a backbone inside a whole model; a head lies beside the container, not in it.
+_CONTAINERS = ("pvt_v2.encoder.", "encoder.", "backbone.")
+
+_LEAF = "(?P<leaf>weight|bias|running_mean|running_var|num_batches_tracked)"
+_NUMBER = "0|[1-9][0-9]*"
+
+
+@cache
+def _compile(template: str) -> re.Pattern[str]:
+    """The pattern of full names that `template` stands for, with its numbers and `leaf` as groups."""
+    pattern = re.sub(r"\\{(\w)\\}", rf"(?P<\1>{_NUMBER})", re.escape(template))
+    dot = "" if template.endswith("_") else r"\."
+    return re.compile(pattern + dot + _LEAF)
+
+
+def _fill(template: str, groups: dict[str, str], stage_shift: int) -> str:
+    leaf, numbers = groups["leaf"], {k: int(v) for k, v in groups.items() if k != "leaf"}
+    if "s" in numbers:
+        numbers["s"] += stage_shift
+    return template.format(**numbers) + ("" if template.endswith("_") else ".") + leaf
+
+
+def _map_name(name: str, pairs: Iterable[Pair], stage_shift: int) -> str | None:
+    for source, target in pairs:
+        if match := _compile(source).fullmatch(name):
+            return _fill(target, match.groupdict(), stage_shift)
+    return None
+
+
+def backbone_to_ours(name: str, dialect: Dialect) -> str | None:
+    """Our name (without `backbone.`) of their backbone tensor `name`; None if it is not one.
+
+    >>> backbone_to_ours("block1.0.mlp.dwconv.dwconv.bias", DIALECTS["official"])
+    'stages.0.blocks.0.mlp.dwconv.bias'
+    """
+    return _map_name(name, ((theirs, ours) for ours, theirs in dialect.backbone_pairs), -dialect.first_stage)
+
+
+def head_to_ours(name: str, dialect: Dialect) -> str | None:
+    """Our name of their neck or head tensor `name`; None if it is not one."""
+    return _map_name(name, ((theirs, ours) for ours, theirs in dialect.head_pairs), 0)
+
+
+def backbone_to_theirs(name: str, dialect: Dialect) -> str | None:
+    """Their name of our backbone tensor `name` (without `backbone.`); None if the dialect has none."""
+    return _map_name(name, dialect.backbone_pairs, dialect.first_stage)
+
+
+def head_to_theirs(name: str, dialect: Dialect) -> str | None:
+    """Their name of our neck or head tensor `name`; None if the dialect has none."""
+    return _map_name(name, dialect.head_pairs, 0)
+
+
+def detect(names: Iterable[str]) -> tuple[Dialect, str] | None:
+    """The dialect that `names` are in and the prefix of its backbone; None if no marker is among them."""
+    by_length = sorted(names, key=len)  # the shortest prefix: averaged copies lie under longer ones
+    for dialect in DIALECTS.values():
+        for name in by_length:
+            prefix = name.removesuffix(dialect.marker)
+            if prefix != name and (not prefix or prefix.endswith(".")):
+                return dialect, prefix
+    return None
+
+
+def root_of(prefix: str) -> str:
+    """The prefix of the whole model whose backbone has `prefix`.
+
+    >>> root_of("module.pvt_v2.encoder.")
+    'module.'
+    """
+    for container in _CONTAINERS:
+        if prefix == container or prefix.endswith("." + container):
+            return prefix.removesuffix(container)
+    return prefix

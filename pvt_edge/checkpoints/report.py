@@ -1,0 +1,47 @@
+"""What loading a checkpoint did."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """The outcome of `load_weights`; every tensor of the file and of the model is in one of the tuples.
+
+    `loaded`, `kept`, `reinitialised` and `reshaped` hold the model's names, `left_out` the file's.
+    `kept` are the model's own neck or head where the file has none; `reinitialised` its own class layer,
+    asked for by `reinit_head`; `reshaped` the loaded ones that the file stores in another shape (1x1
+    convolutions for linears, q, k and v apart or together).
+    """
+
+    path: Path
+    dialect: str
+    variant: str
+    loaded: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    reinitialised: tuple[str, ...] = ()
+    reshaped: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """One line.
+
+        >>> WeightsReport(Path("a.pth"), "timm", "b0", ("head.bias",), left_out=("head.weight",)).summary()
+        'a.pth: b0 in the timm dialect, 1 tensors loaded; left out of the file: 1 (head.weight)'
+        """
+        source = f"{self.variant} in the {self.dialect} dialect"
+        parts = [f"{self.path.name}: {source}, {len(self.loaded)} tensors loaded"]
+        for label, names in (
+            ("left out of the file", self.left_out),
+            ("kept as the model had them", self.kept),
+            ("class layer not loaded", self.reinitialised),
+        ):
+            if names:
+                parts.append(f"{label}: {_groups(names)}")
+        return "; ".join(parts)
+
+
+def _groups(names: tuple[str, ...]) -> str:
+    """'18 (neck, head)' for many names, the names themselves for one or two."""
+    shown = names if len(names) <= 2 else tuple(dict.fromkeys(name.split(".")[0] for name in names))
+    return f"{len(names)} ({', '.join(shown)})"

@@ -1,0 +1,80 @@
+"""Our models -> safetensors in our own names."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from os import PathLike
+from pathlib import Path
+from uuid import uuid4
+
+import torch
+from torch import Tensor
+
+from pvt_edge.checkpoints.epsilons import get_epsilons
+from pvt_edge.checkpoints.loading import Model, backbone_of
+from pvt_edge.checkpoints.refusal import first_few, refuse
+
+FORMAT = "pvt-edge"
+
+
+def save_weights(
+    model: Model, path: str | PathLike[str], *, half: bool = False, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write `model`'s tensors to `path`, a .safetensors file that `load_weights` reads back bit for bit.
+
+    With `half`, floating point tensors are stored as float16. `metadata` is stored beside the format, the
+    variant and the LayerNorm epsilons, which are always the model's own. The file is written aside and
+    renamed, so that a failure leaves an older one as it was. Raises `WeightsError` if it cannot be written
+    or if a value exceeds float16.
+    """
+    from safetensors.torch import save
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise refuse(path, "save_weights writes safetensors: give a name that ends in .safetensors")
+    backbone = backbone_of(model)
+    embed_eps, block_eps = get_epsilons(backbone)
+    if len(embed_eps) != 1 or len(block_eps) != 1:
+        raise refuse(
+            path,
+            "the model's LayerNorms mix epsilons, which the file cannot say: set one each with set_epsilons",
+        )
+    notes = {
+        **(metadata or {}),
+        "format": FORMAT,
+        "variant": backbone.variant.name,
+        "embed_eps": repr(embed_eps.pop()),
+        "block_eps": repr(block_eps.pop()),
+    }
+    if odd := [key for key, value in notes.items() if not isinstance(key, str) or not isinstance(value, str)]:
+        raise refuse(path, f"metadata must map str to str, not {first_few([repr(key) for key in odd])}")
+    content = save(_stored(model, path, half), notes)
+
+    # a file of ours instead of safetensors' own writer: that one makes it unreadable to other users
+    aside = path.with_name(f".{uuid4().hex}.partial")
+    try:
+        try:
+            with aside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        finally:
+            with suppress(OSError):
+                aside.unlink()
+    except OSError as error:
+        raise refuse(path, f"cannot be written: {error.strerror or error}") from error
+
+
+def _stored(model: Model, path: Path, half: bool) -> dict[str, Tensor]:
+    """The tensors as they go into the file: on the CPU, contiguous, in half precision if asked."""
+    own = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if not half:
+        return own
+    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in own.items()}
+    bad = [
+        name for name, tensor in halves.items() if not torch.equal(tensor.isfinite(), own[name].isfinite())
+    ]
+    if bad:
+        raise refuse(path, f"values beyond float16 in {first_few(bad)}: save with half=False")
+    return halves

@@ -1,0 +1,59 @@
+"""Every error pvt-edge raises on purpose.
+
+PvtEdgeError                    the base: catch this one
+├── UnknownNameError            a variant, task, runtime, precision ... that does not exist
+├── ImageSizeError              an input size the model cannot take
+├── WeightsError                a checkpoint that cannot be read or does not fit the model
+├── DataError                   images, annotations or video that cannot be read
+├── BundleError                 a bundle that is missing, broken, edited or too new
+├── ExportError                 an export that failed or whose check failed
+├── RuntimeMissingError         a package or device that is not there
+└── RuntimeInputError           arrays that do not match an artifact's inputs
+
+A message says what failed, what was given, what would be accepted and how to mend it, in one line.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PvtEdgeError(Exception):
+    """Base of all errors that pvt-edge raises on purpose."""
+
+
+class UnknownNameError(PvtEdgeError, ValueError):
+    """A name outside a fixed set; the message suggests the nearest and lists the rest."""
+
+    def __init__(self, kind: str, given: object, known: Iterable[str]) -> None:
+        names = list(known)
+        near = get_close_matches(str(given).lower(), names, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        super().__init__(f"unknown {kind} {given!r}: {hint}known are {', '.join(names)}")
+
+
+class ImageSizeError(PvtEdgeError, ValueError):
+    """An image size that the model cannot take."""
+
+
+class WeightsError(PvtEdgeError):
+    """A checkpoint that cannot be read or does not fit the model."""
+
+
+class DataError(PvtEdgeError):
+    """Images, annotations or video that cannot be read."""
+
+
+class BundleError(PvtEdgeError):
+    """A bundle that is missing, broken, edited or of a newer schema."""
+
+
+class ExportError(PvtEdgeError):
+    """An export that failed, or whose artifact did not give the model's answers."""
+
+
+class RuntimeMissingError(PvtEdgeError):
+    """A package or a device that the asked-for runtime needs and that is not here."""
+
+
+class RuntimeInputError(PvtEdgeError, ValueError):
+    """Arrays whose names, dtype or shape are not those of the artifact's inputs."""

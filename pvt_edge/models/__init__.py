@@ -1,0 +1,1 @@
+"""PVT-v2 models in training form."""

@@ -1,0 +1,177 @@
+"""PVT-v2 backbone, training form (arXiv 2106.13797).
+
+Shapes: B batch, C channels of the stage, H x W its map, N = H*W tokens, M key tokens.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pvt_edge.variants import Variant
+
+# Two epsilons, as in the official code and timm: nn.LayerNorm's default after the patch embeds and the
+# spatial reduction, 1e-6 elsewhere. Other dialects differ; load_weights sets what the file was trained with.
+EMBED_EPS = 1e-5
+BLOCK_EPS = 1e-6
+
+LINEAR_POOL = 7  # side of the key/value grid of linear SRA, whatever the input size
+
+
+class PatchEmbed(nn.Module):
+    """Overlapping patches: kernel 2S-1, stride S, padding S-1 (7/4/3 at stage 1, 3/2/1 after; paper §3.2)."""
+
+    def __init__(self, in_dim: int, dim: int, stride: int) -> None:
+        super().__init__()
+        kernel = 2 * stride - 1
+        self.proj = nn.Conv2d(in_dim, dim, kernel, stride, padding=kernel // 2)
+        self.norm = nn.LayerNorm(dim, eps=EMBED_EPS)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
+        x = self.proj(x)  # (B, C, H, W)
+        h, w = x.shape[2:]
+        return self.norm(x.flatten(2).transpose(1, 2)), h, w  # (B, N, C)
+
+
+class Attention(nn.Module):
+    """Spatial-reduction attention: keys and values come from a map `sr_ratio` times smaller per side.
+
+    With `linear`, the map is average-pooled to 7x7 instead, at every stage, and passes a GELU.
+    """
+
+    def __init__(self, dim: int, heads: int, sr_ratio: int, linear: bool) -> None:
+        super().__init__()
+        self.heads, self.sr_ratio, self.linear = heads, sr_ratio, linear
+        self.q = nn.Linear(dim, dim)
+        self.kv = nn.Linear(dim, 2 * dim)  # rows: K then V
+        self.proj = nn.Linear(dim, dim)
+        if linear:
+            self.sr = nn.Conv2d(dim, dim, 1)
+        elif sr_ratio > 1:
+            # no padding: rows and columns beyond a multiple of sr_ratio are dropped
+            self.sr = nn.Conv2d(dim, dim, sr_ratio, sr_ratio)
+        if self.reduces:
+            self.norm = nn.LayerNorm(dim, eps=EMBED_EPS)
+
+    @property
+    def reduces(self) -> bool:
+        """Whether keys and values come from a reduced map (not in stage 4 of the plain variants)."""
+        return self.linear or self.sr_ratio > 1
+
+    def reduce(self, x: Tensor, h: int, w: int) -> Tensor:
+        """Key/value tokens (B, M, C) of tokens `x` (B, N, C)."""
+        if not self.reduces:
+            return x
+        grid = x.transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
+        if self.linear:
+            grid = F.adaptive_avg_pool2d(grid, LINEAR_POOL)
+        x = self.norm(self.sr(grid).flatten(2).transpose(1, 2))
+        return F.gelu(x) if self.linear else x
+
+    def forward(self, x: Tensor, h: int, w: int) -> Tensor:
+        q = self.q(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C/heads)
+        kv = self.kv(self.reduce(x, h, w)).unflatten(2, (2, self.heads, -1))  # (B, M, 2, heads, C/heads)
+        k, v = kv.permute(2, 0, 3, 1, 4)  # each (B, heads, M, C/heads)
+        out = F.scaled_dot_product_attention(q, k, v)  # scale (C/heads)**-0.5
+        return self.proj(out.transpose(1, 2).flatten(2))  # (B, N, C)
+
+
+class Mlp(nn.Module):
+    """fc1, depthwise 3x3 over the map, exact GELU, fc2; a ReLU before the conv only in B2-Li."""
+
+    def __init__(self, dim: int, ratio: int, linear: bool) -> None:
+        super().__init__()
+        hidden = dim * ratio
+        self.linear = linear
+        self.fc1 = nn.Linear(dim, hidden)
+        self.dwconv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor, h: int, w: int) -> Tensor:
+        x = self.fc1(x)  # (B, N, hidden)
+        if self.linear:
+            x = F.relu(x)
+        x = self.dwconv(x.transpose(1, 2).unflatten(2, (h, w))).flatten(2).transpose(1, 2)
+        return self.fc2(F.gelu(x))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: drops a whole residual branch per sample with probability `rate` while training."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = torch.rand(x.shape[0], 1, 1, device=x.device) >= self.rate
+        return x * keep.to(x.dtype) / (1.0 - self.rate)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, dim: int, heads: int, mlp_ratio: int, sr_ratio: int, linear: bool, drop_path: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=BLOCK_EPS)
+        self.attn = Attention(dim, heads, sr_ratio, linear)
+        self.norm2 = nn.LayerNorm(dim, eps=BLOCK_EPS)
+        self.mlp = Mlp(dim, mlp_ratio, linear)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor, h: int, w: int) -> Tensor:
+        x = x + self.drop_path(self.attn(self.norm1(x), h, w))
+        return x + self.drop_path(self.mlp(self.norm2(x), h, w))
+
+
+class Stage(nn.Module):
+    """Patch embed, blocks and a final LayerNorm; the map it returns is normalised."""
+
+    def __init__(self, patch_embed: PatchEmbed, blocks: list[Block], dim: int) -> None:
+        super().__init__()
+        self.patch_embed = patch_embed
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.LayerNorm(dim, eps=BLOCK_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, h, w = self.patch_embed(x)
+        for block in self.blocks:
+            x = block(x, h, w)
+        return self.norm(x).transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
+
+
+class PVTv2(nn.Module):
+    """Images (B, 3, H, W), RGB normalised -> four maps (B, C_i, H/2^(i+2), W/2^(i+2)), i = 0..3."""
+
+    def __init__(self, variant: Variant, drop_path: float = 0.0) -> None:
+        super().__init__()
+        self.variant = variant
+        rates = iter(torch.linspace(0, drop_path, sum(variant.depths)).tolist())
+        stages, in_dim = [], 3
+        for i, dim in enumerate(variant.dims):
+            blocks = [
+                Block(dim, variant.heads[i], variant.mlp_ratios[i], variant.sr_ratios[i], variant.linear, next(rates))
+                for _ in range(variant.depths[i])
+            ]
+            stages.append(Stage(PatchEmbed(in_dim, dim, stride=4 if i == 0 else 2), blocks, dim))
+            in_dim = dim
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        maps, x = [], images
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return tuple(maps)
+
+
+def initialise(module: nn.Module) -> None:
+    """Set fresh weights as the official code does: trunc-normal linears, fan-out normal convolutions."""
+    for m in module.modules():
+        if isinstance(m, nn.Linear):
+            nn.init.trunc_normal_(m.weight, std=0.02)
+        elif isinstance(m, nn.Conv2d):
+            fan_out = m.kernel_size[0] * m.kernel_size[1] * m.out_channels // m.groups
+            nn.init.normal_(m.weight, std=(2.0 / fan_out) ** 0.5)
+        if isinstance(m, nn.Linear | nn.Conv2d) and m.bias is not None:
+            nn.init.zeros_(m.bias)

@@ -1,0 +1,109 @@
+"""RetinaNet's head, mmdet's RetinaHead, with width, depth, levels and anchors as arguments."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pvt_edge.errors import UnknownNameError
+
+PRIOR_PROBABILITY = 0.01  # every class starts at this score, so that the focal loss starts small
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Size of a detection head; the defaults are mmdet's RetinaNet.
+
+    `width` is that of the FPN too. `levels` counts pyramid maps from stride 8 up (3 to 5). With `batch_norm`
+    the tower convolutions carry one BatchNorm a level, which the deploy form folds away.
+    """
+
+    width: int = 256
+    depth: int = 4
+    levels: int = 5
+    batch_norm: bool = False
+    scales_per_octave: int = 3
+    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+
+    @property
+    def anchors_per_cell(self) -> int:
+        """Anchors at each map position."""
+        return self.scales_per_octave * len(self.ratios)
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels per map position of each level."""
+        return tuple(8 << i for i in range(self.levels))
+
+
+HEADS: dict[str, HeadConfig] = {
+    "retinanet": HeadConfig(),
+    "lite": HeadConfig(width=64, depth=2, levels=3, batch_norm=True, scales_per_octave=1, ratios=(1.0,)),
+}
+
+
+def get_head(head: str | HeadConfig) -> HeadConfig:
+    """`head` itself, or the preset of that name."""
+    if isinstance(head, HeadConfig):
+        return head
+    try:
+        return HEADS[head]
+    except KeyError:
+        raise UnknownNameError("head", head, HEADS) from None
+
+
+class TowerConv(nn.Module):
+    """3x3 convolution, (BatchNorm,) ReLU: one convolution for all levels, statistics apart for each.
+
+    Levels differ in their activations' mean and spread, so shared running statistics would fit none of them.
+    """
+
+    def __init__(self, width: int, levels: int, batch_norm: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1, bias=not batch_norm)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(levels)) if batch_norm else None
+
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        x = self.conv(x)
+        return nn.functional.relu(x if self.norms is None else self.norms[level](x))
+
+
+class RetinaHead(nn.Module):
+    """Pyramid maps -> class logits and box deltas of each level, the weights shared over levels.
+
+    Returns two lists, level by level: (B, A*K, H, W) with channel a*K+k, and (B, A*4, H, W) with a*4+coord.
+    """
+
+    def __init__(self, config: HeadConfig, num_classes: int) -> None:
+        super().__init__()
+
+        def tower() -> nn.ModuleList:
+            return nn.ModuleList(
+                TowerConv(config.width, config.levels, config.batch_norm) for _ in range(config.depth)
+            )
+
+        self.cls, self.reg = tower(), tower()
+        self.cls_out = nn.Conv2d(config.width, config.anchors_per_cell * num_classes, 3, padding=1)
+        self.reg_out = nn.Conv2d(config.width, config.anchors_per_cell * 4, 3, padding=1)
+
+    def forward(self, maps: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        logits, deltas = [], []
+        for level, x in enumerate(maps):
+            cls = reg = x
+            for conv in self.cls:
+                cls = conv(cls, level)
+            for conv in self.reg:
+                reg = conv(reg, level)
+            logits.append(self.cls_out(cls))
+            deltas.append(self.reg_out(reg))
+        return logits, deltas
+
+    def initialise(self) -> None:
+        """Set fresh weights: normal(0, 0.01), class bias from the prior probability."""
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                nn.init.normal_(m.weight, std=0.01)
+                if m.bias is not None:
+                    nn.init.zeros_(m.bias)
+        assert self.cls_out.bias is not None
+        nn.init.constant_(self.cls_out.bias, -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))

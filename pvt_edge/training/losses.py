@@ -1,0 +1,54 @@
+"""Detection losses over assigned anchors."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pvt_edge.models.box_coder import decode
+from pvt_edge.training.assigner import assign
+
+BOX_WEIGHT = 2.0
+
+
+def giou(a: Tensor, b: Tensor) -> Tensor:
+    """Generalised IoU (n,) in -1..1 of boxes xyxy `a` (n, 4) with `b` (n, 4), row by row (arXiv 1902.09630)."""
+    inter = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(dim=1)
+    union = (a[:, 2:] - a[:, :2]).prod(dim=1) + (b[:, 2:] - b[:, :2]).prod(dim=1) - inter
+    hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(dim=1)
+    return inter / union.clamp(min=1e-6) - (hull - union) / hull.clamp(min=1e-6)
+
+
+def quality_focal(logits: Tensor, targets: Tensor) -> Tensor:
+    """Sum of binary cross-entropies with targets in 0..1, each weighted by the squared error (arXiv 2006.04388)."""
+    error = (targets - logits.detach().sigmoid()).abs()
+    return (F.binary_cross_entropy_with_logits(logits, targets, reduction="none") * error.square()).sum()
+
+
+def detection_loss(
+    logits: list[Tensor], deltas: list[Tensor], anchors: Tensor, truths: list[tuple[Tensor, Tensor]], num_classes: int
+) -> tuple[Tensor, Tensor]:
+    """Class and box loss of a batch.
+
+    Args: the head's maps by level, `anchors` (N, 4) of all levels, and for each image its truth: boxes (n, 4) and
+    labels (n,).
+    """
+    batch = logits[0].shape[0]
+    flat_logits = torch.cat([x.permute(0, 2, 3, 1).reshape(batch, -1, num_classes) for x in logits], 1).float()
+    flat_deltas = torch.cat([x.permute(0, 2, 3, 1).reshape(batch, -1, 4) for x in deltas], 1).float()
+    boxes = decode(flat_deltas, anchors)  # (B, N, 4)
+    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
+
+    targets = torch.zeros_like(flat_logits)
+    predicted, wanted, weights = [], [], []
+    for i, (truth_boxes, truth_labels) in enumerate(truths):
+        with torch.no_grad():
+            truth, score = assign(flat_logits[i].sigmoid(), boxes[i], centres, truth_boxes, truth_labels)
+        hit = (truth >= 0).nonzero().squeeze(1)
+        targets[i, hit, truth_labels[truth[hit]]] = score[hit]
+        predicted.append(boxes[i, hit])
+        wanted.append(truth_boxes[truth[hit]])
+        weights.append(score[hit])
+    weight = torch.cat(weights)
+    scale = weight.sum().clamp(min=1.0)
+    box_loss = ((1 - giou(torch.cat(predicted), torch.cat(wanted))) * weight).sum()
+    return quality_focal(flat_logits, targets) / scale, BOX_WEIGHT * box_loss / scale

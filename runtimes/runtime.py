@@ -1,0 +1,48 @@
+"""The protocol every runtime keeps: an artifact in, arrays out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, dtype ("uint8", "float32", "int64") and shape of an input or output; -1 stands for any size."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """What runs an artifact. Not thread-safe; close it, or use it as a context manager."""
+
+    name: str
+    precision: str  # what really runs: "fp32", "bf16", "fp16", "int8"
+    device: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def infer(self, feeds: "Mapping[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
+        """Arrays by output name, owned by the caller, for arrays by input name.
+
+        Raises `RuntimeInputError` when names, dtype or shape are not those of `inputs`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model; a second call does nothing, `infer` afterwards raises `RuntimeInputError`."""
+        ...
+
+    def __enter__(self) -> "Self": ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
