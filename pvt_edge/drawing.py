@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# BGR, hand-picked to differ from each other and from most scenes; dark enough or light enough for text on them
+# BGR, hand-picked to differ from each other and to carry dark or light text.
 PALETTE = (
-    (56, 56, 255), (255, 144, 30), (60, 180, 50), (0, 180, 255), (211, 60, 170), (190, 190, 0),
-    (147, 69, 255), (120, 60, 20), (0, 215, 235), (130, 0, 75), (80, 127, 255), (30, 105, 60),
+    (52, 52, 235), (255, 144, 30), (60, 180, 50), (0, 180, 255), (211, 60, 170), (190, 190, 0),
+    (147, 69, 255), (45, 82, 160), (140, 230, 240), (250, 61, 60), (80, 127, 255), (40, 140, 122),
 )  # fmt: skip
+CROWD = 12  # boxes from which labels are likely to meet
 DARK, LIGHT = (24, 24, 24), (255, 255, 255)
 
 
@@ -23,9 +24,14 @@ class Style:
     margin: int
 
 
-def style_for(image_hw: tuple[int, int]) -> Style:
-    """The style for a picture of this size: lines of 2 and letters of 9 pixels at 480x640, in proportion beyond."""
+def style_for(image_hw: tuple[int, int], boxes: int = 0) -> Style:
+    """The style for a picture of this size: 2-pixel lines and 9-pixel letters at 480x640.
+
+    A crowd of boxes gets thinner lines and smaller letters.
+    """
     side = float(np.sqrt(image_hw[0] * image_hw[1]))
+    if boxes > CROWD:
+        return Style(max(1, round(side / 480)), max(8, round(side / 68)), max(2, round(side / 300)))
     return Style(max(1, round(side / 320)), max(8, round(side / 62)), max(2, round(side / 250)))
 
 
@@ -47,41 +53,44 @@ def draw_boxes(
 ) -> None:
     """Paint boxes (n, 4) in pixels, best first, on `image` (H, W, 3) BGR in place.
 
-    `texts` are (name, figure) per box: "RBC", "0.91". Where the label is wider than its box or would lie on a
-    better one's, the figure is left out; where the name still does, the label moves inside or below the box.
+    `texts` are (name, figure) per box: "RBC", "0.91". Where the label is twice as wide as its box
+    or would lie on a better one's, it moves inside or below the box, and then the figure is left out.
     """
     import cv2
 
     height, width = image.shape[:2]
-    style = style_for((height, width))
+    style = style_for((height, width), len(boxes_xyxy))
     corners = np.clip(np.rint(boxes_xyxy), 0, (width - 1, height - 1) * 2).astype(int).tolist()
     for (x0, y0, x1, y1), class_id in reversed(list(zip(corners, class_ids, strict=True))):
         cv2.rectangle(image, (x0, y0), (x1, y1), colour_of(class_id), style.line)
-    taken: list[tuple[int, int, int, int]] = []
-    for corner, class_id, (name, figure) in zip(corners, class_ids, texts, strict=True):
-        text, place = _place_label(corner, (name, figure), (height, width), style, taken)
-        taken.append(place)
+    labels: list[tuple[str, tuple[int, int, int, int]]] = []
+    for corner, words in zip(corners, texts, strict=True):
+        labels.append(_place_label(corner, words, (height, width), style, [place for _, place in labels]))
+    for (text, place), class_id in reversed(list(zip(labels, class_ids, strict=True))):
         _label(image, text, place, colour_of(class_id), style)
 
 
 def draw_classes(image: NDArray[np.uint8], rows: Sequence[tuple[str, float]]) -> None:
-    """Paint a list of (name, share in 0..1), best first, with bars, in the top left corner of `image` in place."""
+    """Paint (name, share in 0..1) rows, best first, with bars, in the top left of `image` in place."""
     import cv2
 
-    style = style_for((image.shape[0], image.shape[1]))
+    height, width = image.shape[:2]
+    style = style_for((height, width))
     texts = [f"{share:.2f}  {name}" for name, share in rows]
     if not texts:
         return
-    step = style.text + 4 * style.margin
-    wide = min(max(_text_width(text, style) for text in texts) + 6 * style.margin, image.shape[1])
-    panel = image[: min(step * len(texts) + 2 * style.margin, image.shape[0]), :wide]
-    panel[:] = (panel * 0.35 + np.array(DARK) * 0.65).astype(np.uint8)
+    pad, bar = 2 * style.text // 3, max(2, style.text // 4)
+    step = style.text + bar + pad + style.margin
+    wide = min(max(_text_width(text, style) for text in texts) + 2 * pad, width)
+    panel = image[: min(step * len(texts) + pad, height), :wide]
+    panel[:] = (panel * 0.3 + np.array(DARK) * 0.7).astype(np.uint8)
     for row, (text, (_, share)) in enumerate(zip(texts, rows, strict=True)):
-        base = style.margin + step * row + style.text + style.margin
-        _write(panel, text, (2 * style.margin, base), LIGHT, style)
-        end = 2 * style.margin + round(max(0.0, min(share, 1.0)) * (wide - 4 * style.margin))
-        line_y = base + style.margin + style.line
-        cv2.line(panel, (2 * style.margin, line_y), (end, line_y), colour_of(1), style.line)
+        base = pad + step * row + style.text
+        _write(panel, text, (pad, base), LIGHT, style)
+        top = base + style.margin + 1
+        cv2.rectangle(panel, (pad, top), (wide - pad, top + bar - 1), (90, 90, 90), cv2.FILLED)
+        end = pad + round(max(0.0, min(share, 1.0)) * (wide - 2 * pad))
+        cv2.rectangle(panel, (pad, top), (end, top + bar - 1), colour_of(1), cv2.FILLED)
 
 
 def draw_mask(image: NDArray[np.uint8], mask: NDArray[np.int64], opacity: float = 0.5) -> None:
@@ -89,7 +98,9 @@ def draw_mask(image: NDArray[np.uint8], mask: NDArray[np.int64], opacity: float 
     for class_id in np.unique(mask).tolist():
         if class_id >= 0:
             where = mask == class_id
-            image[where] = (image[where] * (1 - opacity) + np.array(colour_of(class_id)) * opacity).astype(np.uint8)
+            image[where] = (image[where] * (1 - opacity) + np.array(colour_of(class_id)) * opacity).astype(
+                np.uint8
+            )
 
 
 def _place_label(
@@ -103,7 +114,6 @@ def _place_label(
     x0, y0, x1, y1 = corner
     height, width = image_hw
     tall = style.text + 2 * style.margin
-    first: tuple[str, tuple[int, int, int, int]] | None = None
     for text in (" ".join(words), words[0]):
         wide = _text_width(text, style) + 2 * style.margin
         left = max(0, min(x0 - style.line // 2, width - wide))
@@ -111,8 +121,7 @@ def _place_label(
             place = (left, top, left + wide, top + tall)
             if top < 0 or top + tall > height:
                 continue
-            first = (text, place) if first is None else first
-            fits = text == words[0] or wide <= x1 - x0 + 2 * style.margin
+            fits = text == words[0] or wide <= 2 * (x1 - x0)
             if fits and not any(_overlap(place, other) for other in taken):
                 return text, place
     wide = _text_width(words[0], style) + 2 * style.margin
@@ -131,7 +140,9 @@ def _text_scale(style: Style) -> float:
 def _text_width(text: str, style: Style) -> int:
     import cv2
 
-    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _text_scale(style), max(1, style.line // 2))
+    (width, _), _ = cv2.getTextSize(
+        text, cv2.FONT_HERSHEY_SIMPLEX, _text_scale(style), max(1, style.line // 2)
+    )
     return int(width)
 
 

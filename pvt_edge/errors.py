@@ -16,6 +16,8 @@ A message says what failed, what was given, what would be accepted and how to me
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_NAMES = 20  # that a message lists; ImageNet has a thousand
+
 
 class PvtEdgeError(Exception):
     """Base of all errors that pvt-edge raises on purpose."""
@@ -25,10 +27,12 @@ class UnknownNameError(PvtEdgeError, ValueError):
     """A name outside a fixed set; the message suggests the nearest and lists the rest."""
 
     def __init__(self, kind: str, given: object, known: Iterable[str]) -> None:
-        names = list(known)
+        names = {str(name).lower(): str(name) for name in known}
         near = get_close_matches(str(given).lower(), names, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        super().__init__(f"unknown {kind} {given!r}: {hint}known are {', '.join(names)}")
+        hint = f"did you mean {names[near[0]]!r}? " if near else ""
+        shown = [*names.values()][:MOST_NAMES]
+        rest = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+        super().__init__(f"unknown {kind} {given!r}: {hint}known are {', '.join(shown)}{rest}")
 
 
 class ImageSizeError(PvtEdgeError, ValueError):

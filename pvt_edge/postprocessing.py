@@ -1,37 +1,101 @@
-"""Candidates of a detector -> detections, on the host: threshold, class-aware NMS, the best few."""
+"""A graph's outputs -> detections or shares, on the host: threshold, class-aware NMS, softmax."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.errors import RuntimeInputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from numpy.typing import NDArray
+    from pvt_edge.bundle.schema import PostprocessSpec
 
 
 class Detections(NamedTuple):
     """Boxes of one image, best first: xyxy (n, 4) float32, conf (n,) float32 in 0..1, cls (n,) int64."""
 
-    xyxy: "NDArray[np.float32]"
-    conf: "NDArray[np.float32]"
-    cls: "NDArray[np.int64]"
+    xyxy: NDArray[np.float32]
+    conf: NDArray[np.float32]
+    cls: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What `select` keeps: scores above `conf`, overlaps up to `iou`, `max_det` boxes, `classes` or all."""
+
+    conf: float
+    iou: float
+    max_det: int
+    classes: tuple[int, ...] | None = None
+
+
+class ThresholdOptions(TypedDict, total=False):
+    """What a caller may set: `conf` and `iou` in 0..1, `max_det` from 1, `classes` by id or name."""
+
+    conf: float | None
+    iou: float | None
+    max_det: int | None
+    classes: Iterable[int | str] | int | str | None
+
+
+def choose_thresholds(
+    spec: "PostprocessSpec",
+    names: Sequence[str],
+    *,
+    conf: float | None = None,
+    iou: float | None = None,
+    max_det: int | None = None,
+    classes: Iterable[int | str] | int | str | None = None,
+) -> Thresholds:
+    """The bundle's thresholds `spec`, with what the caller gives in their place; classes by id or name.
+
+    Raises `RuntimeInputError` for a number out of range, `UnknownNameError` for a class not in `names`.
+    """
+    for name, value in (("conf", conf), ("iou", iou)):
+        if value is not None and not (isinstance(value, Real) and 0 <= value <= 1):
+            raise RuntimeInputError(
+                f"{name} must be a number from 0 to 1, or None for the bundle's; got {value!r}"
+            )
+    if max_det is not None and not (isinstance(max_det, (int, np.integer)) and max_det >= 1):
+        raise RuntimeInputError(
+            f"max_det must be a whole number from 1, or None for the bundle's; got {max_det!r}"
+        )
+    wanted = [classes] if isinstance(classes, (int, str)) else classes
+    return Thresholds(
+        spec.conf if conf is None else float(conf),
+        spec.iou if iou is None else float(iou),
+        spec.max_det if max_det is None else int(max_det),
+        None if wanted is None else tuple(sorted({_class_id(item, names) for item in wanted})),
+    )
+
+
+def _class_id(item: int | str, names: Sequence[str]) -> int:
+    if isinstance(item, str):
+        if item not in names:
+            raise UnknownNameError("class", item, names)
+        return names.index(item)
+    if not isinstance(item, (int, np.integer)) or not 0 <= item < len(names):
+        raise RuntimeInputError(f"class ids go from 0 to {len(names) - 1} ({names[-1]!r}); got {item!r}")
+    return int(item)
 
 
 def select(
-    boxes: "NDArray[np.float32]",
-    scores: "NDArray[np.float32]",
-    labels: "NDArray[np.int64]",
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    labels: NDArray[np.int64],
     *,
     conf: float,
     iou: float,
     max_det: int,
-    classes: "Collection[int] | None" = None,
+    classes: Collection[int] | None = None,
 ) -> Detections:
     """Detections among candidates `boxes` xyxy (N, 4), `scores` (N,), `labels` (N,) of one image.
 
-    Keeps scores strictly above `conf` and boxes of positive size (mmdet's test_cfg), drops a box that overlaps
-    a better one of its class by more than `iou`, and returns the `max_det` best.
+    Keeps scores strictly above `conf` and boxes of positive size (mmdet's test_cfg), drops a box that
+    overlaps a better one of its class by more than `iou`, and returns the `max_det` best.
     """
     import cv2
 
@@ -41,8 +105,15 @@ def select(
     boxes, scores, labels = boxes[keep], scores[keep], labels[keep].astype(np.int64)
     if len(boxes) == 0:
         return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-    xywh = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)
+    xywh = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1).astype(np.float64)
+    # OpenCV shifts each class beyond the largest coordinate; boxes below zero would still meet another class.
+    xywh[:, :2] -= xywh[:, :2].min(axis=0)
     picked = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), conf, iou)
-    picked = np.asarray(picked, np.int64).reshape(-1)
-    order = picked[np.argsort(-scores[picked], kind="stable")][:max_det]
+    order = np.asarray(picked, np.int64).reshape(-1)[:max_det]  # best first
     return Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), labels[order])
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Shares (..., K) that add up to 1 over the last axis, of logits (..., K)."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)

@@ -18,8 +18,8 @@ ACCEPTED = "accepted are uint8 or uint16 pixels of shape (H, W), (H, W, 1), (H, 
 class Placement:
     """Where a picture of `orig_hw` lies in an input of `input_hw`: x_input = x_original * scale + offset.
 
-    `resized_hw` is the picture's size after scaling; `scale_xy` its true factors, which rounding to whole pixels
-    makes differ a little; `offset_xy` its top-left corner in the input, negative where a crop cuts it off.
+    `resized_hw` is the picture's size after scaling; `scale_xy` its true factors, which differ a little, as
+    sides are whole pixels; `offset_xy` its top-left corner in the input, negative where a crop cuts it off.
     """
 
     orig_hw: tuple[int, int]
@@ -33,8 +33,8 @@ def plan(orig_hw: tuple[int, int], input_hw: tuple[int, int], spec: "ResizeSpec"
     """The placement of a picture of `orig_hw` in an input of `input_hw`, both (height, width) in pixels.
 
     letterbox: the largest that fits, sides int(x * f + 0.5) as in mmdet's `rescale_size`, placed top left.
-    stretch: both sides freely. crop: the smallest that holds the input divided by `crop_fraction`, centred; for a
-    square input that is timm's rule, the shorter side at input / crop_fraction.
+    stretch: both sides freely. crop: the smallest that holds the input divided by `crop_fraction`, centred;
+    for a square input that is timm's rule, the shorter side at input / crop_fraction.
     """
     height, width = orig_hw
     if spec.mode == "stretch":
@@ -49,7 +49,9 @@ def plan(orig_hw: tuple[int, int], input_hw: tuple[int, int], spec: "ResizeSpec"
     offset_xy = (0, 0)
     if spec.mode == "crop":
         offset_xy = (-round((resized_hw[1] - input_hw[1]) / 2), -round((resized_hw[0] - input_hw[0]) / 2))
-    return Placement(orig_hw, input_hw, resized_hw, (resized_hw[1] / width, resized_hw[0] / height), offset_xy)
+    return Placement(
+        orig_hw, input_hw, resized_hw, (resized_hw[1] / width, resized_hw[0] / height), offset_xy
+    )
 
 
 def _scaled(side: int, factor: float, limit: int) -> int:
@@ -57,7 +59,7 @@ def _scaled(side: int, factor: float, limit: int) -> int:
 
 
 def apply(image: NDArray[np.uint8], placement: Placement, spec: "ResizeSpec") -> NDArray[np.uint8]:
-    """The input (H, W, 3) uint8 of a BGR picture (h, w, 3) uint8; the picture itself where nothing is to be done."""
+    """The input (H, W, 3) uint8 of a BGR picture (h, w, 3) uint8: itself where it has the size already."""
     import cv2
 
     resized_hw, (height, width) = placement.resized_hw, placement.input_hw
@@ -67,8 +69,8 @@ def apply(image: NDArray[np.uint8], placement: Placement, spec: "ResizeSpec") ->
         if spec.interpolation == "linear":
             kind = cv2.INTER_LINEAR
         else:
-            # OpenCV's cubic does not widen when it shrinks, as the cubic of Pillow that classifiers were trained
-            # with does; its area mode is 4 to 10 times nearer to that (0.5 against 2.9 grey levels, 640x480 to 256)
+            # Classifiers are trained with Pillow's cubic, which averages when it shrinks. OpenCV's does not;
+            # its area mode is nearer (480 to 256 pixels: 0.5 grey levels off on average, against 2.9).
             kind = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
         resized = cv2.resize(image, (resized_hw[1], resized_hw[0]), interpolation=kind)
     if spec.mode == "crop":
@@ -85,8 +87,8 @@ def to_original(boxes_xyxy: NDArray[np.float32], placement: Placement) -> NDArra
     scale = np.array(placement.scale_xy * 2, np.float32)
     offset = np.array(placement.offset_xy * 2, np.float32)
     height, width = placement.orig_hw
-    boxes = (boxes_xyxy - offset) / scale
-    return np.clip(boxes, 0, np.array((width, height, width, height), np.float32)).astype(np.float32, copy=False)
+    limit = np.array((width, height, width, height), np.float32)
+    return np.asarray(np.clip((boxes_xyxy - offset) / scale, 0, limit), np.float32)
 
 
 def to_bgr(image: object) -> NDArray[np.uint8]:

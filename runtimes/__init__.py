@@ -1,0 +1,11 @@
+"""What runs an artifact: one file per runtime, all behind the protocol `Runtime`.
+
+>>> from pvt_edge.runtimes import open_runtime
+>>> with open_runtime("openvino", "out/b0/openvino/fp32.xml", precision="bf16") as runtime:
+...     arrays = runtime.infer({"images": batch})
+"""
+
+from pvt_edge.runtimes.runtime import Runtime, TensorSpec
+from pvt_edge.runtimes.table import RUNTIMES, RuntimeEntry, available, missing, open_runtime
+
+__all__ = ["RUNTIMES", "Runtime", "RuntimeEntry", "TensorSpec", "available", "missing", "open_runtime"]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 
@@ -29,8 +29,8 @@ class InputSpec(_Record):
 class ResizeSpec(_Record):
     """How a picture becomes the input.
 
-    letterbox: keep the aspect, fill right and bottom with `fill_bgr`; stretch: both sides freely; crop: the
-    largest centred crop of the input's aspect, `crop_fraction` of its full size.
+    letterbox: keep the aspect, fill right and bottom with `fill_bgr`; stretch: both sides freely; crop: scale
+    until the shorter side is the input's divided by `crop_fraction`, then cut the centre out.
     """
 
     mode: Literal["letterbox", "stretch", "crop"]

@@ -6,6 +6,8 @@ from pathlib import Path
 from pvt_edge.checkpoints.refusal import refuse
 
 _HEAD_BYTES = 512
+_PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save's zip; a bare pickle, as torch wrote before 1.6
+_ACCEPTED = "give a .safetensors, .pth, .pt or .bin file"
 
 
 class FileKind(Enum):
@@ -43,8 +45,13 @@ def file_kind(path: Path) -> FileKind:
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise refuse(path, "is a web page, not weights: the download got a page; download the file itself")
     if _is_text(head):
-        raise refuse(path, "is a text file, not weights: give a .safetensors, .pth, .pt or .bin file")
-    return FileKind.PICKLE
+        raise refuse(path, f"is a text file, not weights: {_ACCEPTED}")
+    if head.startswith(_PICKLES):
+        return FileKind.PICKLE
+    raise refuse(
+        path,
+        f"begins as no checkpoint does ({head[:4].hex(' ')}), so it is damaged or another thing: {_ACCEPTED}",
+    )
 
 
 def _is_text(head: bytes) -> bool:

@@ -85,11 +85,7 @@ def _converted(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], path: P
     values: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         target = own[name].dtype
-        if (
-            tensor.is_floating_point() != target.is_floating_point
-            or tensor.is_complex()
-            or tensor.dtype == torch.bool
-        ):
+        if tensor.is_floating_point() != target.is_floating_point or tensor.dtype == torch.bool:
             kind = "floating point" if target.is_floating_point else "integer"
             raise refuse(
                 path, f"{name} is {tensor.dtype} where {kind} weights are needed: quantised files do not load"

@@ -11,7 +11,7 @@ BACKBONE = "backbone."  # our whole models keep the backbone's tensors under thi
 # Where libraries put a backbone inside a whole model; a head lies beside the container, not in it.
 _CONTAINERS = ("pvt_v2.encoder.", "encoder.", "backbone.")
 
-_LEAF = "(?P<leaf>weight|bias|running_mean|running_var|num_batches_tracked)"
+_LEAF = "(?P<leaf>[a-z_]+)"
 _NUMBER = "0|[1-9][0-9]*"
 
 
@@ -24,7 +24,7 @@ def _compile(template: str) -> re.Pattern[str]:
 
 
 def _fill(template: str, groups: dict[str, str], stage_shift: int) -> str:
-    leaf, numbers = groups["leaf"], {k: int(v) for k, v in groups.items() if k != "leaf"}
+    leaf, numbers = (groups["leaf"], {k: int(v) for k, v in groups.items() if k != "leaf"})
     if "s" in numbers:
         numbers["s"] += stage_shift
     return template.format(**numbers) + ("" if template.endswith("_") else ".") + leaf

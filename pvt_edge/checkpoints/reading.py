@@ -4,6 +4,7 @@ import argparse
 import json
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -56,7 +57,8 @@ def _read_safetensors(path: Path) -> Checkpoint:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        return _checked(path, {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        return _checked(path, tensors, file.metadata() or {})
 
 
 def _read_pickle(path: Path) -> Checkpoint:
@@ -64,7 +66,8 @@ def _read_pickle(path: Path) -> Checkpoint:
 
     try:
         # DeiT-like training scripts, the official one too, save their argparse options beside the model
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's guesses at the file's kind, which the errors below tell
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))

@@ -24,8 +24,6 @@ def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
     return torch.cat((centre_shift / size, ((boxes[:, 2:] - boxes[:, :2]) / size).log()), dim=-1)
 
 
-def clip(boxes: Tensor, image_hw: tuple[int, int]) -> Tensor:
-    """Boxes xyxy (..., 4) with x in [0, W] and y in [0, H]."""
-    h, w = image_hw
-    x, y = boxes[..., 0::2].clamp(0, w), boxes[..., 1::2].clamp(0, h)
-    return torch.stack((x[..., 0], y[..., 0], x[..., 1], y[..., 1]), dim=-1)
+def clip(boxes: Tensor, limit_xyxy: Tensor) -> Tensor:
+    """Boxes xyxy (..., 4) with every coordinate in [0, limit], `limit_xyxy` (W, H, W, H)."""
+    return torch.minimum(boxes.clamp(min=0), limit_xyxy)

@@ -1,6 +1,7 @@
 """Head maps -> candidate boxes, scores and labels, in plain tensor operations that export to any target."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pvt_edge.models.anchors import base_anchors, level_anchors
@@ -16,27 +17,29 @@ class Decode(nn.Module):
     those run on the host, so that every runtime agrees on them.
     """
 
-    def __init__(self, config: HeadConfig, num_classes: int, imgsz: tuple[int, int], pre_nms: int) -> None:
+    def __init__(self, config: HeadConfig, num_classes: int, imgsz: tuple[int, int]) -> None:
         super().__init__()
-        self.num_classes, self.imgsz, self.pre_nms = num_classes, imgsz, pre_nms
-        self.levels = config.levels
+        self.num_classes, self.pre_nms = num_classes, config.pre_nms
         height, width = imgsz
+        self.register_buffer("limit_xyxy", torch.tensor([width, height] * 2).float(), persistent=False)
         for i, stride in enumerate(config.strides):
             base = base_anchors(stride, config.scales_per_octave, config.ratios)
             map_hw = (-(-height // stride), -(-width // stride))
             self.register_buffer(f"anchors{i}", level_anchors(map_hw, stride, base).float(), persistent=False)
 
     def forward(self, logits: list[Tensor], deltas: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        limit_xyxy: Tensor = self.limit_xyxy  # type: ignore[assignment]
         boxes, scores, labels = [], [], []
         for i, (level_logits, level_deltas) in enumerate(zip(logits, deltas, strict=True)):
             batch = level_logits.shape[0]
             flat = level_logits.permute(0, 2, 3, 1).reshape(batch, -1)  # (B, H*W*A*K)
             candidates = level_deltas.permute(0, 2, 3, 1).reshape(batch, -1, 4)  # (B, H*W*A, 4)
-            best, pair = flat.topk(min(self.pre_nms, flat.shape[1]))  # sigmoid is monotone: top logits are top scores
-            anchor = torch.div(pair, self.num_classes, rounding_mode="floor")
-            picked = candidates.gather(1, anchor.unsqueeze(-1).expand(-1, -1, 4))
+            # sigmoid is monotone: the top logits are the top scores
+            best, pair = flat.topk(min(self.pre_nms, flat.shape[1]))  # both (B, n)
+            anchor = pair // self.num_classes
+            picked = candidates.gather(1, anchor.unsqueeze(-1).expand(-1, -1, 4))  # (B, n, 4)
             anchors: Tensor = getattr(self, f"anchors{i}")
-            boxes.append(clip(decode(picked, anchors[anchor]), self.imgsz))
+            boxes.append(clip(decode(picked, F.embedding(anchor, anchors)), limit_xyxy))
             scores.append(best.sigmoid())
             labels.append(pair - anchor * self.num_classes)
         return torch.cat(boxes, 1), torch.cat(scores, 1), torch.cat(labels, 1)

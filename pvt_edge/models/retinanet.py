@@ -15,7 +15,8 @@ class HeadConfig:
     """Size of a detection head; the defaults are mmdet's RetinaNet.
 
     `width` is that of the FPN too. `levels` counts pyramid maps from stride 8 up (3 to 5). With `batch_norm`
-    the tower convolutions carry one BatchNorm a level, which the deploy form folds away.
+    the tower convolutions carry one BatchNorm a level, which the deploy form folds away. `pre_nms` is the number
+    of best candidates of each level that go on to NMS.
     """
 
     width: int = 256
@@ -24,6 +25,7 @@ class HeadConfig:
     batch_norm: bool = False
     scales_per_octave: int = 3
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    pre_nms: int = 1000
 
     @property
     def anchors_per_cell(self) -> int:
@@ -38,7 +40,9 @@ class HeadConfig:
 
 HEADS: dict[str, HeadConfig] = {
     "retinanet": HeadConfig(),
-    "lite": HeadConfig(width=64, depth=2, levels=3, batch_norm=True, scales_per_octave=1, ratios=(1.0,)),
+    "lite": HeadConfig(
+        width=64, depth=2, levels=3, batch_norm=True, scales_per_octave=1, ratios=(1.0,), pre_nms=300
+    ),
 }
 
 

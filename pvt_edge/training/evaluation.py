@@ -1,44 +1,33 @@
 """AP of a detector in training form."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.data.coco import CocoDataset
-from pvt_edge.metrics.average_precision import average_precision
+from pvt_edge.metrics.detector import detector_accuracy
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.detector import Detector
-from pvt_edge.postprocessing import Detections, select
 from pvt_edge.preprocessing import normalise
+from pvt_edge.runtimes import TensorSpec
+from pvt_edge.runtimes.torch import TorchRuntime
 
 
-@torch.inference_mode()
-def evaluate(
-    model: nn.Module, dataset: CocoDataset, imgsz: tuple[int, int], *, conf: float = 0.01, iou: float = 0.6
-) -> dict[str, float]:
-    """COCO AP (see `average_precision`) of `model` on pictures stretched to `imgsz` (height, width)."""
-    import cv2
+class WholeDetector(nn.Module):
+    """uint8 BGR pictures (B, H, W, 3) -> candidates by output name, with a detector in training form."""
 
-    assert isinstance(model, Detector)
-    decode = Decode(model.config, model.num_classes, imgsz, pre_nms=1000)
-    found: list[tuple[int, Detections]] = []
-    height, width = imgsz
-    for sample in dataset.samples:
-        image = cv2.imread(str(sample.path))
-        scale = torch.tensor([image.shape[1] / width, image.shape[0] / height] * 2)
-        resized = cv2.resize(image, (width, height))
-        logits, deltas = model(normalise(torch.from_numpy(resized)[None]))
-        boxes, scores, labels = decode(logits, deltas)
-        found.append(
-            (
-                sample.image_id,
-                select(
-                    (boxes[0] * scale).numpy(),
-                    scores[0].numpy(),
-                    labels[0].numpy(),
-                    conf=conf,
-                    iou=iou,
-                    max_det=100,
-                ),
-            )
-        )
-    return average_precision(dataset, found)
+    def __init__(self, model: Detector, imgsz: tuple[int, int]) -> None:
+        super().__init__()
+        self.model = model
+        self.decode = Decode(model.config, model.num_classes, imgsz)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        boxes, scores, labels = self.decode(*self.model(normalise(images)))
+        return {"boxes": boxes, "scores": scores, "labels": labels}
+
+
+def evaluate(model: Detector, dataset: CocoDataset, imgsz: tuple[int, int]) -> dict[str, float]:
+    """COCO AP (see `average_precision`) of `model` on pictures letterboxed to `imgsz` (height, width)."""
+    inputs = (TensorSpec("images", "uint8", (1, *imgsz, 3)),)
+    with torch.inference_mode(), TorchRuntime(WholeDetector(model, imgsz).eval(), inputs) as runtime:
+        return detector_accuracy(runtime, dataset, ResizeSpec(mode="letterbox"), PostprocessSpec())

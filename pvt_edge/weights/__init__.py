@@ -1,0 +1,33 @@
+"""Weights that come with the package, by name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class BundledWeights:
+    """A weight file in the package and what it is for; `imgsz` is the (height, width) it was trained at."""
+
+    file: str
+    variant: str
+    task: str
+    head: str
+    labels: tuple[str, ...]
+    imgsz: tuple[int, int]
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return Path(__file__).with_name(self.file)
+
+
+BUNDLED: dict[str, BundledWeights] = {
+    "cells": BundledWeights(
+        "cells-b0.safetensors", "b0", "detect", "lite", ("RBC", "WBC", "Platelets"), imgsz=(480, 640)
+    ),
+}
+
+
+def get_bundled(name: str) -> BundledWeights | None:
+    """The bundled weights called `name`, or None when `name` is something else (a path)."""
+    return BUNDLED.get(name)

@@ -30,7 +30,7 @@ def sizes_wh(label: int, height: int = 480, width: int = 640) -> np.ndarray:
     """Width and height (n, 2) of the sample's boxes of this label that the border does not cut."""
     boxes = np.concatenate([s.boxes_xyxy[s.labels == label] for s in scenes()])
     whole = (boxes[:, :2] > 3).all(axis=1) & (boxes[:, 2] < width - 3) & (boxes[:, 3] < height - 3)
-    return (boxes[:, 2:] - boxes[:, :2])[whole]
+    return np.asarray((boxes[:, 2:] - boxes[:, :2])[whole])
 
 
 def test_a_seed_draws_the_same_pixels_again() -> None:
@@ -48,11 +48,8 @@ def test_any_size_gives_boxes_inside_the_picture(height: int, width: int) -> Non
     for seed in range(4):
         scene = draw_scene(seed, height, width)
         assert scene.image.shape == (height, width, 3)
-        assert (scene.image.dtype, scene.boxes_xyxy.dtype, scene.labels.dtype) == (
-            np.uint8,
-            np.float32,
-            np.int64,
-        )
+        dtypes = (scene.image.dtype.name, scene.boxes_xyxy.dtype.name, scene.labels.dtype.name)
+        assert dtypes == ("uint8", "float32", "int64")
         assert scene.boxes_xyxy.shape == (len(scene.labels), 4)
         assert (scene.boxes_xyxy >= 0).all()
         assert (scene.boxes_xyxy <= (width, height, width, height)).all()
@@ -202,11 +199,12 @@ def light_inside(scene: Scene, offset_xy: tuple[int, int]) -> float:
     """Mean green in the ellipses that fill the boxes, all moved by an offset: least where the cells are."""
     import cv2
 
-    mask = np.zeros(scene.image.shape[:2], np.uint8)
+    height, width = scene.image.shape[:2]
+    mask = np.zeros((height, width), np.uint8)
     for x0, y0, x1, y1 in scene.boxes_xyxy.tolist():
-        if min(x0, y0) > 8 and x1 < mask.shape[1] - 8 and y1 < mask.shape[0] - 8:
-            centre = ((x0 + x1) / 2 + offset_xy[0], (y0 + y1) / 2 + offset_xy[1])
-            cv2.ellipse(mask, (centre, (x1 - x0, y1 - y0), 0.0), 255, -1)
+        if min(x0, y0) > 8 and x1 < width - 8 and y1 < height - 8:
+            centre = (round((x0 + x1) / 2) + offset_xy[0], round((y0 + y1) / 2) + offset_xy[1])
+            cv2.ellipse(mask, centre, (round((x1 - x0) / 2), round((y1 - y0) / 2)), 0.0, 0.0, 360.0, 255, -1)
     return float(scene.image[..., 1][mask > 0].mean())
 
 

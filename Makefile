@@ -1,0 +1,53 @@
+# Each target sets up what it needs. PYTHON picks the interpreter (3.10 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+SOURCES := pyproject.toml $(shell find pvt_edge export runtimes -name "*.py" -o -name "*.safetensors")
+BCCD ?= ../shared/data/bccd
+
+.PHONY: demo test lint wheel format train-cells clean
+
+demo: $(STAMPS)/package
+	$(BIN)/python -m pvt_edge.scenes out/demo/scenes --count 12 --clip out/demo/clip.mp4
+	$(BIN)/pvt-edge export --variant b0 --int8 --out out/demo/b0
+	$(BIN)/pvt-edge predict out/demo/b0 out/demo/scenes/images --save out/demo/annotated --json out/demo/images.jsonl
+	$(BIN)/pvt-edge predict out/demo/b0 out/demo/clip.mp4 --save out/demo/annotated.mp4 --json out/demo/clip.jsonl
+	@echo "look at out/demo/annotated/ and out/demo/annotated.mp4"
+
+test: $(STAMPS)/package
+	$(BIN)/pytest
+
+lint: $(STAMPS)/package
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy -p pvt_edge
+
+format: $(STAMPS)/tools
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+wheel: $(STAMPS)/tools
+	$(BIN)/python -m build --wheel --no-isolation
+
+train-cells: $(STAMPS)/package
+	$(BIN)/python -m pvt_edge.training $(BCCD) --out runs/cells-b0.safetensors
+
+clean:
+	rm -rf $(VENV) $(STAMPS) build dist out runs *.egg-info
+
+# torch comes first and alone: asked for together with the rest, pip may take a CUDA build of another version.
+$(STAMPS)/tools: pyproject.toml constraints.txt
+	mkdir -p $(STAMPS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77" wheel
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation ".[dev]"
+	touch $@
+
+# The wheel is installed, not the checkout: what the tests see is what users get.
+$(STAMPS)/package: $(STAMPS)/tools $(SOURCES)
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist . > $(STAMPS)/build.log || { cat $(STAMPS)/build.log; exit 1; }
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
+	touch $@

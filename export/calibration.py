@@ -1,0 +1,97 @@
+"""The pictures that INT8 ranges are taken from: real or drawn, never random noise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pvt_edge.bundle.schema import CalibrationRecord, FileRecord
+from pvt_edge.errors import DataError
+from pvt_edge.resizing import apply, plan
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pvt_edge.bundle.schema import ResizeSpec
+
+SCENES = "generated scenes"
+SCENE_SEED = 2_000_000  # apart from the seeds of training and of the accuracy check
+FEW = 16  # below this, ranges are a guess
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Inputs (1, H, W, 3) uint8 as the deployed graph will get them, and the record of where they came from."""
+
+    inputs: "tuple[NDArray[np.uint8], ...]"
+    record: CalibrationRecord
+
+
+def calibration_from_images(
+    source: str | Path | Sequence[str | Path],
+    imgsz: tuple[int, int],
+    resize: "ResizeSpec",
+    *,
+    count: int = 256,
+    seed: int = 0,
+) -> CalibrationSet:
+    """`count` pictures of a folder, pattern, list or video, drawn by `seed`, through the bundle's own resizing.
+
+    Raises `DataError` when none can be read; those that cannot are skipped and named in the record.
+    """
+    from pvt_edge.sources import ImageFiles, open_source
+
+    rng = np.random.default_rng(seed)
+    with open_source(source) as opened:
+        if isinstance(opened, ImageFiles):
+            paths = [opened.paths[i] for i in sorted(rng.permutation(len(opened.paths))[:count])]
+            opened = open_source(paths)
+        frames = list(_reservoir(opened, count, rng))
+        skipped = tuple(opened.skipped)
+    inputs, files = [], []
+    for image, path, number in frames:
+        inputs.append(apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None])
+        name = Path(path).name if path else f"frame {number}"
+        files.append(_record(name, path, image))
+    where = str(source) if isinstance(source, str | Path) else f"a list of {len(source)} files"
+    record = CalibrationRecord(source=where, seed=seed, count=len(inputs), images=tuple(files), skipped=skipped)
+    return CalibrationSet(tuple(inputs), record)
+
+
+def calibration_from_scenes(
+    imgsz: tuple[int, int], resize: "ResizeSpec", *, count: int = 64, seed: int = 0
+) -> CalibrationSet:
+    """`count` generated blood-smear scenes: the calibration set of the bundled `cells` weights."""
+    from pvt_edge.scenes import draw_scene
+
+    inputs = []
+    for i in range(count):
+        image = draw_scene(SCENE_SEED + 10_000 * seed + i).image
+        inputs.append(apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None])
+    return CalibrationSet(tuple(inputs), CalibrationRecord(source=SCENES, seed=seed, count=count))
+
+
+def _reservoir(
+    frames: "object", count: int, rng: np.random.Generator
+) -> "list[tuple[NDArray[np.uint8], str | None, int]]":
+    """At most `count` frames of a stream of unknown length, each with the same chance, in their order."""
+    kept: list[tuple[NDArray[np.uint8], str | None, int]] = []
+    for seen, frame in enumerate(frames):  # type: ignore[arg-type,var-annotated]
+        item = (frame.image, frame.path, frame.id)
+        if seen < count:
+            kept.append(item)
+        elif (slot := int(rng.integers(seen + 1))) < count:
+            kept[slot] = item
+    if not kept:
+        raise DataError("no calibration picture could be read: give a folder of images or a video with --calib")
+    return sorted(kept, key=lambda item: item[2])
+
+
+def _record(name: str, path: str | None, image: "NDArray[np.uint8]") -> FileRecord:
+    """Name, hash and size of a picture: of the file where there is one, else of the frame's pixels."""
+    import hashlib
+
+    content = Path(path).read_bytes() if path else image.tobytes()
+    return FileRecord(file=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))

@@ -1,0 +1,62 @@
+"""The whole deployed function as one module: raw camera pixels in, named outputs out."""
+
+import torch
+from torch import Tensor, nn
+
+from pvt_edge.export.deploy.folding import fold_input
+from pvt_edge.export.deploy.form import DeployBackbone, DeployClassifier, DeployDetector, to_deploy_form
+from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.decode import Decode
+from pvt_edge.models.detector import Detector
+from pvt_edge.preprocessing import MEAN_RGB, STD_RGB
+
+INPUT_NAME = "images"
+
+
+class DeployGraph(nn.Module):
+    """uint8 BGR pixels (B, H, W, 3) -> the outputs named in `output_names`, as a tuple.
+
+    classify: logits (B, K). features: stage1..stage4, (B, C_i, H/2^(i+2), W/2^(i+2)). detect: boxes (B, N, 4) xyxy
+    in input pixels, scores (B, N), labels (B, N) int64, as `Decode` gives them.
+    """
+
+    output_names: tuple[str, ...]
+
+    def __init__(self, model: nn.Module, imgsz: tuple[int, int]) -> None:
+        super().__init__()
+        self.imgsz = imgsz
+        self.model = to_deploy_form(model, imgsz)
+        backbone = self.model if isinstance(self.model, DeployBackbone) else self.model.backbone
+        assert isinstance(backbone, DeployBackbone)
+        first = backbone.stages[0]
+        first.proj = fold_input(first.proj, torch.tensor(STD_RGB))  # type: ignore[arg-type]
+        self.register_buffer("mean_bgr", torch.tensor(MEAN_RGB[::-1]).view(1, 3, 1, 1))
+        self.decode: Decode | None = None
+        if isinstance(model, Detector):
+            self.decode = Decode(model.config, model.num_classes, imgsz)
+            self.output_names = ("boxes", "scores", "labels")
+        elif isinstance(model, Classifier):
+            self.output_names = ("logits",)
+        else:
+            self.output_names = ("stage1", "stage2", "stage3", "stage4")
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        mean: Tensor = self.mean_bgr  # type: ignore[assignment]
+        # Cast first: TensorRT takes uint8 only into a Cast
+        x = images.to(mean.dtype).permute(0, 3, 1, 2) - mean
+        outputs = self.model(x)
+        if self.decode is not None:
+            boxes, scores, labels = self.decode(*outputs)
+            return boxes, scores, labels
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the outputs are class logits."""
+        return isinstance(self.model, DeployClassifier)
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether the outputs are candidate boxes."""
+        return isinstance(self.model, DeployDetector)

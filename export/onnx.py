@@ -1,0 +1,101 @@
+"""Deploy graph -> one plain ONNX file."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pvt_edge.errors import ExportError
+from pvt_edge.export.graph import INPUT_NAME, DeployGraph
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 20  # Gelu became an operator here; TensorRT 10.0 reads up to 20
+MAX_BATCH = 64  # of a dynamic batch, for the tracer's bounds
+# Operators that only appear when shapes are computed at run time, which static graphs must not do.
+SHAPE_OPERATORS = ("Shape", "Range", "NonZero", "Loop", "If", "ConstantOfShape")
+
+
+def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch: bool = False) -> None:
+    """Write `graph` to `path` as ONNX: weights inside, sizes as constants, simplified, and checked for form.
+
+    With `dynamic_batch` the first axis is named "batch" and everything else stays static. Raises `ExportError`.
+    """
+    model = _simplify(_trace(graph, max(batch, 2) if dynamic_batch else batch, dynamic_batch))
+    _check_form(model, dynamic_batch)
+    import onnx
+
+    onnx.save(model, str(path))
+
+
+def _trace(graph: DeployGraph, batch: int, dynamic_batch: bool) -> "onnx.ModelProto":
+    example = torch.zeros((batch, *graph.imgsz, 3), dtype=torch.uint8)
+    shapes = ({0: torch.export.Dim("batch", min=1, max=MAX_BATCH)},) if dynamic_batch else None
+    with _quiet():
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            external_data=False,
+            input_names=[INPUT_NAME],
+            output_names=list(graph.output_names),
+            dynamic_shapes=shapes,
+            custom_translation_table={torch.ops.aten.floor_divide.default: _integer_divide},
+            verbose=False,
+        )
+    if program is None:
+        raise ExportError("the ONNX exporter returned no model")
+    return program.model_proto
+
+
+def _integer_divide(numerator: Any, denominator: Any) -> Any:
+    """aten.floor_divide of non-negative integers as ONNX's Div, which truncates.
+
+    The stock translation adds corrections for negative numbers, or goes through floats, where int64 indices
+    lose their last digits in half precision.
+    """
+    from onnxscript import opset20 as op
+
+    return op.Div(numerator, op.CastLike(denominator, numerator))
+
+
+def _simplify(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    import onnxsim
+
+    simplified, same = onnxsim.simplify(model)
+    if not same:
+        raise ExportError("onnxsim's simplified graph does not give the original's outputs")
+    result: onnx.ModelProto = simplified
+    return result
+
+
+def _check_form(model: "onnx.ModelProto", dynamic_batch: bool) -> None:
+    import onnx
+
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise ExportError(f"onnx.checker refuses the exported graph: {error}") from error
+    found = {node.op_type for node in model.graph.node}
+    if not dynamic_batch and found.intersection(SHAPE_OPERATORS):
+        raise ExportError(f"the exported graph computes shapes: {sorted(found.intersection(SHAPE_OPERATORS))}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter's notes about packages it does not need and its own deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,93 @@
+"""What an export is asked for, checked before anything is computed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
+from pvt_edge.errors import ExportError, UnknownNameError
+from pvt_edge.export.deploy.form import check_imgsz
+from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.create import Model
+from pvt_edge.models.detector import Detector
+
+FORMATS = ("onnx", "openvino")
+PRECISIONS = ("fp32", "int8")
+RESIZE_MODES = ("letterbox", "stretch", "crop")
+CalibrationSource = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """The options of `export_model`, complete; see there."""
+
+    formats: tuple[str, ...]
+    precisions: tuple[str, ...]
+    imgsz: tuple[int, int]
+    calib: CalibrationSource | None
+    calib_n: int
+    seed: int
+    batch: int
+    dynamic_batch: bool
+    labels: tuple[str, ...]
+    resize: ResizeSpec
+    postprocess: PostprocessSpec | None
+    bundled: str | None  # name of bundled weights, which bring calibration and accuracy data of their own
+
+    @property
+    def int8(self) -> bool:
+        """Whether an INT8 artifact is asked for."""
+        return "int8" in self.precisions
+
+    def check(self) -> None:
+        """Raise a `PvtEdgeError` that says the mend when the request cannot be met."""
+        for kind, given, known in (("format", self.formats, FORMATS), ("precision", self.precisions, PRECISIONS)):
+            for name in given:
+                if name not in known:
+                    raise UnknownNameError(kind, name, known)
+        if not self.formats:
+            raise ExportError(f"no format asked for: choose among {', '.join(FORMATS)}")
+        check_imgsz(self.imgsz)
+        if self.batch < 1:
+            raise ExportError(f"batch must be at least 1, got {self.batch}")
+        if self.int8 and "openvino" not in self.formats:
+            raise ExportError("INT8 is written as OpenVINO IR: add the format openvino")
+        if self.int8 and self.calib is None and self.bundled is None:
+            raise ExportError(
+                "INT8 needs pictures to take ranges from: give a folder of typical images or a video with --calib"
+            )
+        if self.int8 and self.calib_n < 1:
+            raise ExportError(f"calib_n must be at least 1, got {self.calib_n}")
+
+
+def default_imgsz(model: Model) -> tuple[int, int]:
+    """(height, width) where none is asked for: 640x640 for detectors, 224x224 otherwise."""
+    return (640, 640) if isinstance(model, Detector) else (224, 224)
+
+
+def default_resize(model: Model) -> ResizeSpec:
+    """The published evaluation's rule: letterbox for detectors, bicubic centre crop of 0.875 otherwise."""
+    return resize_named("letterbox" if isinstance(model, Detector) else "crop")
+
+
+def resize_named(mode: str) -> ResizeSpec:
+    """The rule of that name, with the interpolation its kind is trained with."""
+    if mode not in RESIZE_MODES:
+        raise UnknownNameError("resize mode", mode, RESIZE_MODES)
+    if mode == "crop":
+        return ResizeSpec(mode="crop", interpolation="cubic", crop_fraction=0.875)
+    return ResizeSpec(mode=mode)  # type: ignore[arg-type]
+
+
+def default_labels(model: Model) -> tuple[str, ...]:
+    """class_0, class_1, ... for models whose labels nobody gave; none for features."""
+    classes = model.num_classes if isinstance(model, Classifier | Detector) else 0
+    return tuple(f"class_{i}" for i in range(classes))
+
+
+def check_labels(model: Model, labels: Sequence[str]) -> tuple[str, ...]:
+    """`labels` as a tuple; raises `ExportError` when their number is not the model's class count."""
+    classes = model.num_classes if isinstance(model, Classifier | Detector) else 0
+    if len(labels) != classes:
+        raise ExportError(f"{len(labels)} labels for a model of {classes} classes: give one label a class, in order")
+    return tuple(str(label) for label in labels)

@@ -1,0 +1,93 @@
+"""What `--weights` names -> a model that holds them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pvt_edge.errors import UnknownNameError, WeightsError
+from pvt_edge.models.create import Model, create_model
+from pvt_edge.variants import TASKS, get_variant
+from pvt_edge.weights import BUNDLED, get_bundled
+
+NO_WEIGHTS = "none"
+PUBLISHED = ("imagenet", "coco")
+
+
+@dataclass(frozen=True)
+class ChosenWeights:
+    """A model with its weights, what to call them, and what the user should know of them."""
+
+    model: Model
+    variant: str
+    task: str
+    name: str
+    labels: tuple[str, ...] | None = None
+    file: Path | None = None
+    dialect: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+def resolve_weights(
+    variant: str,
+    task: str | None = None,
+    weights: str | None = None,
+    *,
+    num_classes: int | None = None,
+    head: str | None = None,
+) -> ChosenWeights:
+    """The model that the options of `pvt-edge export` ask for.
+
+    Without `weights`, b0 takes the bundled `cells`; without `task`, a file's own. Raises a `PvtEdgeError` with
+    the mend for anything that does not fit.
+    """
+    row = get_variant(variant)
+    if task is not None and task not in TASKS:
+        raise UnknownNameError("task", task, TASKS)
+    if weights is None:
+        weights = next((name for name, b in BUNDLED.items() if b.variant == row.name and task in (None, b.task)), None)
+    if weights is None:
+        raise WeightsError(
+            f"no weights come with the package for {row.name} {task or ''}".rstrip()
+            + ": give a checkpoint with --weights FILE, or --weights none for random ones"
+        )
+    if bundled := get_bundled(weights):
+        model = create_model(row.name, task or bundled.task, num_classes, weights)
+        return ChosenWeights(model, row.name, bundled.task, weights, bundled.labels, bundled.path, "native")
+    if weights in PUBLISHED and not Path(weights).exists():
+        raise WeightsError(
+            f"this version does not download published weights ({weights}): download the file, then --weights FILE"
+        )
+    if weights == NO_WEIGHTS:
+        return _random(row.name, task or "classify", num_classes, head)
+    return _from_file(row.name, task, Path(weights), num_classes, head)
+
+
+def _random(variant: str, task: str, num_classes: int | None, head: str | None) -> ChosenWeights:
+    model = create_model(variant, task, num_classes, head=head or "retinanet")
+    note = "RANDOM WEIGHTS: this model knows nothing; use it to measure speed only"
+    return ChosenWeights(model, variant, task, NO_WEIGHTS, notes=(note,))
+
+
+def _from_file(
+    variant: str, task: str | None, path: Path, num_classes: int | None, head: str | None
+) -> ChosenWeights:
+    from pvt_edge.checkpoints import load_weights
+    from pvt_edge.checkpoints.summary import summarise_checkpoint
+
+    summary = summarise_checkpoint(path)
+    task = task or summary.task
+    classes = summary.num_classes if summary.task == task else None  # the file's, where its head is of this task
+    model = create_model(variant, task, num_classes or classes, head=head or summary.head or "retinanet")
+    report = load_weights(model, path)
+    notes = [report.summary()]
+    if report.kept:
+        notes.append(f"RANDOM HEAD: {path.name} holds no head for {task}; the export's head knows nothing")
+    return ChosenWeights(
+        model, variant, task, path.name, _fitting(summary.labels, model), path, report.dialect, tuple(notes)
+    )
+
+
+def _fitting(labels: Sequence[str] | None, model: Model) -> tuple[str, ...] | None:
+    classes = getattr(model, "num_classes", None)
+    return tuple(labels) if labels is not None and len(labels) == classes else None
+

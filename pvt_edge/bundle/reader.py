@@ -1,0 +1,139 @@
+"""Opening a bundle and getting at its files, nothing of which is trusted before it is checked."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from pydantic import ValidationError
+
+from pvt_edge.bundle.contents import MANIFEST, locate, record_of, records
+from pvt_edge.bundle.schema import SCHEMA_VERSION, Artifact, FileRecord, Manifest, Precision
+from pvt_edge.bundle.swap import alone, recover, siblings, vacant
+from pvt_edge.errors import BundleError, UnknownNameError
+
+_RUNTIMES = get_args(Artifact.model_fields["runtime"].annotation)
+# OpenVINO rounds an fp32 artifact to these as it loads it.
+_FROM_FP32 = {("openvino", "bf16"), ("openvino", "fp16")}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read: its folder (absolute) and what `model.json` says."""
+
+    folder: Path
+    manifest: Manifest
+    _checked: set[tuple[str, str, int]] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def artifact(self, runtime: str, precision: str) -> Artifact:
+        """The artifact to run at that precision; OpenVINO's bf16 and fp16 are its fp32 artifact.
+
+        Raises `UnknownNameError` for names that do not exist, `BundleError` when this bundle has no such.
+        """
+        if runtime not in _RUNTIMES:
+            raise UnknownNameError("runtime", runtime, _RUNTIMES)
+        if precision not in get_args(Precision):
+            raise UnknownNameError("precision", precision, get_args(Precision))
+        wanted = [precision, "fp32"] if (runtime, precision) in _FROM_FP32 else [precision]
+        for stored in wanted:
+            for artifact in self.manifest.artifacts:
+                if (artifact.runtime, artifact.precision) == (runtime, stored):
+                    return artifact
+        there = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in self.manifest.artifacts)
+        raise BundleError(
+            f"{self.folder} has no {runtime} {precision}: it has {there or 'no artifact'}; "
+            "take one of these, or export again with it"
+        )
+
+    def path(self, artifact: Artifact) -> Path:
+        """Where the artifact lies. Its hash and its companions' are checked at the first call.
+
+        Raises `BundleError` when a file is missing, was edited or lies outside the bundle.
+        """
+        for record in (artifact, *artifact.companions):
+            seen = (record.file, record.sha256, record.bytes)
+            if seen not in self._checked:
+                self._check(record)
+                self._checked.add(seen)
+        return locate(self.folder, artifact.file)
+
+    def _check(self, record: FileRecord) -> None:
+        path = _present(self.folder, record.file)
+        try:
+            found = record_of(self.folder, record.file)
+        except OSError as error:
+            raise BundleError(f"cannot read {path}: {error.strerror}: check its permissions") from error
+        if found.bytes != record.bytes:
+            raise BundleError(
+                f"{path} was edited: it has {found.bytes} bytes, {MANIFEST} says {record.bytes}; export again"
+            )
+        if found.sha256 != record.sha256:
+            raise BundleError(
+                f"{path} was edited: sha256 is {found.sha256}, {MANIFEST} says {record.sha256}; export again"
+            )
+
+
+def find(bundle: Bundle | str | os.PathLike[str]) -> Bundle:
+    """The bundle itself, or the one in that folder."""
+    return bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+
+
+def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
+    """The bundle in `folder`. Hashes are checked when a file is first asked for, by `Bundle.path`.
+
+    Raises `BundleError` when the folder or `model.json` is missing, broken or of a newer schema, and when an
+    artifact is missing or lies outside the folder.
+    """
+    try:
+        place = Path(folder).resolve()
+        if vacant(place) and siblings(place, "old"):
+            with alone(place):
+                recover(place)
+    except (OSError, RuntimeError) as error:
+        raise BundleError(f"cannot read {folder}: {error}: check the path and its permissions") from error
+    manifest = read_manifest(place)
+    for record in records(manifest):
+        _present(place, record.file)
+    return Bundle(place, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The folder's `model.json`, its files there or not. Raises `BundleError` as `read_bundle` does."""
+    path = folder / MANIFEST
+    try:
+        if not folder.exists():
+            raise BundleError(f"no bundle at {folder}: check the path, or make one with pvt-edge export")
+        if not folder.is_dir():
+            raise BundleError(f"{folder} is a file: give the folder that holds {MANIFEST}")
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"{folder} is not a bundle: it holds no {MANIFEST}; give the folder that does"
+        ) from error
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}: check its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is not JSON ({error}): delete {folder} and export again") from error
+    # The schema first: a newer one may differ in anything else.
+    schema = data.get("schema_version") if isinstance(data, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA_VERSION:
+        raise BundleError(
+            f"{path}: bundle written by a newer pvt-edge (schema {schema}, this one reads {SCHEMA_VERSION}): "
+            "upgrade with pip install -U pvt-edge"
+        )
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        wrong = error.errors()
+        first = f"{'.'.join(map(str, wrong[0]['loc'])) or 'the whole'}: {wrong[0]['msg']}"
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise BundleError(f"{path} is wrong: {first}{more}; delete {folder} and export again") from error
+
+
+def _present(folder: Path, file: str) -> Path:
+    """Where the file lies. Raises `BundleError` when it is not there."""
+    path = locate(folder, file)
+    if not os.path.isfile(path):
+        raise BundleError(f"{folder} is not whole: {file} is missing; copy the whole folder, or export again")
+    return path

@@ -1,0 +1,123 @@
+"""Putting a new bundle in the place of an old one, so that a kill at any moment leaves a whole bundle.
+
+Beside `out/b0` there may lie `out/.b0.tmp-<pid>-<random>`, a bundle being written or an old one being
+deleted, and, between two renames, `out/.b0.old-<pid>-<random>`, the bundle that is being replaced. A writer
+holds a lock on its temporary folder, which the kernel drops when the process dies; whoever renames holds one
+on the parent. So a `.tmp-` without a lock is litter, and an `.old-` without a bundle is the bundle.
+"""
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pvt_edge.bundle.disk import sync
+from pvt_edge.errors import BundleError
+
+_NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some network disks
+_PATIENCE_S = 10.0  # two renames take microseconds: whoever holds the lock for longer is not one of us
+
+
+def sibling(folder: Path, kind: str) -> Path:
+    """A fresh name beside `folder`; `kind` is "tmp" or "old"."""
+    return folder.with_name(f".{folder.name}.{kind}-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def siblings(folder: Path, kind: str) -> list[Path]:
+    """What lies beside `folder` under such names, the newest last."""
+    pattern = re.compile(rf"\.{re.escape(folder.name)}\.{kind}-\d+-[0-9a-f]{{8}}")
+    if not folder.parent.is_dir():
+        return []
+    found = []
+    for entry in os.scandir(folder.parent):
+        if pattern.fullmatch(entry.name):
+            with suppress(FileNotFoundError):  # its owner may just be renaming it
+                found.append((entry.stat().st_ctime, entry.path))
+    return [Path(path) for _, path in sorted(found)]
+
+
+def hold(folder: Path) -> int | None:
+    """A lock on the folder, to give to `release`; None when another process holds it.
+
+    Raises `OSError` where there are no locks.
+    """
+    import fcntl  # POSIX only: elsewhere bundles are read, not written
+
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException as error:
+        os.close(opened)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return opened
+
+
+def release(lock: int | None) -> None:
+    """Let go of what `hold` returned."""
+    if lock is not None:
+        os.close(lock)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Whoever renames beside `folder` does it here, one at a time (where the disk has locks)."""
+    lock, until = None, time.monotonic() + _PATIENCE_S
+    try:
+        while (lock := hold(folder.parent)) is None:
+            if time.monotonic() > until:
+                raise BundleError(f"another process has locked {folder.parent}: end it, or export elsewhere")
+            time.sleep(0.01)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        release(lock)
+
+
+def vacant(folder: Path) -> bool:
+    """Whether nothing is there, or a folder with nothing in it."""
+    return not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def recover(folder: Path) -> None:
+    """Bring back the bundle that a killed export had moved aside. Call within `alone`."""
+    aside = siblings(folder, "old")
+    if aside and vacant(folder):
+        os.rename(aside[-1], folder)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed exports have left beside a bundle. Call within `alone`, after `recover`."""
+    for old in siblings(folder, "old"):
+        shutil.rmtree(old, ignore_errors=True)
+    for temporary in siblings(folder, "tmp"):
+        with suppress(OSError):  # without locks nobody knows whether it is still being written
+            lock = hold(temporary)
+            if lock is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+            release(lock)
+
+
+def put(temporary: Path, folder: Path) -> None:
+    """Rename `temporary` to `folder`; a bundle that was there is then deleted. Call within `alone`."""
+    aside = sibling(folder, "old")
+    try:
+        if folder.exists():
+            os.rename(folder, aside)
+        os.rename(temporary, folder)
+    except BaseException:
+        recover(folder)
+        raise
+    sync(folder.parent)
+    if aside.exists():
+        os.rename(aside, temporary)  # from here on it is litter: a reader never brings back half of it
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""What a checkpoint is, told from its tensors without building a model."""
+
+import json
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from pvt_edge.checkpoints import naming
+from pvt_edge.checkpoints.architecture import name_of, traits_of_tensors
+from pvt_edge.checkpoints.reading import read_checkpoint
+from pvt_edge.checkpoints.refusal import refuse
+from pvt_edge.checkpoints.translation import to_native
+
+
+@dataclass(frozen=True)
+class CheckpointSummary:
+    """Variant, task and size of the model in a file; None where the file does not tell.
+
+    `task` is features for a backbone alone. `head` and `labels` are those a file of our own names.
+    """
+
+    dialect: str
+    variant: str | None
+    task: str
+    num_classes: int | None
+    head: str | None = None
+    labels: tuple[str, ...] | None = None
+
+
+def summarise_checkpoint(path: str | PathLike[str]) -> CheckpointSummary:
+    """The summary of the file at `path`; raises `WeightsError` for one that is no PVT-v2 checkpoint."""
+    checkpoint = read_checkpoint(path)
+    found = naming.detect(checkpoint.tensors)
+    if found is None:
+        raise refuse(Path(path), "holds no PVT v2 in a known dialect")
+    dialect, prefix = found
+    tensors = to_native(checkpoint.tensors, dialect, prefix).tensors
+    task, num_classes = "features", None
+    if "head.weight" in tensors:
+        task, num_classes = "classify", tensors["head.weight"].shape[0]
+    elif "head.cls_out.weight" in tensors and "head.reg_out.weight" in tensors:
+        anchors = tensors["head.reg_out.weight"].shape[0] // 4
+        task, num_classes = "detect", tensors["head.cls_out.weight"].shape[0] // max(anchors, 1)
+    traits = traits_of_tensors(tensors)
+    labels = checkpoint.metadata.get("labels")
+    return CheckpointSummary(
+        dialect=dialect.name,
+        variant=None if traits is None else name_of(traits),
+        task=task,
+        num_classes=num_classes,
+        head=checkpoint.metadata.get("head"),
+        labels=None if labels is None else tuple(json.loads(labels)),
+    )

@@ -1,0 +1,67 @@
+"""Which of a bundle's artifacts runs here, and in which precision."""
+
+from typing import TYPE_CHECKING
+
+from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
+
+if TYPE_CHECKING:
+    from pvt_edge.bundle.reader import Bundle
+    from pvt_edge.bundle.schema import Artifact
+
+AUTO_RUNTIMES = ("openvino", "onnxruntime", "tensorrt")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+# What "auto" takes where the bundle does not say: the first that it holds.
+AUTO_PRECISIONS = {
+    "openvino": ("int8", "fp32", "fp16"),
+    "onnxruntime": ("int8", "fp32", "fp16"),
+    "tensorrt": ("int8", "fp16", "fp32"),
+}
+
+
+def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
+    """The runtime to open; "auto" is the first that is both in the bundle and installed here.
+
+    Raises `UnknownNameError`, `BundleError` for one not in the bundle, `RuntimeMissingError` where none runs.
+    """
+    from pvt_edge.runtimes import RUNTIMES, missing
+
+    held = {artifact.runtime for artifact in bundle.manifest.artifacts}
+    if runtime not in ("auto", *AUTO_RUNTIMES):
+        raise UnknownNameError("runtime", runtime, ("auto", *AUTO_RUNTIMES))
+    if runtime != "auto":
+        if runtime not in held:
+            raise BundleError(f"{bundle.folder} has nothing for {runtime}: it has {_held(bundle)}")
+        return runtime
+    reasons = []
+    for name in AUTO_RUNTIMES:
+        if name not in held:
+            reasons.append(f"{name} has no artifact in it")
+        elif name not in RUNTIMES:
+            reasons.append(f"{name} is not in this version of pvt-edge")
+        elif (reason := missing(name)) is not None:
+            reasons.append(reason)
+        else:
+            return name
+    raise RuntimeMissingError(f"nothing here can run {bundle.folder} ({_held(bundle)}): {'; '.join(reasons)}")
+
+
+def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> tuple["Artifact", str]:
+    """The artifact to open and the precision to run it in, of which "auto" is left to the runtime.
+
+    "auto" takes what the bundle found to pay; OpenVINO then runs an fp32 artifact in bf16 where the CPU can.
+    Raises `UnknownNameError`, or `BundleError` that lists what the bundle has.
+    """
+    if precision not in PRECISIONS:
+        raise UnknownNameError("precision", precision, PRECISIONS)
+    if precision != "auto":
+        return bundle.artifact(runtime, precision), precision
+    held = [artifact.precision for artifact in bundle.manifest.artifacts if artifact.runtime == runtime]
+    stated = bundle.manifest.auto_precision.get(runtime)
+    first: str = next((p for p in AUTO_PRECISIONS[runtime] if p in held), "fp32")
+    chosen: str = stated or first
+    widens = runtime == "openvino" and (stated == "bf16" or (stated is None and chosen == "fp32"))
+    return bundle.artifact(runtime, chosen), "auto" if widens else chosen
+
+
+def _held(bundle: "Bundle") -> str:
+    return ", ".join(f"{a.runtime} {a.precision}" for a in bundle.manifest.artifacts) or "no artifacts"

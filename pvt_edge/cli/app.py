@@ -1,0 +1,67 @@
+"""The `pvt-edge` command: its sub-commands, and the one place where errors become a line and an exit code."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from pvt_edge import __version__
+from pvt_edge.cli.export import export
+from pvt_edge.cli.inspect import inspect
+from pvt_edge.cli.predict import predict
+from pvt_edge.errors import PvtEdgeError
+
+app = typer.Typer(
+    name="pvt-edge",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(export)
+app.command()(predict)
+app.command()(inspect)
+
+DEBUG = False
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"pvt-edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Pyramid Vision Transformer v2 at the edge: export, quantise, check and run."""
+    global DEBUG
+    DEBUG = debug
+
+
+def main() -> None:
+    """Run the command; exit with 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
+    try:
+        app()
+    except PvtEdgeError as error:
+        _fail(error, str(error))
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing half-written was kept", err=True)
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # the reader of our output went away: `pvt-edge ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except Exception as error:
+        _fail(error, f"unexpected {type(error).__name__}: {error} (pvt-edge --debug ... shows where)")
+
+
+def _fail(error: Exception, message: str) -> None:
+    if DEBUG:
+        raise error
+    typer.echo(f"pvt-edge: error: {' '.join(message.split())}", err=True)
+    raise SystemExit(1)

@@ -1,0 +1,82 @@
+"""`pvt-edge inspect`: what a bundle holds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pvt_edge.cli.options import write_json
+
+if TYPE_CHECKING:
+    from pvt_edge.bundle import Bundle
+
+
+def inspect(
+    bundle: Annotated[Path, typer.Argument(help="The folder an export wrote.")],
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write model.json's content; - is stdout.", metavar="PATH")
+    ] = None,
+) -> None:
+    """Show what a bundle holds, and check every file against its hash."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pvt_edge.bundle import read_bundle
+
+    found = read_bundle(bundle)
+    for artifact in found.manifest.artifacts:
+        found.path(artifact)
+    if json:
+        write_json(found.manifest.model_dump(mode="json"), json)
+    if json == "-":
+        return
+    console = Console(soft_wrap=True)
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(found):
+        facts.add_row(f"[bold]{name}[/bold]", value)
+    console.print(facts, highlight=False)
+    columns, rows = artifact_rows(found)
+    table = Table(*columns, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
+    m = bundle.manifest
+    batch = "any" if m.input.dynamic_batch else str(m.input.batch)
+    shown = ", ".join(m.labels[:8]) + (f", ... ({len(m.labels)})" if len(m.labels) > 8 else "")
+    rows = [
+        ("bundle", str(bundle.folder)),
+        ("model", f"PVT-v2 {m.variant}, {m.task}"),
+        ("weights", f"{m.provenance.weights}" + (f" ({m.provenance.dialect})" if m.provenance.dialect else "")),
+        ("input", f"{m.input.name}: uint8 ({batch}, {m.input.height}, {m.input.width}, 3) BGR, {m.resize.mode}"),
+        ("outputs", ", ".join(m.outputs)),
+    ]
+    if m.labels:
+        rows.append(("labels", shown))
+    if m.postprocess:
+        p = m.postprocess
+        rows.append(("thresholds", f"conf {p.conf:g}, iou {p.iou:g}, at most {p.max_det}"))
+    if m.calibration:
+        rows.append(("calibration", f"{m.calibration.count} pictures of {m.calibration.source}"))
+    if m.accuracy:
+        rows.append(("accuracy on", m.accuracy.data))
+    rows.append(("made", f"{m.provenance.created} by pvt-edge {m.provenance.pvt_edge} on {m.provenance.machine}"))
+    return rows
+
+
+def artifact_rows(bundle: "Bundle") -> tuple[list[str], list[list[str]]]:
+    """Column names and rows of the table of artifacts, with accuracy where it was measured."""
+    accuracy = bundle.manifest.accuracy
+    metrics = accuracy.metrics if accuracy else {}
+    columns = ["file", "runtime", "precision", "MB", *(["AP", "AP50"] if metrics else [])]
+    rows = []
+    for artifact in bundle.manifest.artifacts:
+        size = artifact.bytes + sum(companion.bytes for companion in artifact.companions)
+        row = [artifact.file, artifact.runtime, artifact.precision, f"{size / 1e6:.1f}"]
+        measured = metrics.get(f"{artifact.runtime}-{artifact.precision}")
+        if metrics:
+            row += [f"{measured[key]:.3f}" for key in ("AP", "AP50")] if measured else ["", ""]
+        rows.append(row)
+    return columns, rows

@@ -1,0 +1,48 @@
+"""Values of options that several commands read the same way."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pvt_edge.errors import DataError
+
+
+def parse_imgsz(text: str) -> tuple[int, int]:
+    """(height, width) of "640" or "480,640"; wrong usage otherwise."""
+    parts = text.replace("x", ",").split(",")
+    try:
+        sides = [int(part) for part in parts]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise typer.BadParameter(f"{text!r} is no size: write 640, or height,width such as 480,640")
+    return (sides[0], sides[-1])
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    """The names of "a,b,c"."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def write_json(content: dict[str, Any], target: str) -> None:
+    """Write `content` to the file `target`, or to standard output for "-"."""
+    text = json.dumps(content, indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(target).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write {target}: {error.strerror}: choose another place with --json") from error
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Labels of a text file, one a line, in class order."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the labels in {path}: {error}: give a text file, one label a line") from error
+    return tuple(line.strip() for line in lines if line.strip())

@@ -1,0 +1,71 @@
+"""create_model: a PVT-v2 model by name."""
+
+from typing import TYPE_CHECKING
+
+from pvt_edge.errors import PvtEdgeError, UnknownNameError
+from pvt_edge.models.backbone import PVTv2, initialise
+from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.detector import Detector
+from pvt_edge.models.retinanet import HeadConfig, get_head
+from pvt_edge.variants import TASKS, get_variant
+from pvt_edge.weights import get_bundled
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+Model = PVTv2 | Classifier | Detector
+
+DEFAULT_CLASSES = {"classify": 1000, "detect": 80}  # ImageNet-1k, COCO
+
+
+def create_model(
+    variant: str,
+    task: str = "classify",
+    num_classes: int | None = None,
+    weights: "str | PathLike[str] | None" = None,
+    *,
+    head: str | HeadConfig = "retinanet",
+    drop_path: float = 0.0,
+) -> Model:
+    """A PVT-v2 model in training form and eval mode; it takes normalised RGB (B, 3, H, W).
+
+    Args: `variant` b0, b1, b2, b2-li, b3, b4 or b5; `task` classify, features or detect; `num_classes` 1000 for
+    classify and 80 for detect unless given; `weights` a checkpoint of any dialect, the name of bundled weights
+    ("cells", which sets head and classes too), or None for fresh ones; `head` "retinanet", "lite" or a HeadConfig,
+    for detect; `drop_path` the stochastic depth of training.
+
+    Returns: classify gives logits (B, num_classes); features four maps (B, C_i, H/2^(i+2), W/2^(i+2)); detect two
+    lists over levels, (B, A*K, H_l, W_l) class logits and (B, A*4, H_l, W_l) box deltas.
+
+    Raises `UnknownNameError` for a name that does not exist and `WeightsError` for weights that do not fit.
+    """
+    row = get_variant(variant)
+    if task not in TASKS:
+        raise UnknownNameError("task", task, TASKS)
+    bundled = get_bundled(weights) if isinstance(weights, str) else None
+    if bundled is not None:
+        if (row.name, task) != (bundled.variant, bundled.task):
+            raise PvtEdgeError(
+                f"weights {weights!r} are for variant {bundled.variant}, task {bundled.task}, "
+                f"not for {row.name}, {task}: ask for those, or give a checkpoint file"
+            )
+        if num_classes not in (None, len(bundled.labels)):
+            raise PvtEdgeError(f"weights {weights!r} have {len(bundled.labels)} classes, not {num_classes}")
+        num_classes, head, weights = len(bundled.labels), bundled.head, bundled.path
+    classes = DEFAULT_CLASSES.get(task, 0) if num_classes is None else num_classes
+    if classes < 1 and task != "features":
+        raise PvtEdgeError(f"num_classes must be at least 1, got {num_classes}")
+
+    model: Model
+    if task == "classify":
+        model = Classifier(row, classes, drop_path)
+    elif task == "detect":
+        model = Detector(row, classes, get_head(head), drop_path)
+    else:
+        model = PVTv2(row, drop_path)
+        initialise(model)
+    if weights is not None:
+        from pvt_edge.checkpoints import load_weights
+
+        load_weights(model, weights)
+    return model.eval()

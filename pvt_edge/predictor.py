@@ -1,0 +1,224 @@
+"""A bundle that runs: pictures in, results out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.bundle.schema import PostprocessSpec
+from pvt_edge.choice import choose_artifact, choose_runtime
+from pvt_edge.errors import BundleError, DataError
+from pvt_edge.postprocessing import Thresholds, choose_thresholds, select, softmax
+from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
+from pvt_edge.results import Boxes, FrameInfo, Probs, Result
+from pvt_edge.sources import Frame, Source, VideoFile, open_source, read_image
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from pvt_edge.bundle.reader import Bundle
+    from pvt_edge.postprocessing import ThresholdOptions
+    from pvt_edge.runtimes import Runtime
+
+Pictures: TypeAlias = str | Path | Sequence[NDArray[np.generic] | str | Path]
+OUTPUTS = {"detect": ("boxes", "scores", "labels"), "classify": ("logits",), "features": ()}
+MAX_BATCH = 16  # of a dynamic batch, to bound memory
+
+
+def load(
+    bundle_path: str | Path,
+    runtime: str = "auto",
+    *,
+    precision: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+) -> "Predictor":
+    """The predictor of the bundle in a folder.
+
+    `runtime` "auto" is the first of openvino, onnxruntime and tensorrt that is installed and in the bundle;
+    `precision` "auto" what the bundle found to pay there. Raises `BundleError` for a bundle that is broken or
+    lacks what is asked for, `RuntimeMissingError` when nothing here can run it, `UnknownNameError` for a name
+    that does not exist.
+    """
+    from pvt_edge.bundle.reader import read_bundle
+    from pvt_edge.runtimes import open_runtime
+
+    bundle = read_bundle(Path(bundle_path))
+    name = choose_runtime(bundle, runtime)
+    artifact, run_as = choose_artifact(bundle, name, precision)
+    opened = open_runtime(name, bundle.path(artifact), precision=run_as, device=device, threads=threads)
+    return Predictor(bundle, opened)
+
+
+class Predictor:
+    """Runs a bundle on pictures. Not thread-safe; close it, or use it as a context manager.
+
+    >>> with load("out/b0") as predictor:
+    ...     result = predictor(frame_bgr, conf=0.4)
+    """
+
+    def __init__(self, bundle: "Bundle", runtime: "Runtime") -> None:
+        self.bundle, self.runtime = bundle, runtime
+        self.manifest = bundle.manifest
+        self.names = self.manifest.labels
+        spec = self.manifest.input
+        self.input_hw = (spec.height, spec.width)
+        takes, gives = runtime.inputs[0], [output.name for output in runtime.outputs]
+        if takes.name != spec.name or takes.shape[1:] != (*self.input_hw, 3):
+            raise BundleError(
+                f"model.json says the input is {spec.name} (batch, {spec.height}, {spec.width}, 3), the "
+                f"{runtime.name} artifact takes {takes.name} {takes.shape}; export again"
+            )
+        absent = [name for name in OUTPUTS[self.manifest.task] if name not in gives]
+        if absent:
+            raise BundleError(
+                f"a {self.manifest.task} bundle needs the output {absent[0]}, the {runtime.name} artifact "
+                f"gives {', '.join(gives)}; export again"
+            )
+        self.batch = None if takes.shape[0] == -1 else takes.shape[0]
+
+    @overload
+    def __call__(self, frames: NDArray[np.generic], **thresholds: "Unpack[ThresholdOptions]") -> Result: ...
+
+    @overload
+    def __call__(self, frames: "Pictures", **thresholds: "Unpack[ThresholdOptions]") -> list[Result]: ...
+
+    def __call__(
+        self, frames: "NDArray[np.generic] | Pictures", **thresholds: "Unpack[ThresholdOptions]"
+    ) -> Result | list[Result]:
+        """The result of one picture (H, W, 3) uint8 BGR, or the results of a list of pictures or paths.
+
+        A path to an image, folder or pattern gives a list too. `conf`, `iou` (0 to 1), `max_det`, `classes`
+        (ids or names) are the bundle's where None. A result keeps its picture: stream what is long.
+        """
+        chosen = self._thresholds(thresholds)
+        if isinstance(frames, np.ndarray):
+            if frames.ndim == 4:
+                raise DataError(f"one picture is (H, W, 3); for a batch {frames.shape} pass list(batch)")
+            return self._predict([Frame(to_bgr(frames))], chosen)[0]
+        if isinstance(frames, (str, Path)):
+            with open_source(frames) as source:
+                if isinstance(source, VideoFile):
+                    raise DataError(f"{frames} is a video: use predictor.stream({str(frames)!r})")
+                return list(self._run(source, chosen, self.batch or MAX_BATCH))
+        if not isinstance(frames, (list, tuple)):
+            raise DataError(
+                f"cannot predict on {type(frames).__name__}: pass an array (H, W, 3), a list or a path"
+            )
+        return list(self._run(_as_frames(frames), chosen, self.batch or MAX_BATCH))
+
+    def stream(
+        self, source: str | Path | Source | Sequence[str | Path], **thresholds: "Unpack[ThresholdOptions]"
+    ) -> Iterator[Result]:
+        """Results of a source, one by one as they are ready; an open `Source` is left open for its owner.
+
+        Thresholds as for a call; wrong ones and a source that cannot be opened are refused at once.
+        """
+        chosen = self._thresholds(thresholds)
+        opened = open_source(source)
+        return self._stream(opened, chosen, owned=opened is not source)
+
+    def _stream(self, source: Source, thresholds: Thresholds, *, owned: bool) -> Iterator[Result]:
+        try:
+            yield from self._run(source, thresholds, self.batch or 1)
+        finally:
+            if owned:
+                source.close()
+
+    def _thresholds(self, options: "ThresholdOptions") -> Thresholds:
+        return choose_thresholds(self.manifest.postprocess or PostprocessSpec(), self.names, **options)
+
+    def _run(self, frames: Iterable[Frame], thresholds: Thresholds, size: int) -> Iterator[Result]:
+        waiting = iter(frames)
+        while group := list(islice(waiting, size)):
+            yield from self._predict(group, thresholds)
+
+    def _predict(self, frames: Sequence[Frame], thresholds: Thresholds) -> list[Result]:
+        """Results of at most one batch of frames; a static batch is filled up with the last one."""
+        started = perf_counter()
+        images = [to_bgr(frame.image) for frame in frames]
+        placements = [plan((im.shape[0], im.shape[1]), self.input_hw, self.manifest.resize) for im in images]
+        inputs = [apply(im, at, self.manifest.resize) for im, at in zip(images, placements, strict=True)]
+        inputs += [inputs[-1]] * ((self.batch or len(inputs)) - len(inputs))
+        batch = np.stack(inputs) if len(inputs) > 1 else inputs[0][None]  # (B, H, W, 3)
+        resized = perf_counter()
+        arrays = self.runtime.infer({self.manifest.input.name: batch})
+        inferred = perf_counter()
+        self._check(arrays)
+        results = []
+        for row, (frame, image, placement) in enumerate(zip(frames, images, placements, strict=True)):
+            began = perf_counter()
+            found = self._read_row(
+                {name: array[row] for name, array in arrays.items()}, placement, thresholds
+            )
+            speed = {
+                "preprocess": (resized - started) * 1e3 / len(frames),
+                "inference": (inferred - resized) * 1e3 / len(frames),
+                "postprocess": (perf_counter() - began) * 1e3,
+            }
+            info = FrameInfo(frame.id, frame.captured_at, frame.age_ms)
+            results.append(Result(image, self.names, path=frame.path, speed=speed, frame=info, **found))
+        return results
+
+    def _check(self, arrays: dict[str, NDArray[np.generic]]) -> None:
+        """`BundleError` where the artifact gave what is no number: nothing found would be a silent lie."""
+        for name, array in arrays.items():
+            if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+                raise BundleError(
+                    f"the {self.runtime.name} {self.runtime.precision} artifact gave infinite or undefined "
+                    f"{name}: its numbers overflow; take another precision and check with: pvt-edge verify"
+                )
+
+    def _read_row(
+        self, row: dict[str, NDArray[Any]], placement: Placement, thresholds: Thresholds
+    ) -> dict[str, Any]:
+        """The fields of `Result` that one image's outputs fill."""
+        if self.manifest.task == "classify":
+            self._check_labels(len(row["logits"]))
+            return {"probs": Probs(softmax(row["logits"]))}
+        if self.manifest.task == "features":
+            return {"features": {name: array.astype(np.float32) for name, array in row.items()}}
+        found = select(
+            to_original(row["boxes"], placement),
+            row["scores"].astype(np.float32, copy=False),
+            row["labels"],
+            conf=thresholds.conf,
+            iou=thresholds.iou,
+            max_det=thresholds.max_det,
+            classes=thresholds.classes,
+        )
+        self._check_labels(int(found.cls.max()) + 1 if len(found.cls) else 0)
+        return {"boxes": Boxes(*found)}
+
+    def _check_labels(self, classes: int) -> None:
+        if classes > len(self.names):
+            raise BundleError(
+                f"the model knows {classes} classes and model.json names {len(self.names)}; export again"
+            )
+
+    def close(self) -> None:
+        """Free the model; a second call does nothing."""
+        self.runtime.close()
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        self.close()
+
+
+def _as_frames(items: Sequence[NDArray[np.generic] | str | Path]) -> Iterator[Frame]:
+    """Frames of arrays and image paths. Unlike in a source, each must be readable: the results align."""
+    for number, item in enumerate(items):
+        if isinstance(item, (str, Path)):
+            yield Frame(read_image(item), number, path=str(item))
+        else:
+            yield Frame(to_bgr(item), number)

@@ -1,0 +1,219 @@
+"""What a predictor says of one picture: the one record that drawing, saving and every sink take."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.errors import DataError, RuntimeMissingError
+
+if TYPE_CHECKING:
+    from supervision import Detections
+
+STEPS = ("preprocess", "inference", "postprocess")
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """n detections, best first: `xyxy` (n, 4) float32 in pixels of the original picture, `conf` (n,) float32
+    in 0..1, `cls` (n,) int64 class ids. `boxes[0]`, `boxes[2:5]`, `boxes[boxes.conf > 0.5]` are Boxes too.
+
+    >>> Boxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
+    Boxes(n=0)
+    """
+
+    xyxy: NDArray[np.float32]
+    conf: NDArray[np.float32]
+    cls: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "xyxy", np.asarray(self.xyxy, np.float32))
+        object.__setattr__(self, "conf", np.asarray(self.conf, np.float32))
+        object.__setattr__(self, "cls", np.asarray(self.cls, np.int64))
+        n = len(self.xyxy)
+        if self.xyxy.shape != (n, 4) or self.conf.shape != (n,) or self.cls.shape != (n,):
+            raise DataError(
+                f"boxes need xyxy (n, 4), conf (n,) and cls (n,), not {self.xyxy.shape}, {self.conf.shape} "
+                f"and {self.cls.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    def __getitem__(self, index: "int | slice | Sequence[int] | NDArray[Any]") -> "Boxes":
+        rows = [index] if isinstance(index, (int, np.integer)) else index
+        return Boxes(self.xyxy[rows], self.conf[rows], self.cls[rows])
+
+    def __iter__(self) -> Iterator["Boxes"]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Boxes(n={len(self)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Probs:
+    """The share of each class, `data` (K,) float32 in 0..1, K >= 1."""
+
+    data: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", np.asarray(self.data, np.float32))
+        if self.data.ndim != 1 or len(self.data) == 0:
+            raise DataError(f"class shares need the shape (K,) with K >= 1, not {self.data.shape}")
+
+    @property
+    def top5(self) -> tuple[int, ...]:
+        """The ids of the best five, or of all where there are fewer, best first."""
+        return tuple(np.argsort(-self.data, kind="stable")[:5].tolist())
+
+    @property
+    def top1(self) -> int:
+        return int(self.data.argmax())
+
+    @property
+    def top5conf(self) -> NDArray[np.float32]:
+        return self.data[list(self.top5)]
+
+    @property
+    def top1conf(self) -> float:
+        return float(self.data[self.top1])
+
+
+@dataclass(frozen=True)
+class FrameInfo:
+    """Which frame: `id` from 0, `captured_at` in Unix seconds, `age_ms` its age when the result was ready."""
+
+    id: int = 0
+    captured_at: float = 0.0
+    age_ms: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found in one picture `image` (H, W, 3) uint8 BGR, which is the caller's own array and no copy.
+
+    Of `boxes`, `probs`, `mask` (H, W) int64 class ids and `features` {name: (C, h, w) float32} those of the
+    task are set, and None are the others. `names[id]` is a class's name; `speed` is in ms; `path` the file it
+    came from.
+    """
+
+    image: NDArray[np.uint8]
+    names: tuple[str, ...] | Mapping[int, str]
+    boxes: Boxes | None = None
+    probs: Probs | None = None
+    mask: NDArray[np.int64] | None = None
+    features: Mapping[str, NDArray[np.float32]] | None = None
+    path: str | None = None
+    speed: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STEPS, 0.0))
+    frame: FrameInfo = FrameInfo()
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise DataError(
+                f"a result needs an image (H, W, 3) uint8, not {self.image.shape} {self.image.dtype}"
+            )
+        if self.mask is not None and self.mask.shape != self.orig_hw:
+            raise DataError(f"the mask is {self.mask.shape}, the image {self.orig_hw}")
+        if set(self.speed) != set(STEPS):
+            raise DataError(f"speed needs {', '.join(STEPS)}, not {', '.join(self.speed)}")
+        known = set(range(len(self.names))) if isinstance(self.names, tuple) else set(self.names)
+        used = set(self.boxes.cls.tolist()) if self.boxes is not None else set()
+        if self.probs is not None:
+            used = set(range(len(self.probs.data)))
+        if not used <= known:
+            raise DataError(
+                f"class ids without a name: {sorted(used - known)[:5]}; {len(known)} names are known"
+            )
+
+    @property
+    def orig_hw(self) -> tuple[int, int]:
+        return self.image.shape[0], self.image.shape[1]
+
+    def plot(self) -> NDArray[np.uint8]:
+        """An annotated copy of the picture, (H, W, 3) uint8 BGR."""
+        from pvt_edge.drawing import draw_boxes, draw_classes, draw_mask
+
+        image = self.image.copy()
+        if self.mask is not None:
+            draw_mask(image, self.mask)
+        if self.boxes is not None:
+            ids = self.boxes.cls.tolist()
+            texts = [(self.names[i], f"{c:.2f}") for i, c in zip(ids, self.boxes.conf.tolist(), strict=True)]
+            draw_boxes(image, self.boxes.xyxy, ids, texts)
+        if self.probs is not None:
+            draw_classes(image, [(self.names[i], float(self.probs.data[i])) for i in self.probs.top5])
+        return image
+
+    def save(self, path: str | Path) -> Path:
+        """The path, after writing the annotated picture there; its suffix chooses the format."""
+        from pvt_edge.sinks.images import write_image
+
+        return write_image(Path(path), self.plot())
+
+    def summary(self) -> list[dict[str, Any]]:
+        """A row per box, {"name", "class", "confidence", "box": {"x1", "y1", "x2", "y2"}}, best first.
+
+        A classification gives its top five without "box"; feature maps give {"name", "shape"}.
+        """
+        if self.boxes is not None:
+            rows = zip(
+                self.boxes.cls.tolist(), self.boxes.conf.tolist(), self.boxes.xyxy.tolist(), strict=True
+            )
+            return [
+                self._row(i, conf) | {"box": dict(zip(("x1", "y1", "x2", "y2"), _rounded(box), strict=True))}
+                for i, conf, box in rows
+            ]
+        if self.probs is not None:
+            return [self._row(i, float(self.probs.data[i])) for i in self.probs.top5]
+        return [{"name": name, "shape": list(maps.shape)} for name, maps in (self.features or {}).items()]
+
+    def _row(self, class_id: int, conf: float) -> dict[str, Any]:
+        return {"name": self.names[class_id], "class": class_id, "confidence": round(conf, 5)}
+
+    def to_json(self) -> str:
+        """One line: {"path", "frame", "orig_hw", "speed", "predictions"}, the last as `summary` gives it."""
+        frame = {
+            "id": self.frame.id,
+            "captured_at": self.frame.captured_at,
+            "age_ms": round(self.frame.age_ms, 3),
+        }
+        return json.dumps(
+            {
+                "path": self.path,
+                "frame": frame,
+                "orig_hw": list(self.orig_hw),
+                "speed": {step: round(self.speed[step], 3) for step in STEPS},
+                "predictions": self.summary(),
+            },
+            ensure_ascii=False,
+        )
+
+    def to_supervision(self) -> "Detections":
+        """The boxes as `supervision.Detections`; names are in `data["class_name"]`.
+
+        `RuntimeMissingError` without supervision, `DataError` for a result without boxes.
+        """
+        if self.boxes is None:
+            raise DataError("only a detector's result has boxes for supervision")
+        try:
+            from supervision import Detections
+        except ImportError as error:
+            raise RuntimeMissingError(
+                f'supervision cannot be imported ({error}); pip install "pvt-edge[supervision]"'
+            ) from error
+        names = np.array([self.names[i] for i in self.boxes.cls.tolist()], dtype=str)
+        return Detections(
+            xyxy=self.boxes.xyxy,
+            confidence=self.boxes.conf,
+            class_id=self.boxes.cls.astype(int),
+            data={"class_name": names},
+        )
+
+
+def _rounded(box: list[float]) -> list[float]:
+    return [round(value, 2) for value in box]

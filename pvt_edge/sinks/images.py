@@ -1,0 +1,95 @@
+"""Annotated pictures as files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.errors import DataError
+from pvt_edge.sinks.sink import Sink
+from pvt_edge.sources.source import VIDEO_SUFFIXES
+
+if TYPE_CHECKING:
+    from pvt_edge.results import Result
+
+WRITABLE = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> Path:
+    """The path, after writing `image` (H, W, 3) uint8 BGR in the format of its suffix; folders are made.
+
+    `DataError` for an unknown suffix or a place that cannot be written.
+    """
+    import cv2
+
+    if path.suffix.lower() not in WRITABLE:
+        raise DataError(f"cannot write {path}: the suffix must be one of {' '.join(WRITABLE)}")
+    options = [cv2.IMWRITE_JPEG_QUALITY, 92] if path.suffix.lower() in (".jpg", ".jpeg") else []
+    packed, data = cv2.imencode(path.suffix.lower(), image, options)
+    if not packed:
+        raise DataError(f"cannot write {path}: OpenCV cannot encode {path.suffix}; take .png or .jpg")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+    return path
+
+
+class ImageFolder(Sink):
+    """One annotated JPEG per result, named after its picture, with the frame's number for a video's.
+
+    Names that would meet get _1, _2 ...; the file a result came from is never written over.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.target = str(folder)
+        self._used: set[str] = set()
+
+    def write(self, result: "Result") -> None:
+        path = self.folder / f"{self._name(result)}.jpg"
+        if result.path is not None and path.exists() and path.samefile(result.path):
+            raise DataError(f"saving to {self.folder} would write over {result.path}; choose another folder")
+        write_image(path, result.plot())
+
+    def _name(self, result: "Result") -> str:
+        source = Path(result.path) if result.path is not None else None
+        if source is None:
+            stem = f"frame_{result.frame.id:06d}"
+        elif source.suffix.lower() in VIDEO_SUFFIXES:
+            stem = f"{source.stem}_{result.frame.id:06d}"
+        else:
+            stem = source.stem
+        name, number = stem, 0
+        while name.lower() in self._used:  # a file system may not tell A.jpg from a.jpg
+            number += 1
+            name = f"{stem}_{number}"
+        self._used.add(name.lower())
+        return name
+
+    def close(self) -> None:
+        pass
+
+
+class ImageFile(Sink):
+    """One annotated picture; `DataError` at a second result."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.target = str(path)
+        self._written = False
+        if self.path.suffix.lower() not in WRITABLE:
+            raise DataError(f"cannot write {path}: the suffix must be one of {' '.join(WRITABLE)}")
+
+    def write(self, result: "Result") -> None:
+        if self._written:
+            raise DataError(f"{self.path} holds one picture and there are more; save to a folder or a .mp4")
+        if result.path is not None and self.path.exists() and self.path.samefile(result.path):
+            raise DataError(f"saving to {self.path} would write over its source; choose another name")
+        write_image(self.path, result.plot())
+        self._written = True
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,68 @@
+"""What every source keeps: an iterator of frames that can be closed."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".gif")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture: `image` (H, W, 3) uint8 BGR, `id` counting from 0, `captured_at` in Unix seconds.
+
+    `path` is the file it came from, `fps` the source's frames per second; both None where there is none.
+    """
+
+    image: NDArray[np.uint8]
+    id: int = 0
+    captured_at: float = field(default_factory=time.time)
+    path: str | None = None
+    fps: float | None = None
+    tick: float = field(
+        default_factory=time.perf_counter, repr=False
+    )  # steady, where the wall clock may jump
+
+    @property
+    def age_ms(self) -> float:
+        return (time.perf_counter() - self.tick) * 1e3
+
+
+class Source(ABC):
+    """An iterator of frames, read once. Close it, or use it as a context manager.
+
+    `name` says what it is; `fps` and `frame_count` are None where unknown; `skipped` fills while reading with
+    a line per thing that could not be read.
+    """
+
+    name: str
+    fps: float | None = None
+    frame_count: int | None = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.skipped: list[str] = []
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing open
+        """Free what is held open; a second call does nothing."""
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,122 @@
+"""OpenVINO: IR (or ONNX) files on Intel and other CPUs, and on the GPUs and NPUs that OpenVINO sees."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
+from pvt_edge.runtimes.boundary import boundary, model_file
+from pvt_edge.runtimes.runtime import TensorSpec
+from pvt_edge.runtimes.session import Session
+from pvt_edge.runtimes.table import check_precision, check_threads, require
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_NAMES = {hint: precision for precision, hint in _HINTS.items()}
+
+
+class OpenVinoRuntime(Session):
+    """A model in OpenVINO, tuned for latency.
+
+    `precision`, which the plugin would else choose in silence:
+      "fp32" runs float32; "bf16" and "fp16" run that, where the device has it;
+      "auto" takes bf16 where the device has it, else fp32;
+      a model with FakeQuantize operations is int8 whatever is said: it takes "auto" or "int8", and what is
+      float in it runs as "auto" would. `float_precision` reports that part.
+    `device` is "cpu", "gpu", "npu" ... or "auto", the CPU. `cache_dir` keeps compiled models between runs.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        precision: str = "auto",
+        device: str = "cpu",
+        threads: int | None = None,
+        cache_dir: str | Path | None = None,
+    ) -> None:
+        check_precision("openvino", precision)
+        check_threads(threads)
+        require("openvino")
+        import openvino
+
+        file = model_file(path)
+        version = openvino.__version__.partition("-")[0]
+        core = openvino.Core()
+        plugin = _plugin(device, core.available_devices)
+        has = core.get_property(plugin, "OPTIMIZATION_CAPABILITIES")
+        with boundary(f"OpenVINO {version} cannot load {file}", "export the model again"):
+            model = core.read_model(file)
+            quantised = any(op.get_type_name() == "FakeQuantize" for op in model.get_ops())
+            self.float_precision = _float_precision(precision, quantised, has, str(file), plugin)
+            options: dict[str, Any] = {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": _HINTS[self.float_precision],
+            }
+            if threads is not None:
+                options["INFERENCE_NUM_THREADS"] = threads
+            if cache_dir is not None:
+                options["CACHE_DIR"] = str(cache_dir)
+            self._compiled: Any = core.compile_model(model, plugin, options)
+            taken = _NAMES.get(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+            if taken != self.float_precision:
+                raise RuntimeMissingError(
+                    f"{plugin} would run {taken} in place of {self.float_precision}: ask for {taken}"
+                )
+            self._request: Any = self._compiled.create_infer_request()
+            inputs = tuple(map(_spec, self._compiled.inputs))
+            outputs = tuple(map(_spec, self._compiled.outputs))
+        super().__init__(
+            "openvino",
+            str(file),
+            precision="int8" if quantised else self.float_precision,
+            device=plugin.lower(),
+            inputs=inputs,
+            outputs=outputs,
+        )
+
+    def layers(self) -> list[tuple[str, str, str]]:
+        """(name, kind, type it runs in) of every layer as compiled: ("conv0", "Convolution", "bf16")."""
+        self._check_open()
+        ops = self._compiled.get_runtime_model().get_ops()
+        told = [(op.get_friendly_name(), op.get_rt_info()) for op in ops]
+        return [
+            (name, info["layerType"].astype(str), info["runtimePrecision"].astype(str)) for name, info in told
+        ]
+
+    def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
+        results = self._request.infer(arrays, share_inputs=True, share_outputs=False)
+        return {spec.name: results[i] for i, spec in enumerate(self.outputs)}
+
+    def _release(self) -> None:
+        self._request = self._compiled = None
+
+
+def _plugin(device: str, here: list[str]) -> str:
+    """OpenVINO's name of a device. Raises `RuntimeMissingError` listing those that are here."""
+    plugin = "CPU" if device == "auto" else device.upper()
+    if plugin not in here:
+        listed = ", ".join(name.lower() for name in here) or "none"
+        raise RuntimeMissingError(f"OpenVINO sees no device {device!r} here: it sees {listed}")
+    return plugin
+
+
+def _float_precision(precision: str, quantised: bool, has: list[str], file: str, plugin: str) -> str:
+    """What the float part of the model is to run in."""
+    if precision == "int8" and not quantised:
+        raise RuntimeInputError(f"{file} is not quantised, asked for int8: take auto, or export --int8")
+    if quantised and precision not in ("auto", "int8"):
+        raise RuntimeInputError(f"{file} is an int8 model, asked for {precision}: ask for int8 or auto")
+    if precision in ("auto", "int8"):
+        return "bf16" if "BF16" in has else "fp32"
+    if precision.upper() not in has:
+        able = ", ".join(name for name in _HINTS if name.upper() in has)
+        raise RuntimeMissingError(f"this {plugin} cannot run {precision}: it has {able}; ask for one or auto")
+    return precision
+
+
+def _spec(port: Any) -> TensorSpec:
+    shape = tuple(size.get_length() if size.is_static else -1 for size in port.get_partial_shape())
+    return TensorSpec(port.get_any_name(), port.get_element_type().to_dtype().name, shape)

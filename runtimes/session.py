@@ -1,0 +1,72 @@
+"""What all runtimes have in common: checked feeds, the error boundary, and closing once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from pvt_edge.errors import RuntimeInputError
+from pvt_edge.runtimes.boundary import boundary
+from pvt_edge.runtimes.feeds import check_feeds
+from pvt_edge.runtimes.runtime import TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+
+class Session(ABC):
+    """A `Runtime` short of two steps: `_run`, and `_release`, which frees the model."""
+
+    def __init__(
+        self,
+        name: str,
+        source: str,
+        *,
+        precision: str,
+        device: str,
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+    ) -> None:
+        self.name, self.source = name, source
+        self.precision, self.device = precision, device
+        self.inputs, self.outputs = inputs, outputs
+        self.closed = False
+
+    @abstractmethod
+    def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
+        """Outputs by name for checked arrays; memory that no later call writes to and no feed shares."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Drop what holds the model's memory."""
+
+    def infer(self, feeds: "Mapping[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
+        """Arrays by output name, owned by the caller, for arrays by input name.
+
+        Raises `RuntimeInputError` when names, dtype or shape are not those of `inputs` or the runtime is
+        closed, `BundleError` when the model itself fails.
+        """
+        self._check_open()
+        arrays = check_feeds(feeds, self.inputs)
+        with boundary(f"{self.name} failed while running {self.source}", "export the model again"):
+            return self._run(arrays)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise RuntimeInputError(f"the {self.name} runtime of {self.source} is closed: open it again")
+
+    def close(self) -> None:
+        """Free the model; a second call does nothing, `infer` afterwards raises `RuntimeInputError`."""
+        if not self.closed:
+            self.closed = True
+            self._release()
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

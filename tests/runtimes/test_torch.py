@@ -1,0 +1,134 @@
+"""The reference runtime: from a file by the contract, from a module here."""
+
+import numpy as np
+import pytest
+
+from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.runtimes import TensorSpec
+from pvt_edge.runtimes.torch import TorchRuntime
+
+from .contract import INPUTS, OUTPUTS, RuntimeContract
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+
+class TestTorchFile(RuntimeContract):
+    name = "torch"
+
+    @pytest.fixture
+    def file(self, torch_file):
+        return torch_file
+
+
+class Wrong(torch.nn.Module):
+    def forward(self, images):
+        return images
+
+
+class Table(torch.nn.Module):
+    """Returns its own buffer and its own input."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", torch.ones(3))
+
+    def forward(self, images):
+        return {"table": self.table, "images": images}
+
+
+def test_module_is_run_once_to_learn_its_outputs(module, images, answers):
+    with TorchRuntime(module, INPUTS) as runtime:
+        assert runtime.inputs == INPUTS
+        assert {spec.name: spec for spec in runtime.outputs} == OUTPUTS
+        assert (runtime.precision, runtime.device) == ("fp32", "cpu")
+        for name, array in runtime.infer({"images": images}).items():
+            np.testing.assert_array_equal(array, answers[name])
+
+
+def test_free_batch(module, images):
+    with TorchRuntime(module, (TensorSpec("images", "uint8", (-1, 48, 64, 3)),)) as runtime:
+        assert [spec.shape for spec in runtime.outputs] == [(-1, 10, 4), (-1, 10), (-1, 10)]
+        assert runtime.infer({"images": np.repeat(images, 3, 0)})["boxes"].shape == (3, 10, 4)
+        with pytest.raises(RuntimeInputError, match=r"expected uint8 \(any, 48, 64, 3\), got uint8 \(0, "):
+            runtime.infer({"images": images[:0]})
+
+
+def test_a_modules_own_tensors_stay_its_own():
+    module = Table().eval()
+    given = np.zeros((1, 2, 2, 3), np.uint8)
+    with TorchRuntime(module, (TensorSpec("images", "uint8", (1, 2, 2, 3)),)) as runtime:
+        arrays = runtime.infer({"images": given})
+        arrays["table"][:] = 7
+        arrays["images"][:] = 7
+        assert runtime.infer({"images": given})["table"].tolist() == [1, 1, 1]
+    assert not given.any()
+
+
+@pytest.mark.parametrize(
+    ("source", "inputs", "told"),
+    [
+        (Table(), INPUTS, r"Table is in training mode: call \.eval\(\)"),
+        (Table().eval(), None, r"Table does not say what its inputs are: pass inputs=\(TensorSpec\("),
+        (Table().eval(), (TensorSpec("images", "uint8", (1, -1, 8, 3)),), "only the first axis"),
+        (Wrong().eval(), INPUTS, "Wrong must return a dict of tensors by name, not Tensor"),
+    ],
+)
+def test_modules_it_refuses(source, inputs, told):
+    with pytest.raises(RuntimeInputError, match=told):
+        TorchRuntime(source, inputs)
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [(torch.bfloat16, "bf16"), (torch.float64, "fp64")])
+def test_reports_the_precision_of_the_weights(dtype, precision):
+    class Half(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.tensor([0.5], dtype=dtype))
+
+        def forward(self, images):
+            return {"mean": images.to(dtype).mean((1, 2, 3)) * self.scale}
+
+    inputs = (TensorSpec("images", "uint8", (1, 2, 2, 3)),)
+    with TorchRuntime(Half().eval(), inputs) as runtime:
+        assert runtime.precision == precision
+        assert runtime.infer({"images": np.full((1, 2, 2, 3), 8, np.uint8)})["mean"].tolist() == [4.0]
+    with pytest.raises(RuntimeInputError, match=f"holds {precision}, asked for fp32"):
+        TorchRuntime(Half().eval(), inputs, precision="fp32")
+
+
+def test_threads_hold_during_infer_only(module, images):
+    before = torch.get_num_threads()
+    with TorchRuntime(module, INPUTS, threads=before + 1) as runtime:
+        runtime.infer({"images": images})
+    assert torch.get_num_threads() == before
+
+
+def test_devices(module, torch_file):
+    with pytest.raises(RuntimeMissingError, match="torch has no device 'tpu' here"):
+        TorchRuntime(module, INPUTS, device="tpu")
+    if torch.cuda.is_available():
+        pytest.skip("CUDA is here: nothing to refuse")
+    with pytest.raises(RuntimeMissingError, match="sees no CUDA device here: use device 'cpu'"):
+        TorchRuntime(torch_file, device="cuda")
+
+
+def test_a_file_names_its_own_inputs(torch_file):
+    with pytest.raises(RuntimeInputError, match="says itself what its inputs are"):
+        TorchRuntime(torch_file, INPUTS)
+
+
+def test_a_file_without_specs(module, images, tmp_path):
+    program = torch.export.export(module, (torch.tensor(images),))
+    torch.export.save(program, tmp_path / "bare.pt2")
+    with pytest.raises(
+        BundleError, match=r"does not say what its inputs and outputs are: save it again with .*save_torch"
+    ):
+        TorchRuntime(tmp_path / "bare.pt2")
+
+
+def test_a_damaged_byte_is_seen(torch_file, tmp_path):
+    data = bytearray(torch_file.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (tmp_path / "model.pt2").write_bytes(data)
+    with pytest.raises(BundleError):
+        TorchRuntime(tmp_path / "model.pt2")
