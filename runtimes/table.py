@@ -58,7 +58,9 @@ def missing(name: str) -> str | None:
     """
     entry = _entry(name)
     for package in entry.packages:
-        if find_spec(package) is None:
+        spec = find_spec(package)
+        # Python takes any folder of that name for a package without origin, and a bundle has such folders.
+        if spec is None or spec.origin is None:
             return f'the {name} runtime needs {package}: pip install "pvt-edge[{entry.extra}]"'
     return None
 

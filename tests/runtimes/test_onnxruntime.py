@@ -20,6 +20,14 @@ class TestOnnxRuntime(RuntimeContract):
         return onnx_file
 
 
+@pytest.mark.parametrize("kept", [0.5, 0.98])
+def test_precision_of_a_file_cut_short(onnx_file, tmp_path, kept):
+    data = onnx_file.read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(ValueError, match="the file is cut short"):
+        onnx_precision(tmp_path / "cut.onnx")
+
+
 def test_free_batch(free_batch_onnx_file, images, answers):
     with OnnxRuntime(free_batch_onnx_file) as runtime:
         assert runtime.inputs[0].shape == (-1, 48, 64, 3)

@@ -40,6 +40,13 @@ def test_missing_package(name, monkeypatch, tmp_path):
     assert str(caught.value) == told
 
 
+def test_a_bundles_folder_is_no_package(monkeypatch, tmp_path):
+    (tmp_path / "openvino").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+    assert "openvino" not in available()
+
+
 def test_package_that_does_not_import(tmp_path):
     (tmp_path / "openvino").mkdir()
     (tmp_path / "openvino" / "__init__.py").write_text("raise OSError('libopenvino.so: wrong ELF class')")

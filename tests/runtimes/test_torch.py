@@ -26,14 +26,14 @@ class Wrong(torch.nn.Module):
 
 
 class Table(torch.nn.Module):
-    """Returns its own buffer and its own input."""
+    """Returns its own buffer, and its input after writing to it."""
 
     def __init__(self):
         super().__init__()
         self.register_buffer("table", torch.ones(3))
 
     def forward(self, images):
-        return {"table": self.table, "images": images}
+        return {"table": self.table, "images": images.add_(1)}
 
 
 def test_module_is_run_once_to_learn_its_outputs(module, images, answers):
@@ -126,9 +126,10 @@ def test_a_file_without_specs(module, images, tmp_path):
         TorchRuntime(tmp_path / "bare.pt2")
 
 
-def test_a_damaged_byte_is_seen(torch_file, tmp_path):
+@pytest.mark.parametrize("at", [0.1, 0.5])  # in the weights, which torch itself does not check; in the graph
+def test_a_damaged_byte_is_seen(torch_file, tmp_path, at):
     data = bytearray(torch_file.read_bytes())
-    data[len(data) // 2] ^= 0xFF
+    data[int(len(data) * at)] ^= 0xFF
     (tmp_path / "model.pt2").write_bytes(data)
     with pytest.raises(BundleError):
         TorchRuntime(tmp_path / "model.pt2")

@@ -230,6 +230,10 @@ MISFITS = {
     ),
     "unexpected leaf": (extra(norm1__scale=torch.ones(32)), r"unexpected 1 \(norm1\.scale\)$"),
     "fifth stage": (extra(norm5__weight=torch.ones(32)), r"unexpected 1 \(norm5\.weight\)$"),
+    "block in a fifth stage": (
+        extra(block5__0__norm1__weight=torch.ones(32)),
+        r"unexpected 1 \(block5\.0\.norm1\.weight\)$",
+    ),
     "second head": (extra(aux__head__weight=torch.ones(7, 256)), r"unexpected 1 \(aux\.head\.weight\)$"),
     "segmentation head": (extra(decode_head__conv_seg__weight=torch.ones(1)), r"unexpected 1 \(decode_head"),
     "a number with a zero in front": (
