@@ -152,9 +152,7 @@ class _Steps:
             keep_onnx = "onnx" in self.request.formats
             onnx_path = self.writer.path("model.fp32.onnx") if keep_onnx else Path(scratch) / "model.onnx"
             self.tell("exporting ONNX")
-            export_onnx(
-                self.graph, onnx_path, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch
-            )
+            export_onnx(self.graph, onnx_path, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
             if missing("onnxruntime") is None:
                 self.tell("checking ONNX against the model")
                 self._check("onnxruntime", onnx_path, "fp32")
@@ -177,9 +175,7 @@ class _Steps:
         artifacts.append(self._ir_artifact("fp32"))
         if self.calibration is not None:
             self.tell(f"quantising to INT8 on {len(self.calibration.inputs)} pictures")
-            save_ir(
-                quantise(model, self.calibration.inputs, INPUT_NAME), self.writer.path("openvino/int8.xml")
-            )
+            save_ir(quantise(model, self.calibration.inputs, INPUT_NAME), self.writer.path("openvino/int8.xml"))
             artifacts.append(self._ir_artifact("int8"))
         return artifacts
 

@@ -36,9 +36,7 @@ def _is_constant(node: "openvino.Node") -> bool:
     return bool(sources) and all(_is_constant(source) for source in sources)
 
 
-def quantise(
-    model: "openvino.Model", batches: "Sequence[NDArray[np.uint8]]", input_name: str
-) -> "openvino.Model":
+def quantise(model: "openvino.Model", batches: "Sequence[NDArray[np.uint8]]", input_name: str) -> "openvino.Model":
     """`model` with linear and convolution layers in INT8, ranges from `batches` of (B, H, W, 3) uint8."""
     try:
         import nncf

@@ -68,9 +68,7 @@ def _random(variant: str, task: str, num_classes: int | None, head: str | None) 
     return ChosenWeights(model, variant, task, NO_WEIGHTS, notes=(note,))
 
 
-def _from_file(
-    variant: str, task: str | None, path: Path, num_classes: int | None, head: str | None
-) -> ChosenWeights:
+def _from_file(variant: str, task: str | None, path: Path, num_classes: int | None, head: str | None) -> ChosenWeights:
     from pvt_edge.checkpoints import load_weights
     from pvt_edge.checkpoints.summary import summarise_checkpoint
 
@@ -90,4 +88,3 @@ def _from_file(
 def _fitting(labels: Sequence[str] | None, model: Model) -> tuple[str, ...] | None:
     classes = getattr(model, "num_classes", None)
     return tuple(labels) if labels is not None and len(labels) == classes else None
-

@@ -59,7 +59,12 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'pvt_edge' has no attribute {name!r}")
-    return getattr(import_module(f"pvt_edge.{_HOME[name]}"), name)
+    try:
+        return getattr(import_module(f"pvt_edge.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        from pvt_edge.extras import missing_package
+
+        raise missing_package(error) from error
 
 
 def __dir__() -> list[str]:

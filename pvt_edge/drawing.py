@@ -98,9 +98,7 @@ def draw_mask(image: NDArray[np.uint8], mask: NDArray[np.int64], opacity: float 
     for class_id in np.unique(mask).tolist():
         if class_id >= 0:
             where = mask == class_id
-            image[where] = (image[where] * (1 - opacity) + np.array(colour_of(class_id)) * opacity).astype(
-                np.uint8
-            )
+            image[where] = (image[where] * (1 - opacity) + np.array(colour_of(class_id)) * opacity).astype(np.uint8)
 
 
 def _place_label(
@@ -140,9 +138,7 @@ def _text_scale(style: Style) -> float:
 def _text_width(text: str, style: Style) -> int:
     import cv2
 
-    (width, _), _ = cv2.getTextSize(
-        text, cv2.FONT_HERSHEY_SIMPLEX, _text_scale(style), max(1, style.line // 2)
-    )
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _text_scale(style), max(1, style.line // 2))
     return int(width)
 
 

@@ -56,13 +56,9 @@ def choose_thresholds(
     """
     for name, value in (("conf", conf), ("iou", iou)):
         if value is not None and not (isinstance(value, Real) and 0 <= value <= 1):
-            raise RuntimeInputError(
-                f"{name} must be a number from 0 to 1, or None for the bundle's; got {value!r}"
-            )
+            raise RuntimeInputError(f"{name} must be a number from 0 to 1, or None for the bundle's; got {value!r}")
     if max_det is not None and not (isinstance(max_det, (int, np.integer)) and max_det >= 1):
-        raise RuntimeInputError(
-            f"max_det must be a whole number from 1, or None for the bundle's; got {max_det!r}"
-        )
+        raise RuntimeInputError(f"max_det must be a whole number from 1, or None for the bundle's; got {max_det!r}")
     wanted = [classes] if isinstance(classes, (int, str)) else classes
     return Thresholds(
         spec.conf if conf is None else float(conf),

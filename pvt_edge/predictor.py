@@ -108,9 +108,7 @@ class Predictor:
                     raise DataError(f"{frames} is a video: use predictor.stream({str(frames)!r})")
                 return list(self._run(source, chosen, self.batch or MAX_BATCH))
         if not isinstance(frames, (list, tuple)):
-            raise DataError(
-                f"cannot predict on {type(frames).__name__}: pass an array (H, W, 3), a list or a path"
-            )
+            raise DataError(f"cannot predict on {type(frames).__name__}: pass an array (H, W, 3), a list or a path")
         return list(self._run(_as_frames(frames), chosen, self.batch or MAX_BATCH))
 
     def stream(
@@ -154,9 +152,7 @@ class Predictor:
         results = []
         for row, (frame, image, placement) in enumerate(zip(frames, images, placements, strict=True)):
             began = perf_counter()
-            found = self._read_row(
-                {name: array[row] for name, array in arrays.items()}, placement, thresholds
-            )
+            found = self._read_row({name: array[row] for name, array in arrays.items()}, placement, thresholds)
             speed = {
                 "preprocess": (resized - started) * 1e3 / len(frames),
                 "inference": (inferred - resized) * 1e3 / len(frames),
@@ -175,9 +171,7 @@ class Predictor:
                     f"{name}: its numbers overflow; take another precision and check with: pvt-edge verify"
                 )
 
-    def _read_row(
-        self, row: dict[str, NDArray[Any]], placement: Placement, thresholds: Thresholds
-    ) -> dict[str, Any]:
+    def _read_row(self, row: dict[str, NDArray[Any]], placement: Placement, thresholds: Thresholds) -> dict[str, Any]:
         """The fields of `Result` that one image's outputs fill."""
         if self.manifest.task == "classify":
             self._check_labels(len(row["logits"]))
@@ -198,9 +192,7 @@ class Predictor:
 
     def _check_labels(self, classes: int) -> None:
         if classes > len(self.names):
-            raise BundleError(
-                f"the model knows {classes} classes and model.json names {len(self.names)}; export again"
-            )
+            raise BundleError(f"the model knows {classes} classes and model.json names {len(self.names)}; export again")
 
     def close(self) -> None:
         """Free the model; a second call does nothing."""

@@ -49,9 +49,7 @@ def plan(orig_hw: tuple[int, int], input_hw: tuple[int, int], spec: "ResizeSpec"
     offset_xy = (0, 0)
     if spec.mode == "crop":
         offset_xy = (-round((resized_hw[1] - input_hw[1]) / 2), -round((resized_hw[0] - input_hw[0]) / 2))
-    return Placement(
-        orig_hw, input_hw, resized_hw, (resized_hw[1] / width, resized_hw[0] / height), offset_xy
-    )
+    return Placement(orig_hw, input_hw, resized_hw, (resized_hw[1] / width, resized_hw[0] / height), offset_xy)
 
 
 def _scaled(side: int, factor: float, limit: int) -> int:

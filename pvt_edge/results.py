@@ -114,9 +114,7 @@ class Result:
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
-            raise DataError(
-                f"a result needs an image (H, W, 3) uint8, not {self.image.shape} {self.image.dtype}"
-            )
+            raise DataError(f"a result needs an image (H, W, 3) uint8, not {self.image.shape} {self.image.dtype}")
         if self.mask is not None and self.mask.shape != self.orig_hw:
             raise DataError(f"the mask is {self.mask.shape}, the image {self.orig_hw}")
         if set(self.speed) != set(STEPS):
@@ -126,9 +124,7 @@ class Result:
         if self.probs is not None:
             used = set(range(len(self.probs.data)))
         if not used <= known:
-            raise DataError(
-                f"class ids without a name: {sorted(used - known)[:5]}; {len(known)} names are known"
-            )
+            raise DataError(f"class ids without a name: {sorted(used - known)[:5]}; {len(known)} names are known")
 
     @property
     def orig_hw(self) -> tuple[int, int]:
@@ -161,9 +157,7 @@ class Result:
         A classification gives its top five without "box"; feature maps give {"name", "shape"}.
         """
         if self.boxes is not None:
-            rows = zip(
-                self.boxes.cls.tolist(), self.boxes.conf.tolist(), self.boxes.xyxy.tolist(), strict=True
-            )
+            rows = zip(self.boxes.cls.tolist(), self.boxes.conf.tolist(), self.boxes.xyxy.tolist(), strict=True)
             return [
                 self._row(i, conf) | {"box": dict(zip(("x1", "y1", "x2", "y2"), _rounded(box), strict=True))}
                 for i, conf, box in rows

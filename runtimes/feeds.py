@@ -29,9 +29,7 @@ def check_feeds(
     """
     listed = ", ".join(f"{spec.name!r}: {describe(spec.dtype, spec.shape)}" for spec in inputs)
     if not isinstance(feeds, Mapping):
-        raise RuntimeInputError(
-            f"infer takes a dict of arrays by input name, {{{listed}}}; got {type(feeds).__name__}"
-        )
+        raise RuntimeInputError(f"infer takes a dict of arrays by input name, {{{listed}}}; got {type(feeds).__name__}")
     names = [spec.name for spec in inputs]
     for name in feeds:
         if name not in names:
@@ -49,8 +47,7 @@ def _checked(array: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.generic
     if not isinstance(array, np.ndarray):
         raise RuntimeInputError(f"{expected}, got {type(array).__name__}: pass a numpy array")
     fits = len(array.shape) == len(spec.shape) and all(
-        given == size or (size == -1 and given > 0)
-        for given, size in zip(array.shape, spec.shape, strict=True)
+        given == size or (size == -1 and given > 0) for given, size in zip(array.shape, spec.shape, strict=True)
     )
     if array.dtype.name != spec.dtype or not fits:
         raise RuntimeInputError(f"{expected}, got {describe(array.dtype, array.shape)}: {_mend(array, spec)}")

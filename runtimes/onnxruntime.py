@@ -54,9 +54,7 @@ class OnnxRuntime(Session):
             raise RuntimeMissingError(
                 f"ONNX Runtime could not start {device}: check driver, CUDA and cuDNN, or use device 'cpu'"
             )
-        super().__init__(
-            "onnxruntime", str(file), precision=held, device=device, inputs=inputs, outputs=outputs
-        )
+        super().__init__("onnxruntime", str(file), precision=held, device=device, inputs=inputs, outputs=outputs)
 
     def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
         names = [spec.name for spec in self.outputs]

@@ -82,9 +82,7 @@ class OpenVinoRuntime(Session):
         self._check_open()
         ops = self._compiled.get_runtime_model().get_ops()
         told = [(op.get_friendly_name(), op.get_rt_info()) for op in ops]
-        return [
-            (name, info["layerType"].astype(str), info["runtimePrecision"].astype(str)) for name, info in told
-        ]
+        return [(name, info["layerType"].astype(str), info["runtimePrecision"].astype(str)) for name, info in told]
 
     def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
         results = self._request.infer(arrays, share_inputs=True, share_outputs=False)

@@ -98,9 +98,7 @@ def check_precision(name: str, precision: str) -> None:
 def check_threads(threads: int | None) -> None:
     """Raise `RuntimeInputError` unless `threads` is None (the runtime's own choice) or at least 1."""
     if threads is not None and threads < 1:
-        raise RuntimeInputError(
-            f"threads must be at least 1, or None for the runtime's choice; got {threads}"
-        )
+        raise RuntimeInputError(f"threads must be at least 1, or None for the runtime's choice; got {threads}")
 
 
 def open_runtime(

@@ -89,8 +89,7 @@ class TorchRuntime(Session):
         first = run(1)
         other = run(2) if any(-1 in spec.shape for spec in self.inputs) else first
         return tuple(
-            TensorSpec(name, array.dtype.name, _common(array.shape, other[name].shape))
-            for name, array in first.items()
+            TensorSpec(name, array.dtype.name, _common(array.shape, other[name].shape)) for name, array in first.items()
         )
 
     def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
@@ -105,9 +104,7 @@ class TorchRuntime(Session):
                 answer = self._call(*tensors)
                 if not isinstance(answer, dict):
                     given = type(answer).__name__
-                    raise RuntimeInputError(
-                        f"{self.source} must return a dict of tensors by name, not {given}"
-                    )
+                    raise RuntimeInputError(f"{self.source} must return a dict of tensors by name, not {given}")
                 return {name: _owned(tensor) for name, tensor in answer.items()}
         finally:
             torch.set_num_threads(before)

@@ -1,6 +1,5 @@
 """Exact foldings of one layer into its neighbour; each returns a new layer and leaves its inputs alone."""
 
-import torch
 from torch import Tensor, nn
 
 

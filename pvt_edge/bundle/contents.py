@@ -21,9 +21,7 @@ def locate(folder: Path, file: str) -> Path:
     parts = PurePosixPath(file).parts
     plain = bool(parts) and parts[0] != "/" and ".." not in parts and "\\" not in file and "\0" not in file
     if not plain or PureWindowsPath(file).drive:
-        raise BundleError(
-            f"{folder}: the file {file!r} does not lie inside the bundle: export the bundle again"
-        )
+        raise BundleError(f"{folder}: the file {file!r} does not lie inside the bundle: export the bundle again")
     path = folder / file
     try:
         inside = path.resolve().is_relative_to(folder.resolve())

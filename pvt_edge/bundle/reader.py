@@ -108,9 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise BundleError(f"{folder} is a file: give the folder that holds {MANIFEST}")
         data = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise BundleError(
-            f"{folder} is not a bundle: it holds no {MANIFEST}; give the folder that does"
-        ) from error
+        raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}; give the folder that does") from error
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}: check its permissions") from error
     except (ValueError, RecursionError) as error:

@@ -82,9 +82,7 @@ class BundleWriter:
         """
         for name in (file, *companions):
             if not locate(self._temporary, name).is_file():
-                raise BundleError(
-                    f"{name} was not written to the bundle: write it to writer.path({name!r}) first"
-                )
+                raise BundleError(f"{name} was not written to the bundle: write it to writer.path({name!r}) first")
         return Artifact.model_validate(
             {
                 **record_of(self._temporary, file).model_dump(),
@@ -104,9 +102,7 @@ class BundleWriter:
             raise BundleError(f"{self.folder} is written already: use another BundleWriter")
         stray = unlisted(self._temporary, tuple(record.file for record in records(manifest)))
         if stray:
-            raise BundleError(
-                f"{', '.join(stray)} would be in the bundle, but not in its manifest: list or delete it"
-            )
+            raise BundleError(f"{', '.join(stray)} would be in the bundle, but not in its manifest: list or delete it")
         try:
             text = manifest.model_dump_json(indent=2) + "\n"
             (self._temporary / MANIFEST).write_text(text, encoding="utf-8")
@@ -133,18 +129,12 @@ def _check_replaceable(folder: Path) -> None:
     if not folder.is_dir():
         raise BundleError(f"{folder} is a file, which an export will not replace: {elsewhere}")
     if not (folder / MANIFEST).is_file():
-        raise BundleError(
-            f"{folder} is neither empty nor a bundle, so an export will not replace it: {elsewhere}"
-        )
+        raise BundleError(f"{folder} is neither empty nor a bundle, so an export will not replace it: {elsewhere}")
     try:
         listed = tuple(record.file for record in records(read_manifest(folder)))
     except BundleError as error:
-        raise BundleError(
-            f"an export will not replace a bundle it cannot read ({error}): {elsewhere}"
-        ) from error
+        raise BundleError(f"an export will not replace a bundle it cannot read ({error}): {elsewhere}") from error
     stray = unlisted(folder, listed)
     if stray:
         shown = ", ".join(stray[:3]) + (", ..." if len(stray) > 3 else "")
-        raise BundleError(
-            f"{folder} holds files that no export wrote ({shown}): move them out, or {elsewhere}"
-        )
+        raise BundleError(f"{folder} holds files that no export wrote ({shown}): move them out, or {elsewhere}")

@@ -39,9 +39,7 @@ def file_kind(path: Path) -> FileKind:
     if head.lstrip().startswith(b"{") and path.name.endswith(".index.json"):
         return FileKind.INDEX
     if head.startswith(b"version https://git-lfs"):
-        raise refuse(
-            path, "is a Git LFS pointer, not the weights: run `git lfs pull` or download the file itself"
-        )
+        raise refuse(path, "is a Git LFS pointer, not the weights: run `git lfs pull` or download the file itself")
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise refuse(path, "is a web page, not weights: the download got a page; download the file itself")
     if _is_text(head):
@@ -56,8 +54,6 @@ def file_kind(path: Path) -> FileKind:
 
 def _is_text(head: bytes) -> bool:
     """Whether `head` is plain text: no checkpoint's first bytes are."""
-    text = head.decode("utf-8", errors="replace").rstrip(
-        "\N{REPLACEMENT CHARACTER}"
-    )  # a character cut in two
+    text = head.decode("utf-8", errors="replace").rstrip("\N{REPLACEMENT CHARACTER}")  # a character cut in two
     unprintable = [c for c in text if not c.isprintable() and c not in "\t\r\n"]
     return bool(text) and not unprintable and "\N{REPLACEMENT CHARACTER}" not in text

@@ -46,9 +46,7 @@ def fit(model: nn.Module, variant: Variant, file: Translation, path: Path, reini
         _refuse_other_classes(model, tensors, path)
 
     missing = own.keys() - tensors.keys() - {*kept, *(layer if reinit_head else ())}
-    surplus = [
-        source for name in tensors if name not in own for source in file.sources[name]
-    ] + file.unexpected
+    surplus = [source for name in tensors if name not in own for source in file.sources[name]] + file.unexpected
     if misfit := _misfit([name for name in own if name in missing], surplus, tensors, own):
         hint = ""
         if isinstance(model, Classifier) and any(name.startswith("neck.") for name in tensors):
@@ -81,9 +79,7 @@ def _without_foreign_heads(model: nn.Module, file: Translation) -> tuple[dict[st
     return tensors, left_out
 
 
-def _misfit(
-    missing: list[str], surplus: list[str], tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]
-) -> str:
+def _misfit(missing: list[str], surplus: list[str], tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
     """What is wrong, with the first few names and the counts; empty if all is well."""
     shapes = [
         f"{name} {tuple(tensor.shape)}, the model's {tuple(own[name].shape)}"
@@ -122,15 +118,8 @@ def _refuse_other_classes(model: nn.Module, tensors: Mapping[str, Tensor], path:
         boxes = tensors.get("head.reg_out.weight")
         if boxes is None or boxes.shape != model.head.reg_out.weight.shape:
             return  # other anchors: the rows tell no number of classes
-    if (
-        given is None
-        or given.shape[1:] != own.shape[1:]
-        or given.shape == own.shape
-        or given.shape[0] % per_class
-    ):
+    if given is None or given.shape[1:] != own.shape[1:] or given.shape == own.shape or given.shape[0] % per_class:
         return
     classes = given.shape[0] // per_class
-    mend = (
-        f"create the model with num_classes={classes}, or pass reinit_head=True to keep its own class layer"
-    )
+    mend = f"create the model with num_classes={classes}, or pass reinit_head=True to keep its own class layer"
     raise refuse(path, f"has {classes} classes, the model {model.num_classes}: {mend}")

@@ -53,18 +53,14 @@ def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool =
     found = naming.detect(names)
     if found is None:
         known = ", ".join(DIALECTS)
-        raise refuse(
-            path, f"holds no PVT v2 in a known dialect ({known}); its tensors are {first_few(names)}"
-        )
+        raise refuse(path, f"holds no PVT v2 in a known dialect ({known}); its tensors are {first_few(names)}")
     dialect, prefix = found
     translation = to_native(checkpoint.tensors, dialect, prefix)
     fitted = fit(model, backbone.variant, translation, path, reinit_head)
     values = _converted(fitted.tensors, model.state_dict(), path)
     embed_eps, block_eps = dialect.embed_eps, dialect.block_eps
     if dialect is NATIVE:
-        embed_eps, block_eps = (
-            _epsilon(checkpoint.metadata, key, path) for key in ("embed_eps", "block_eps")
-        )
+        embed_eps, block_eps = (_epsilon(checkpoint.metadata, key, path) for key in ("embed_eps", "block_eps"))
 
     model.load_state_dict(values, strict=False)  # what is missing was judged above
     set_epsilons(backbone, embed_eps, block_eps)
@@ -87,9 +83,7 @@ def _converted(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], path: P
         target = own[name].dtype
         if tensor.is_floating_point() != target.is_floating_point or tensor.dtype == torch.bool:
             kind = "floating point" if target.is_floating_point else "integer"
-            raise refuse(
-                path, f"{name} is {tensor.dtype} where {kind} weights are needed: quantised files do not load"
-            )
+            raise refuse(path, f"{name} is {tensor.dtype} where {kind} weights are needed: quantised files do not load")
         values[name] = tensor.to(target)
     # after the conversion, which can overflow: float32 to a half-precision model
     bad = [name for name, value in values.items() if not value.isfinite().all()]
@@ -110,7 +104,5 @@ def _epsilon(metadata: Mapping[str, str], key: str, path: Path) -> float | None:
     except ValueError:
         value = math.nan
     if not 0 < value < 1:
-        raise refuse(
-            path, f"its metadata say {key}={text!r}, which is no epsilon: a small positive number is needed"
-        )
+        raise refuse(path, f"its metadata say {key}={text!r}, which is no epsilon: a small positive number is needed")
     return value

@@ -48,9 +48,7 @@ def read_checkpoint(path: str | PathLike[str]) -> Checkpoint:
         raise refuse(path, f"cannot be read: {error.strerror or error}") from error
     except Exception as error:  # the one boundary: the readers raise a dozen types on damaged files
         reason = str(error).strip().split("\n")[0].split(". ")[0] or type(error).__name__
-        raise refuse(
-            path, f"is truncated, damaged or no checkpoint ({reason}): download or copy it again"
-        ) from error
+        raise refuse(path, f"is truncated, damaged or no checkpoint ({reason}): download or copy it again") from error
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -96,22 +94,12 @@ def _checked(path: Path, content: Any, metadata: dict[str, str]) -> Checkpoint:
     import torch
 
     if not isinstance(content, Mapping):
-        raise refuse(
-            path, f"holds a {type(content).__name__}, not a dict of tensors: save a model's state_dict"
-        )
-    tensors = {
-        k: v.detach() for k, v in content.items() if isinstance(k, str) and isinstance(v, torch.Tensor)
-    }
+        raise refuse(path, f"holds a {type(content).__name__}, not a dict of tensors: save a model's state_dict")
+    tensors = {k: v.detach() for k, v in content.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
     if not tensors:
-        found = (
-            f"its entries are {first_few([str(key) for key in content])}"
-            if content
-            else "it is an empty dict"
-        )
+        found = f"its entries are {first_few([str(key) for key in content])}" if content else "it is an empty dict"
         raise refuse(path, f"holds no tensors, {found}: save a model's state_dict")
-    odd = [
-        k for k, v in tensors.items() if v.layout != torch.strided or v.is_quantized or v.device.type != "cpu"
-    ]
+    odd = [k for k, v in tensors.items() if v.layout != torch.strided or v.is_quantized or v.device.type != "cpu"]
     if odd:
         raise refuse(path, f"holds tensors that are sparse, quantised or without data: {first_few(odd)}")
     return Checkpoint(tensors, metadata)

@@ -72,9 +72,7 @@ def _stored(model: Model, path: Path, half: bool) -> dict[str, Tensor]:
     if not half:
         return own
     halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in own.items()}
-    bad = [
-        name for name, tensor in halves.items() if not torch.equal(tensor.isfinite(), own[name].isfinite())
-    ]
+    bad = [name for name, tensor in halves.items() if not torch.equal(tensor.isfinite(), own[name].isfinite())]
     if bad:
         raise refuse(path, f"values beyond float16 in {first_few(bad)}: save with half=False")
     return halves

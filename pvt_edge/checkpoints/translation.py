@@ -69,9 +69,7 @@ def _our_name(source: str, dialect: Dialect, prefix: str, root: str) -> str | No
 def _parts(result: Translation, part: str) -> list[tuple[str, str]]:
     """(attention's name, leaf) of each tensor called `part` of an attention, such as attn.k."""
     ends = [(f".{part}.{leaf}", leaf) for leaf in _LEAVES]
-    return [
-        (name.removesuffix(end), leaf) for name in result.tensors for end, leaf in ends if name.endswith(end)
-    ]
+    return [(name.removesuffix(end), leaf) for name in result.tensors for end, leaf in ends if name.endswith(end)]
 
 
 def _join_key_value(result: Translation) -> None:
@@ -90,9 +88,7 @@ def _split_in_proj(result: Translation) -> None:
         rows = result.tensors[name]
         if rows.ndim and rows.shape[0] % 3 == 0:
             dim = rows.shape[0] // 3
-            result.replace(
-                (name,), {f"{block}.attn.q.{leaf}": rows[:dim], f"{block}.attn.kv.{leaf}": rows[dim:]}
-            )
+            result.replace((name,), {f"{block}.attn.q.{leaf}": rows[:dim], f"{block}.attn.kv.{leaf}": rows[dim:]})
 
 
 def from_native(tensors: Mapping[str, Tensor], dialect: str, container: str = "") -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
 from pvt_edge.errors import PvtEdgeError
+from pvt_edge.extras import missing_package
 
 app = typer.Typer(
     name="pvt-edge",
@@ -50,6 +51,8 @@ def main() -> None:
         app()
     except PvtEdgeError as error:
         _fail(error, str(error))
+    except ModuleNotFoundError as error:
+        _fail(error, str(missing_package(error)))
     except KeyboardInterrupt:
         typer.echo("stopped; nothing half-written was kept", err=True)
         raise SystemExit(130) from None

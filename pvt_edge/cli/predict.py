@@ -80,5 +80,3 @@ def _names(result: "Result") -> list[str]:
     if result.boxes is not None:
         return [result.names[int(i)] for i in result.boxes.cls]
     return [result.names[result.probs.top1]] if result.probs is not None else []
-
-

@@ -40,9 +40,7 @@ class HeadConfig:
 
 HEADS: dict[str, HeadConfig] = {
     "retinanet": HeadConfig(),
-    "lite": HeadConfig(
-        width=64, depth=2, levels=3, batch_norm=True, scales_per_octave=1, ratios=(1.0,), pre_nms=300
-    ),
+    "lite": HeadConfig(width=64, depth=2, levels=3, batch_norm=True, scales_per_octave=1, ratios=(1.0,), pre_nms=300),
 }
 
 
@@ -82,9 +80,7 @@ class RetinaHead(nn.Module):
         super().__init__()
 
         def tower() -> nn.ModuleList:
-            return nn.ModuleList(
-                TowerConv(config.width, config.levels, config.batch_norm) for _ in range(config.depth)
-            )
+            return nn.ModuleList(TowerConv(config.width, config.levels, config.batch_norm) for _ in range(config.depth))
 
         self.cls, self.reg = tower(), tower()
         self.cls_out = nn.Conv2d(config.width, config.anchors_per_cell * num_classes, 3, padding=1)

@@ -24,9 +24,7 @@ class Camera:
 def set_up_camera(rng: np.random.Generator, height: int, width: int, scale: float) -> Camera:
     """A random camera for pictures of this size."""
     odd = rng.random() < 0.15  # another microscope: far from the usual exposure and white balance
-    colour = np.exp(rng.normal(0.0, 0.035 if odd else 0.012, 3)) * np.exp(
-        rng.normal(0.0, 0.10 if odd else 0.025)
-    )
+    colour = np.exp(rng.normal(0.0, 0.035 if odd else 0.012, 3)) * np.exp(rng.normal(0.0, 0.10 if odd else 0.025))
     light = np.empty((height, width, 3), np.float32)
     light[:] = np.minimum(LAMP * colour, 245.0)
     light *= _shading(rng, height, width)
@@ -101,9 +99,7 @@ def _shift_colours(image: NDArray[np.uint8], shift: tuple[float, float]) -> NDAr
     for channel, way in zip(cv2.split(image), (-0.5, 0.0, 0.5), strict=True):
         matrix = np.array([[1, 0, way * shift[0]], [0, 1, way * shift[1]]], np.float64)
         size = (image.shape[1], image.shape[0])
-        channels.append(
-            channel if way == 0 else cv2.warpAffine(channel, matrix, size, borderMode=cv2.BORDER_REPLICATE)
-        )
+        channels.append(channel if way == 0 else cv2.warpAffine(channel, matrix, size, borderMode=cv2.BORDER_REPLICATE))
     return np.asarray(cv2.merge(channels), np.uint8)
 
 

@@ -43,9 +43,7 @@ def _frames(seed: int, frames: int, height: int, width: int) -> Iterator[Scene]:
         x, y = room * (0.5 + 0.49 * swing)
         matrix = np.array([[1, 0, x], [0, 1, y]], np.float64)
         # cubic, since linear would soften and sharpen the picture with every half pixel of the path
-        view = cv2.warpAffine(
-            smear.density, matrix, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        )
+        view = cv2.warpAffine(smear.density, matrix, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
         blur = camera.blur + 0.35 * scale * (1 + np.sin(2 * np.pi * frame / FOCUS_PERIOD + phase[2]))
         boxes, labels = visible_boxes(smear.footprints, float(x), float(y), height, width)
         yield Scene(take_picture(rng, camera, np.asarray(view, np.float32), float(blur)), boxes, labels)

@@ -5,9 +5,7 @@ from pathlib import Path
 
 from pvt_edge.scenes.scene import LABELS, draw_scene
 
-SEED_STEP = (
-    1_000_000  # keeps the scenes of neighbouring seeds apart, so that seed 1 can test what seed 0 trained
-)
+SEED_STEP = 1_000_000  # keeps the scenes of neighbouring seeds apart, so that seed 1 can test what seed 0 trained
 QUALITY = 95
 
 

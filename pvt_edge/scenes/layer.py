@@ -23,9 +23,7 @@ class Layer:
     inside: NDArray[np.bool_]
 
 
-def overlap(
-    top: int, left: int, patch_hw: tuple[int, ...], hw: tuple[int, ...]
-) -> tuple[slice, slice, slice, slice]:
+def overlap(top: int, left: int, patch_hw: tuple[int, ...], hw: tuple[int, ...]) -> tuple[slice, slice, slice, slice]:
     """Rows and columns of a picture (H, W) under a patch, then those of the same pixels in the patch."""
     y0, y1 = max(top, 0), max(min(top + patch_hw[0], hw[0]), 0)
     x0, x1 = max(left, 0), max(min(left + patch_hw[1], hw[1]), 0)

@@ -51,9 +51,7 @@ def lay_out(rng: np.random.Generator, height: int, width: int, scale: float, sta
     return red + white + free
 
 
-def _white_cells(
-    rng: np.random.Generator, height: int, width: int, scale: float, fields: float
-) -> list[Cell]:
+def _white_cells(rng: np.random.Generator, height: int, width: int, scale: float, fields: float) -> list[Cell]:
     cells: list[Cell] = []
     for _ in range(int(fields * rng.uniform(0.7, 1.35) + rng.random())):
         kind = str(rng.choice(list(WHITE_DIAMETER), p=WHITE_SHARE))

@@ -30,7 +30,5 @@ def paint_platelet(cell: Cell, stain: Stain, scale: float) -> Layer:
     blue = np.array((-0.01, 0.08, 0.09), np.float32)
     density = (core * grain * strength)[..., None] * stain.platelet + (seam * strength)[..., None] * blue
     dark = density[..., 1]
-    inside = dark > 0.22 * np.percentile(
-        dark, 98
-    )  # it has no edge: what can be told from the glass belongs to it
+    inside = dark > 0.22 * np.percentile(dark, 98)  # it has no edge: what can be told from the glass belongs to it
     return Layer(outline.top, outline.left, np.asarray(density, np.float32), 0.6 * core, inside)

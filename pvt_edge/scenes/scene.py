@@ -45,6 +45,4 @@ def draw_scene(seed: int, height: int = 480, width: int = 640) -> Scene:
 def check_size(height: int, width: int) -> None:
     """`ImageSizeError` when no scene of this size can be drawn."""
     if min(height, width) < MIN_SIZE:
-        raise ImageSizeError(
-            f"cannot draw a scene of {height}x{width}: both sides must be {MIN_SIZE} pixels or more"
-        )
+        raise ImageSizeError(f"cannot draw a scene of {height}x{width}: both sides must be {MIN_SIZE} pixels or more")

@@ -32,12 +32,8 @@ def draw_stain(rng: np.random.Generator) -> Stain:
     thick = float(rng.beta(1.3, 1.8))
     red = _between((0.125, 0.205, 0.075), (0.320, 0.325, 0.115), thick) * _jitter(rng, 0.10)
     nucleus = _between((-0.060, 0.580, 0.320), (0.060, 0.880, 0.620), thick) * _jitter(rng, 0.10)
-    cytoplasm = _between((0.035, 0.250, 0.110), (0.070, 0.330, 0.200), float(rng.random())) * _jitter(
-        rng, 0.12
-    )
-    platelet = _between((0.000, 0.200, 0.150), (0.050, 0.320, 0.220), float(rng.random())) * _jitter(
-        rng, 0.15
-    )
+    cytoplasm = _between((0.035, 0.250, 0.110), (0.070, 0.330, 0.200), float(rng.random())) * _jitter(rng, 0.12)
+    platelet = _between((0.000, 0.200, 0.150), (0.050, 0.320, 0.220), float(rng.random())) * _jitter(rng, 0.15)
     return Stain(
         red=red,
         rim=np.array((-0.040, 0.060, 0.075), np.float32) * np.float32(rng.uniform(0.2, 1.3)),

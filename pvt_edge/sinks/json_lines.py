@@ -25,9 +25,7 @@ class JsonLines(Sink):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "w", encoding="utf-8") if self._owned else sys.stdout  # noqa: SIM115
         except OSError as error:
-            raise DataError(
-                f"cannot write {path}: {error.strerror or error}; choose another place"
-            ) from error
+            raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
 
     def write(self, result: "Result") -> None:
         try:

@@ -9,9 +9,7 @@ from pvt_edge.sinks.video import VideoFile
 from pvt_edge.sources.source import VIDEO_SUFFIXES
 
 
-def open_sinks(
-    save: str | Path | None = None, json: str | Path | None = None, *, fps: float | None = None
-) -> Sinks:
+def open_sinks(save: str | Path | None = None, json: str | Path | None = None, *, fps: float | None = None) -> Sinks:
     """The sinks for annotated pictures `save` and JSON lines `json`, as one, which may be empty.
 
     `save` ending like a video is a video of `fps` frames per second, ending like an image one picture, else a

@@ -60,9 +60,7 @@ class VideoFile(Sink):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._aside.write_bytes(b"")  # OpenCV does not say why a place cannot be written
         except OSError as error:
-            raise DataError(
-                f"cannot write {self.path}: {error.strerror or error}; choose another place"
-            ) from error
+            raise DataError(f"cannot write {self.path}: {error.strerror or error}; choose another place") from error
         codecs = CODECS[self.path.suffix.lower()]
         for codec in codecs:
             writer = cv2.VideoWriter(str(self._aside), cv2.VideoWriter.fourcc(*codec), self.fps, self._wh)

@@ -68,6 +68,4 @@ class ImageFiles(Source):
         if count == 0 and len(self.paths) == 1:
             raise DataError(self.skipped[-1])
         if count == 0:
-            raise DataError(
-                f"none of the {len(self.paths)} images of {self.name} can be read: {self.skipped[-1]}"
-            )
+            raise DataError(f"none of the {len(self.paths)} images of {self.name} can be read: {self.skipped[-1]}")

@@ -29,9 +29,7 @@ class Frame:
     captured_at: float = field(default_factory=time.time)
     path: str | None = None
     fps: float | None = None
-    tick: float = field(
-        default_factory=time.perf_counter, repr=False
-    )  # steady, where the wall clock may jump
+    tick: float = field(default_factory=time.perf_counter, repr=False)  # steady, where the wall clock may jump
 
     @property
     def age_ms(self) -> float:

@@ -49,9 +49,7 @@ class VideoFile(Source):
             image = np.asarray(following, np.uint8) if found else None
         promised = self.frame_count or 0
         if number < promised - max(2, COUNT_TOLERANCE * promised):
-            self.skipped.append(
-                f"{self.name}: ends after {number} of {promised} frames; the file is cut short"
-            )
+            self.skipped.append(f"{self.name}: ends after {number} of {promised} frames; the file is cut short")
 
     def close(self) -> None:
         self._capture.release()

@@ -169,9 +169,7 @@ def test_clamp():
 )
 def test_decode(delta, box):
     anchor = torch.tensor([[10.0, 20, 30, 60]], dtype=torch.float64)
-    assert decode(torch.tensor([delta], dtype=torch.float64), anchor)[0].tolist() == pytest.approx(
-        box, abs=1e-9
-    )
+    assert decode(torch.tensor([delta], dtype=torch.float64), anchor)[0].tolist() == pytest.approx(box, abs=1e-9)
 
 
 def test_encode_is_the_inverse_of_decode():
@@ -180,9 +178,7 @@ def test_encode_is_the_inverse_of_decode():
     deltas = torch.randn(len(anchors), 4, generator=generator, dtype=torch.float64)
     assert torch.allclose(encode(decode(deltas, anchors), anchors), deltas, atol=1e-12)
     deltas[:, 2:] = 50
-    assert torch.allclose(
-        encode(decode(deltas, anchors), anchors)[:, 2:], torch.tensor(MAX_LOG_RATIO).double()
-    )
+    assert torch.allclose(encode(decode(deltas, anchors), anchors)[:, 2:], torch.tensor(MAX_LOG_RATIO).double())
 
 
 def test_clip():
@@ -197,8 +193,7 @@ def pyramid() -> tuple[FPN, tuple[torch.Tensor, ...]]:
     """An FPN of one channel and random maps whose sides are not multiples of each other."""
     torch.manual_seed(0)
     maps = tuple(
-        torch.randn(1, c, *hw)
-        for c, hw in zip((2, 3, 4, 5), ((20, 26), (10, 13), (5, 7), (3, 4)), strict=True)
+        torch.randn(1, c, *hw) for c, hw in zip((2, 3, 4, 5), ((20, 26), (10, 13), (5, 7), (3, 4)), strict=True)
     )
     return FPN((2, 3, 4, 5), width=6, levels=5).eval(), maps
 

@@ -370,9 +370,7 @@ def test_features_give_maps(tmp_path):
     assert (result.boxes, result.probs) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("task", "output"), [("detect", "scores"), ("detect", "boxes"), ("classify", "logits")]
-)
+@pytest.mark.parametrize(("task", "output"), [("detect", "scores"), ("detect", "boxes"), ("classify", "logits")])
 def test_numbers_that_overflow_are_an_error_not_an_empty_result(tmp_path, task, output):
     with pytest.raises(BundleError, match=f"infinite or undefined {output}.*take another precision"):
         predictor_for(tmp_path, task, spoil=output)(TWO)

@@ -219,9 +219,7 @@ def test_supervision_gets_the_boxes():
 
 
 def test_without_supervision_the_mend_is_named(monkeypatch):
-    monkeypatch.setitem(
-        sys.modules, "supervision", None
-    )  # makes its import fail, as where it is not installed
+    monkeypatch.setitem(sys.modules, "supervision", None)  # makes its import fail, as where it is not installed
     with pytest.raises(RuntimeMissingError, match=r'pip install "pvt-edge\[supervision\]"'):
         result(boxes=BOXES).to_supervision()
 

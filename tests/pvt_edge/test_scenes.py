@@ -91,9 +91,7 @@ ALONE = [
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize(("label", "kind", "x", "y", "diameter"), ALONE)
-def test_a_box_is_tight_around_the_paint(
-    label: int, kind: str, x: float, y: float, diameter: float, seed: int
-) -> None:
+def test_a_box_is_tight_around_the_paint(label: int, kind: str, x: float, y: float, diameter: float, seed: int) -> None:
     stain = draw_stain(np.random.default_rng(seed))
     smear = paint_smear([Cell(label, kind, x, y, diameter, seed)], stain, 240, 320, 1.0)
     boxes, labels = visible_boxes(smear.footprints, 0.0, 0.0, 240, 320)
@@ -247,9 +245,7 @@ def matched_steps(before: Scene, after: Scene) -> np.ndarray:
         if (box < 12).any() or box[2] > 628 or box[3] > 468:
             continue
         same = np.abs(after.boxes_xyxy - box).max(axis=1) < 8
-        same &= (after.labels == label) & (
-            np.abs(np.ptp(after.boxes_xyxy[:, ::2], axis=1) - box[2] + box[0]) < 0.1
-        )
+        same &= (after.labels == label) & (np.abs(np.ptp(after.boxes_xyxy[:, ::2], axis=1) - box[2] + box[0]) < 0.1)
         steps += [after.boxes_xyxy[i, :2] - box[:2] for i in np.flatnonzero(same)[:1]]
     return np.array(steps).reshape(-1, 2)
 
@@ -269,9 +265,7 @@ def test_written_scenes_load_as_coco(tmp_path: Path) -> None:
     assert path == tmp_path / "instances.json"
     coco = coco_module.COCO(str(path))
     assert [(c["id"], c["name"]) for c in coco.loadCats(coco.getCatIds())] == list(enumerate(LABELS, 1))
-    assert [i["file_name"] for i in coco.loadImgs(coco.getImgIds())] == [
-        f"scene_0000{i}.jpg" for i in range(3)
-    ]
+    assert [i["file_name"] for i in coco.loadImgs(coco.getImgIds())] == [f"scene_0000{i}.jpg" for i in range(3)]
     for index, image_id in enumerate(coco.getImgIds()):
         expected = draw_scene(2_000_000 + index, 120, 160)
         found = coco.loadAnns(coco.getAnnIds(imgIds=[image_id]))

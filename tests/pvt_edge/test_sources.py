@@ -105,9 +105,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
     assert [frame.path for frame in open_source(str(path))] == [str(path)]
 
 
-@pytest.mark.parametrize(
-    "spec", [0, "0", "12", "rtsp://camera/1", "http://host/a.mp4", "csi://0", "/dev/video0"]
-)
+@pytest.mark.parametrize("spec", [0, "0", "12", "rtsp://camera/1", "http://host/a.mp4", "csi://0", "/dev/video0"])
 def test_cameras_and_streams_are_refused_with_what_is_accepted(spec):
     with pytest.raises(DataError, match="cameras and network streams are not read yet; accepted are"):
         open_source(spec)
@@ -183,9 +181,7 @@ def test_a_video_that_ends_too_early_says_so(tmp_path):
     source = open_source(tmp_path / "cut.avi")
     read = len(list(source))
     assert 10 <= read <= 25
-    assert source.skipped == [
-        f"{tmp_path / 'cut.avi'}: ends after {read} of 40 frames; the file is cut short"
-    ]
+    assert source.skipped == [f"{tmp_path / 'cut.avi'}: ends after {read} of 40 frames; the file is cut short"]
 
 
 def test_closing_twice_does_nothing(tmp_path):

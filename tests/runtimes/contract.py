@@ -97,23 +97,17 @@ class RuntimeContract:
         assert "\n" not in message
 
     def test_refuses_unknown_names(self, runtime, images):
-        with pytest.raises(
-            RuntimeInputError, match=r"unknown input 'image': did you mean 'images'\?.*uint8 \(1"
-        ):
+        with pytest.raises(RuntimeInputError, match=r"unknown input 'image': did you mean 'images'\?.*uint8 \(1"):
             runtime.infer({"image": images})
         with pytest.raises(RuntimeInputError, match="unknown input 'xyz': the model takes 'images'"):
             runtime.infer({"images": images, "xyz": images})
 
     def test_refuses_missing_names(self, runtime):
-        with pytest.raises(
-            RuntimeInputError, match="missing input 'images': the model takes 'images': uint8"
-        ):
+        with pytest.raises(RuntimeInputError, match="missing input 'images': the model takes 'images': uint8"):
             runtime.infer({})
 
     def test_refuses_a_bare_array(self, runtime, images):
-        with pytest.raises(
-            RuntimeInputError, match=r"infer takes a dict of arrays by input name.*got ndarray"
-        ):
+        with pytest.raises(RuntimeInputError, match=r"infer takes a dict of arrays by input name.*got ndarray"):
             runtime.infer(images)
 
     def test_runs_again_after_a_refusal(self, runtime, images, answers):

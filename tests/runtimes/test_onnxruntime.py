@@ -45,9 +45,7 @@ def graph(path, dtype, quantised=False):
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     from onnx import TensorProto, helper
 
-    kind = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}[
-        dtype
-    ]
+    kind = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}[dtype]
     nodes = [helper.make_node("Mul", ["x", "weight"], ["y"])]
     constants = [helper.make_tensor("weight", kind, [2], [0.5, 2.0])]
     if quantised:
@@ -89,9 +87,7 @@ def test_runs_other_precisions(tmp_path, dtype, quantised, precision, y):
         assert runtime.precision == precision
         assert runtime.inputs[0].dtype == dtype
         assert runtime.infer({"x": np.array([1, 2.5], dtype)})["y"].tolist() == y  # 2.5 rounds to the even 2
-    with pytest.raises(
-        RuntimeInputError, match=f"holds {precision}, asked for fp32: ask for {precision} or auto"
-    ):
+    with pytest.raises(RuntimeInputError, match=f"holds {precision}, asked for fp32: ask for {precision} or auto"):
         OnnxRuntime(file, precision="fp32")
 
 

@@ -135,16 +135,12 @@ def test_int8_model(int8_file, images):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_int8_model_is_nothing_else(int8_file, precision):
-    with pytest.raises(
-        RuntimeInputError, match=f"is an int8 model, asked for {precision}: ask for int8 or auto"
-    ):
+    with pytest.raises(RuntimeInputError, match=f"is an int8 model, asked for {precision}: ask for int8 or auto"):
         OpenVinoRuntime(int8_file, precision=precision)
 
 
 def test_int8_of_a_model_that_is_not(openvino_file):
-    with pytest.raises(
-        RuntimeInputError, match="is not quantised, asked for int8: take auto, or export --int8"
-    ):
+    with pytest.raises(RuntimeInputError, match="is not quantised, asked for int8: take auto, or export --int8"):
         OpenVinoRuntime(openvino_file, precision="int8")
 
 

@@ -25,9 +25,7 @@ def test_no_permission():
         )
         command = [sys.executable, "-c", script, str(TESTS), place]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert told == (
-        f"BundleError cannot write {place}/b0: Permission denied: export to a folder you may write to\n"
-    )
+    assert told == (f"BundleError cannot write {place}/b0: Permission denied: export to a folder you may write to\n")
 
 
 def test_part_of_the_path_is_a_file(tmp_path):
@@ -50,8 +48,7 @@ def test_file_size_limit(bundle, folder):
     command = [sys.executable, "-c", script, str(TESTS), str(folder)]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert told == (
-        f"cannot write {folder}: File too large: "
-        "raise the file size limit (ulimit -f), or export to another disk\n"
+        f"cannot write {folder}: File too large: raise the file size limit (ulimit -f), or export to another disk\n"
     )
     assert content(folder) == "old"
     assert os.listdir(folder.parent) == ["b0"]
@@ -61,8 +58,7 @@ def test_full_disk(small_disk):
     write(small_disk / "b0", "old")
     told = refusal(write, small_disk / "b0", "new" * 50_000)
     assert told == (
-        f"cannot write {small_disk / 'b0'}: No space left on device: "
-        "free some space on that disk, or export to another"
+        f"cannot write {small_disk / 'b0'}: No space left on device: free some space on that disk, or export to another"
     )
     assert content(small_disk / "b0") == "old"
     assert os.listdir(small_disk) == ["b0"]
@@ -79,6 +75,4 @@ def test_disk_that_fills_up_with_the_manifest(small_disk):
 
 
 def test_mount_point(small_disk):
-    assert "is a mount point and cannot be swapped: export to a folder inside it" in refusal(
-        write, small_disk, "new"
-    )
+    assert "is a mount point and cannot be swapped: export to a folder inside it" in refusal(write, small_disk, "new")

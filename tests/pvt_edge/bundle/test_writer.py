@@ -25,9 +25,7 @@ def test_nothing_is_there_until_finish(folder):
     assert content(folder) == "new"
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("a bug"), KeyboardInterrupt(), FileNotFoundError(2, "calibration")]
-)
+@pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt(), FileNotFoundError(2, "calibration")])
 def test_an_export_that_fails_leaves_the_old_bundle(bundle, folder, error):
     def export():
         with BundleWriter(folder) as writer:
@@ -55,15 +53,11 @@ def test_an_export_without_finish_leaves_the_old_bundle(bundle, folder):
 
 def test_files_and_manifest_must_match(bundle, folder):
     with BundleWriter(folder) as writer:
-        assert "was not written to the bundle" in refusal(
-            writer.artifact, "openvino", "fp32", "openvino/gone.xml"
-        )
+        assert "was not written to the bundle" in refusal(writer.artifact, "openvino", "fp32", "openvino/gone.xml")
         artifacts = fill(writer, "new")
         writer.path("plots/latency.svg").write_text("reports need not be listed")
         writer.path("scratch.onnx").write_text("")
-        assert "scratch.onnx would be in the bundle, but not in" in refusal(
-            writer.finish, describe(artifacts)
-        )
+        assert "scratch.onnx would be in the bundle, but not in" in refusal(writer.finish, describe(artifacts))
         writer.path("scratch.onnx").unlink()
         writer.path(FILES[2]).write_text("changed after it was hashed")
         assert f"{FILES[2]} was edited" in refusal(writer.finish, describe(artifacts))

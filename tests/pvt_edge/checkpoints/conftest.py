@@ -53,11 +53,7 @@ def _fill(model: nn.Module, seed: int = 0) -> nn.Module:
                 tensor.mul_(0.05)
             else:
                 tensor.mul_((3 / tensor[0].numel()) ** 0.5)
-            if (
-                ("patch_embed" in name and "norm" not in name)
-                or ".sr." in name
-                or "spatial_reduction" in name
-            ):
+            if ("patch_embed" in name and "norm" not in name) or ".sr." in name or "spatial_reduction" in name:
                 tensor.mul_(0.003)
     return model
 

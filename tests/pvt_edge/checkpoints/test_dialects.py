@@ -163,7 +163,8 @@ def test_round_trip_is_a_bijection(dialect, variant, build):
     }
     theirs = from_native(state, dialect, "backbone.")
     found = detect(theirs)
-    assert found is not None and found == (DIALECTS[dialect], "backbone.")
+    assert found is not None
+    assert found == (DIALECTS[dialect], "backbone.")
     back = to_native(theirs, *found)
     assert back.unexpected == []
     assert back.tensors.keys() == state.keys()
@@ -181,9 +182,7 @@ def test_in_proj_rows_are_q_then_k_then_v():
     dim = 4
     stack = torch.arange(12.0).reshape(12, 1).expand(12, dim).contiguous()
     name = "layers.0.1.0.attn.attn.in_proj_"
-    back = to_native(
-        {name + "weight": stack, name + "bias": stack[:, 0].contiguous()}, DIALECTS["mmdet"]
-    ).tensors
+    back = to_native({name + "weight": stack, name + "bias": stack[:, 0].contiguous()}, DIALECTS["mmdet"]).tensors
     attn = "backbone.stages.0.blocks.0.attn."
     assert back[attn + "q.weight"][:, 0].tolist() == [0, 1, 2, 3]
     assert back[attn + "kv.weight"][:, 0].tolist() == [4, 5, 6, 7, 8, 9, 10, 11]

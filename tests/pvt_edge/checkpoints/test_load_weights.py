@@ -168,14 +168,10 @@ def test_backbone_alone_leaves_the_models_heads(task, b0, build, fill, tmp_path)
 
 
 def test_neck_without_head_is_refused(b0_detector, build, tmp_path):
-    state = {
-        name: tensor for name, tensor in b0_detector.state_dict().items() if not name.startswith("head.")
-    }
+    state = {name: tensor for name, tensor in b0_detector.state_dict().items() if not name.startswith("head.")}
     torch.save(from_native(state, "mmdet", "backbone."), tmp_path / "a.pth")
     message = refusal(build("detect", "b0"), tmp_path / "a.pth")
-    assert message.startswith(
-        "does not fit the model: missing 20 (head.cls.0.conv.weight, head.cls.0.conv.bias, "
-    )
+    assert message.startswith("does not fit the model: missing 20 (head.cls.0.conv.weight, head.cls.0.conv.bias, ")
 
 
 def test_detector_into_classifier_is_refused(b0_detector, blank, tmp_path):
@@ -237,9 +233,7 @@ MISFITS = {
     "second head": (extra(aux__head__weight=torch.ones(7, 256)), r"unexpected 1 \(aux\.head\.weight\)$"),
     "segmentation head": (extra(decode_head__conv_seg__weight=torch.ones(1)), r"unexpected 1 \(decode_head"),
     "a number with a zero in front": (
-        lambda tensors: {
-            k.replace("block1.0.norm1.bias", "block1.00.norm1.bias"): v for k, v in tensors.items()
-        },
+        lambda tensors: {k.replace("block1.0.norm1.bias", "block1.00.norm1.bias"): v for k, v in tensors.items()},
         r"unexpected 1 \(block1\.00\.norm1\.bias\)$",
     ),
     "a block twice": (
@@ -373,11 +367,7 @@ def test_linear_file_into_plain_model(build, tmp_path):
 
 
 def test_unknown_size_lists_what_differs(build, tmp_path):
-    state = {
-        k: v
-        for k, v in build("features", "b1").state_dict().items()
-        if not k.startswith("stages.1.blocks.1.")
-    }
+    state = {k: v for k, v in build("features", "b1").state_dict().items() if not k.startswith("stages.1.blocks.1.")}
     torch.save(from_native(state, "timm"), tmp_path / "a.pth")
     assert "of another shape" in refusal(build("features", "b0"), tmp_path / "a.pth")
 
@@ -484,7 +474,8 @@ def test_mode_and_gradients_stay(b0, blank, tmp_path):
     load_weights(blank, tmp_path / "a.pth")
     assert blank.training
     assert not blank.head.weight.requires_grad
-    assert parameter.requires_grad and parameter is blank.backbone.stages[0].norm.weight
+    assert parameter.requires_grad
+    assert parameter is blank.backbone.stages[0].norm.weight
 
 
 def test_epsilon_reaches_every_norm(b0, blank, tmp_path):
@@ -516,9 +507,7 @@ def test_native_epsilons_come_from_the_metadata(metadata, expected, b0, blank, t
 @pytest.mark.parametrize("text", ["", "small", "nan", "inf", "-1e-6", "0"])
 def test_nonsense_epsilons_are_refused(text, b0, blank, tmp_path):
     save_file(dict(b0.state_dict()), tmp_path / "a.safetensors", {"block_eps": text})
-    assert f"its metadata say block_eps={text!r}, which is no epsilon" in refusal(
-        blank, tmp_path / "a.safetensors"
-    )
+    assert f"its metadata say block_eps={text!r}, which is no epsilon" in refusal(blank, tmp_path / "a.safetensors")
 
 
 def test_unreadable_file_leaves_the_model(blank, tmp_path):
@@ -543,10 +532,7 @@ def test_summary():
         "b0.pth: b0 in the timm dialect, 3 tensors loaded; left out of the file: 2 (head.weight, head.bias); "
         "kept as the model had them: 3 (neck, head); class layer not loaded: 1 (head.cls_out.weight)"
     )
-    assert (
-        WeightsReport(Path("b"), "native", "b1", ("x",)).summary()
-        == "b: b1 in the native dialect, 1 tensors loaded"
-    )
+    assert WeightsReport(Path("b"), "native", "b1", ("x",)).summary() == "b: b1 in the native dialect, 1 tensors loaded"
 
 
 def test_report_accounts_for_every_tensor(b0, build, tmp_path):

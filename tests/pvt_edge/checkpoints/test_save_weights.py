@@ -75,6 +75,15 @@ def test_replaces_and_leaves_nothing_beside(b0, tmp_path):
     assert read_checkpoint(path).tensors.keys() == b0.state_dict().keys()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="an open file can be replaced on POSIX alone")
+def test_a_reader_of_the_old_file_is_not_disturbed(b0, tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"old")
+    with path.open("rb") as old:
+        save_weights(b0, path)
+        assert old.read() == b"old"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
 def test_other_users_can_read_the_file(b0, tmp_path):
     before = os.umask(0o022)

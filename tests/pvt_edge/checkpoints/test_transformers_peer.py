@@ -95,9 +95,7 @@ def test_epsilon_shows_in_these_outputs(tmp_path, peer, build):
     ours = build("classify", "b0")
     defaults = [m.eps for m in ours.modules() if isinstance(m, torch.nn.LayerNorm)]
     load_weights(ours, tmp_path / "model.safetensors")
-    for module, eps in zip(
-        (m for m in ours.modules() if isinstance(m, torch.nn.LayerNorm)), defaults, strict=True
-    ):
+    for module, eps in zip((m for m in ours.modules() if isinstance(m, torch.nn.LayerNorm)), defaults, strict=True):
         module.eps = eps
     x = images("b1")
     with torch.inference_mode():

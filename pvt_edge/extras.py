@@ -1,0 +1,27 @@
+"""Which extra brings a package, so that a missing one is an error with its mend."""
+
+from pvt_edge.errors import RuntimeMissingError
+
+EXTRA_OF = {
+    "cv2": "opencv",
+    "nncf": "export",
+    "onnx": "export",
+    "onnxruntime": "onnxruntime",
+    "onnxscript": "export",
+    "onnxsim": "export",
+    "openvino": "openvino",
+    "pycocotools": "export",
+    "safetensors": "export",
+    "supervision": "supervision",
+    "torch": "export",
+}
+
+
+def missing_package(error: ModuleNotFoundError) -> Exception:
+    """The `RuntimeMissingError` that says how to install what `error` misses; `error` itself for other modules."""
+    package = (error.name or "").split(".")[0]
+    if package not in EXTRA_OF:
+        return error
+    return RuntimeMissingError(
+        f'this needs {package}, which is not installed: pip install "pvt-edge[{EXTRA_OF[package]}]"'
+    )

@@ -1,0 +1,42 @@
+"""The fixed pooling matrices against PyTorch's adaptive pooling."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pvt_edge.export.deploy.pooling import FixedPool, pooling_matrix
+
+from .made import noise
+
+SIZES = [
+    *((7, 7), (8, 8), (13, 13), (14, 28), (15, 20), (16, 16), (20, 20), (50, 84), (100, 168)),
+    *((1, 1), (3, 3), (1, 3), (3, 20), (20, 2), (6, 8)),  # smaller than the grid: pixels repeat
+]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_equals_adaptive_pooling(size):
+    tokens = noise(2, size[0] * size[1], 5)
+    grid = tokens.transpose(1, 2).unflatten(2, size)  # (B, C, H, W)
+    expected = F.adaptive_avg_pool2d(grid, 7).flatten(2).transpose(1, 2)
+    found = FixedPool(size, 7, tokens)(tokens)
+    assert found.shape == (2, 49, 5)
+    assert (found - expected).abs().max() < 1e-12
+
+
+def test_a_matrix_by_hand():
+    third = 1 / 3
+    assert pooling_matrix(4, 2).tolist() == [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
+    assert pooling_matrix(5, 2).tolist() == [[third, third, third, 0, 0], [0, 0, third, third, third]]
+    assert pooling_matrix(1, 3).tolist() == [[1], [1], [1]]
+
+
+@pytest.mark.parametrize("side", [1, 3, 7, 8, 13, 50, 84, 1000])
+def test_rows_add_up_to_one(side):
+    # what lets a LayerNorm's shift pass through the pool
+    assert pooling_matrix(side, 7).sum(dim=1).tolist() == pytest.approx([1] * 7, abs=1e-12)
+
+
+def test_takes_the_precision_of_what_it_is_like():
+    assert FixedPool((3, 3), 7, torch.zeros(1)).rows.dtype == torch.float32
+    assert FixedPool((3, 3), 7, torch.zeros(1).half())(torch.ones(1, 9, 2).half()).dtype == torch.float16

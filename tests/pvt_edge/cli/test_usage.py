@@ -1,0 +1,65 @@
+"""Exit codes and messages of the command, run as users run it."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["exprot"], "No such command"),
+        (["export"], "--variant"),
+        (["export", "--variant", "b0", "--imgsz", "big"], "write 640"),
+        (["export", "--variant", "b0", "--batch", "0"], "--batch"),
+        (["predict", "nowhere"], "source"),
+        (["predict", "nowhere", "x.jpg", "--conf", "2"], "--conf"),
+        (["inspect"], "bundle"),
+    ],
+)
+def test_wrong_usage_exits_with_2(pvt_edge_command, arguments, said):
+    done = pvt_edge_command(*arguments)
+    assert done.returncode == 2
+    assert said.lower() in done.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["export", "--variant", "b9"], "unknown variant 'b9': did you mean"),
+        (["export", "--variant", "b0", "--task", "detcet"], "did you mean 'detect'"),
+        (["export", "--variant", "b0", "--imgsz", "500"], "the nearest is 512,512"),
+        (["export", "--variant", "b0", "--imgsz", "480,630"], "the nearest is 480,640"),
+        (["export", "--variant", "b0", "--format", "onxx"], "did you mean 'onnx'"),
+        (["export", "--variant", "b0", "--resize", "letter"], "did you mean 'letterbox'"),
+        (["export", "--variant", "b2"], "--weights FILE"),
+        (["export", "--variant", "b2", "--weights", "none", "--int8"], "--calib"),
+        (["export", "--variant", "b0", "--weights", "no-such-file.pth"], "no-such-file.pth"),
+        (["export", "--variant", "b2", "--weights", "cells"], "for variant b0"),
+        (["export", "--variant", "b0", "--int8", "--calib", "no-such-folder"], "no-such-folder"),
+        (["export", "--variant", "b0", "--labels", "no-such-labels.txt"], "no-such-labels.txt"),
+        (["export", "--variant", "b0", "--out", "/proc/here"], "/proc"),
+        (["inspect", "no-such-bundle"], "no-such-bundle"),
+        (["predict", "no-such-bundle", "x.jpg"], "no-such-bundle"),
+    ],
+)
+def test_errors_are_one_line_and_exit_with_1(pvt_edge_command, arguments, said):
+    done = pvt_edge_command(*arguments)
+    assert done.returncode == 1, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "error:" in line]) == 1
+
+
+def test_debug_shows_the_traceback(pvt_edge_command):
+    done = pvt_edge_command("--debug", "inspect", "no-such-bundle")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_version(pvt_edge_command):
+    done = pvt_edge_command("--version")
+    assert (done.returncode, done.stdout) == (0, "pvt-edge 0.1.0\n")
+
+
+def test_changelog_has_the_version(pvt_edge_command, checkout):
+    version = pvt_edge_command("--version").stdout.split()[1]
+    assert f"## [{version}]" in (checkout / "CHANGELOG.md").read_text()

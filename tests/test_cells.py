@@ -1,0 +1,54 @@
+"""The bundled weights on real microscope images they never saw."""
+
+import pytest
+
+import pvt_edge
+from pvt_edge.bundle.schema import PostprocessSpec
+from pvt_edge.data.coco import read_coco
+from pvt_edge.metrics.average_precision import average_precision
+from pvt_edge.postprocessing import Detections
+from pvt_edge.runtimes import missing
+
+
+@pytest.fixture(scope="module")
+def accuracy(cells_bundle, bccd):
+    """COCO AP on the val split by precision, through the public predictor."""
+    dataset = read_coco(bccd / "instances_val.json", bccd / "images")
+    measured = {}
+
+    def measure(precision: str) -> dict[str, float]:
+        if precision not in measured:
+            with pvt_edge.load(cells_bundle, runtime="openvino", precision=precision) as predictor:
+                found = []
+                for sample in dataset.samples:
+                    (result,) = predictor(str(sample.path), conf=0.01)
+                    boxes = result.boxes
+                    found.append((sample.image_id, Detections(boxes.xyxy, boxes.conf, boxes.cls)))
+            measured[precision] = average_precision(dataset, found)
+        return measured[precision]
+
+    return measure
+
+
+def test_fp32_on_real_images(accuracy):
+    metrics = accuracy("fp32")
+    assert metrics["AP"] >= 0.56
+    assert metrics["AP50"] >= 0.87
+
+
+def test_int8_on_real_images(accuracy):
+    assert accuracy("int8")["AP"] >= accuracy("fp32")["AP"] - 0.010
+
+
+def test_bf16_on_real_images(accuracy, cells_bundle):
+    if missing("openvino"):
+        pytest.skip(missing("openvino"))
+    try:
+        pvt_edge.load(cells_bundle, runtime="openvino", precision="bf16").close()
+    except pvt_edge.PvtEdgeError as error:
+        pytest.skip(str(error))
+    assert accuracy("bf16")["AP"] == pytest.approx(accuracy("fp32")["AP"], abs=0.005)
+
+
+def test_default_thresholds_are_those_of_the_sidecar(cells_bundle):
+    assert pvt_edge.read_bundle(cells_bundle).manifest.postprocess == PostprocessSpec()

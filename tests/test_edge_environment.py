@@ -1,0 +1,56 @@
+"""A device that installs only pvt-edge[openvino,opencv] runs a bundle, and torch is nowhere."""
+
+import json
+import subprocess
+import sys
+import venv
+
+import cv2
+import pytest
+
+from pvt_edge.scenes import draw_scene
+
+
+@pytest.fixture(scope="module")
+def edge_python(checkout, tmp_path_factory):
+    """The interpreter of a fresh environment with the wheel and two extras."""
+    wheels = sorted((checkout / "dist").glob("pvt_edge-*.whl"))
+    if not wheels:
+        pytest.skip("no wheel in dist/: run make wheel")
+    folder = tmp_path_factory.mktemp("edge")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--constraint", checkout / "constraints.txt"]
+    done = subprocess.run(
+        [*install, f"{wheels[-1]}[openvino,opencv]"], capture_output=True, text=True, timeout=280, check=False
+    )
+    if done.returncode and "No matching distribution" not in done.stderr and "ERROR" in done.stderr:
+        pytest.skip(f"the packages cannot be installed from here: {done.stderr.splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+def test_predict_without_torch(edge_python, cells_bundle, tmp_path):
+    cv2.imwrite(str(tmp_path / "scene.png"), draw_scene(11).image)
+    script = edge_python.with_name("pvt-edge")
+    done = subprocess.run(
+        [script, "predict", cells_bundle, tmp_path / "scene.png", "--json", "-"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (row,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(row["predictions"]) >= 5
+    assert "openvino int8" in done.stderr
+    absent = "import importlib.util as u; print([n for n in ('torch', 'onnx', 'nncf') if u.find_spec(n)])"
+    done = subprocess.run([edge_python, "-c", absent], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_export_says_what_is_missing(edge_python, tmp_path):
+    done = subprocess.run(
+        [edge_python.with_name("pvt-edge"), "export", "--variant", "b0", "--out", tmp_path / "o"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert 'pip install "pvt-edge[export]"' in done.stderr
+    assert sys.version_info >= (3, 10)
