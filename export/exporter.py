@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pvt_edge.bundle import Bundle, BundleWriter
-from pvt_edge.bundle.schema import AccuracyRecord, Artifact, InputSpec, Manifest, PostprocessSpec, ResizeSpec
+from pvt_edge.bundle.schema import AccuracyRecord, Artifact, InputSpec, Manifest, PostprocessSpec, ResizeSpec, Task
 from pvt_edge.errors import ExportError
 from pvt_edge.export.calibration import CalibrationSet, calibration_from_images, calibration_from_scenes
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.export.request import CalibrationSource
 
-Progress = Callable[[str], None]
+Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is done now
 
 PARITY_IMAGES = 2
 ACCURACY_SCENES, ACCURACY_SEED = 48, 3  # seeds of training and calibration lie elsewhere
@@ -91,11 +91,11 @@ def export_model(
         bundled=weights if bundled else None,
     )
     request.check()
-    tell = progress or (lambda step: None)
     with BundleWriter(out) as writer:
-        steps = _Steps(model, request, writer, tell)
+        steps = _Steps(model, request, writer, progress)
         artifacts = steps.write_artifacts()
-        tell("writing the bundle")
+        accuracy = steps.measure_accuracy(artifacts) if bundled else None
+        steps.tell("writing the bundle")
         manifest = Manifest(
             variant=_variant(model),
             task=_task(model),
@@ -112,7 +112,7 @@ def export_model(
             postprocess=request.postprocess,
             artifacts=artifacts,
             calibration=steps.calibration.record if steps.calibration else None,
-            accuracy=steps.measure_accuracy(artifacts) if bundled else None,
+            accuracy=accuracy,
             provenance=provenance(weights, weights_file=weights_file, dialect=dialect, command=command),
         )
         return writer.finish(manifest)
@@ -121,16 +121,23 @@ def export_model(
 class _Steps:
     """The steps of one export, and what they leave for each other."""
 
-    def __init__(self, model: Model, request: ExportRequest, writer: BundleWriter, tell: Progress) -> None:
-        self.request, self.writer, self.tell = request, writer, tell
+    def __init__(self, model: Model, request: ExportRequest, writer: BundleWriter, progress: Progress | None) -> None:
+        self.request, self.writer, self.progress = request, writer, progress
+        self.done = 0
         self.calibration: CalibrationSet | None = None
         if request.int8:
-            tell("collecting calibration pictures")
+            self.tell("collecting calibration pictures")
             self.calibration = self._collect_calibration()
-        tell("rewriting the model into its deploy form")
+        self.tell("rewriting the model into its deploy form")
         self.graph = DeployGraph(model, request.imgsz)
         self.probes = self._probes()
         self.expected = reference_outputs(self.graph, self.probes)
+
+    def tell(self, step: str) -> None:
+        """Say that `step` begins."""
+        if self.progress:
+            self.progress(self.done, self.request.step_count, step)
+        self.done += 1
 
     def _collect_calibration(self) -> CalibrationSet:
         r = self.request
@@ -211,8 +218,10 @@ class _Steps:
         return AccuracyRecord(data=f"{ACCURACY_SCENES} generated scenes, seed {ACCURACY_SEED}", metrics=metrics)
 
 
-def _task(model: Model) -> str:
-    return {Classifier: "classify", Detector: "detect", PVTv2: "features"}[type(model)]
+def _task(model: Model) -> Task:
+    if isinstance(model, Classifier):
+        return "classify"
+    return "detect" if isinstance(model, Detector) else "features"
 
 
 def _variant(model: Model) -> str:

@@ -1,5 +1,7 @@
 """OpenVINO model -> INT8 OpenVINO model, by NNCF, with our placement."""
 
+import contextlib
+import io
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -43,12 +45,13 @@ def quantise(model: "openvino.Model", batches: "Sequence[NDArray[np.uint8]]", in
     except ImportError:
         raise RuntimeMissingError('NNCF is not installed: pip install "pvt-edge[export]"') from None
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    quantised: openvino.Model = nncf.quantize(
-        model,
-        nncf.Dataset(list(batches), lambda batch: {input_name: batch}),
-        preset=nncf.QuantizationPreset.MIXED,
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(batches),
-        ignored_scope=nncf.IgnoredScope(names=float_operations(model)),
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # NNCF draws progress bars of its own
+        quantised: openvino.Model = nncf.quantize(
+            model,
+            nncf.Dataset(list(batches), lambda batch: {input_name: batch}),
+            preset=nncf.QuantizationPreset.MIXED,
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(batches),
+            ignored_scope=nncf.IgnoredScope(names=float_operations(model)),
+        )
     return quantised

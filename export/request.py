@@ -39,6 +39,12 @@ class ExportRequest:
         """Whether an INT8 artifact is asked for."""
         return "int8" in self.precisions
 
+    @property
+    def step_count(self) -> int:
+        """How many steps the export will tell of."""
+        openvino = "openvino" in self.formats
+        return 4 + 2 * openvino + 2 * self.int8 + (self.bundled is not None)
+
     def check(self) -> None:
         """Raise a `PvtEdgeError` that says the mend when the request cannot be met."""
         for kind, given, known in (("format", self.formats, FORMATS), ("precision", self.precisions, PRECISIONS)):

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
@@ -55,7 +54,7 @@ def choose_thresholds(
     Raises `RuntimeInputError` for a number out of range, `UnknownNameError` for a class not in `names`.
     """
     for name, value in (("conf", conf), ("iou", iou)):
-        if value is not None and not (isinstance(value, Real) and 0 <= value <= 1):
+        if value is not None and not (isinstance(value, (int, float, np.floating)) and 0 <= value <= 1):
             raise RuntimeInputError(f"{name} must be a number from 0 to 1, or None for the bundle's; got {value!r}")
     if max_det is not None and not (isinstance(max_det, (int, np.integer)) and max_det >= 1):
         raise RuntimeInputError(f"max_det must be a whole number from 1, or None for the bundle's; got {max_det!r}")

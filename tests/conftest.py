@@ -1,17 +1,59 @@
-"""What all tests share: where real pictures lie, for those who have them."""
+"""What tests of every folder share: the checkout, the command, the bundle of the bundled weights, real pictures."""
 
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "bccd"
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    return CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def pvt_edge_script() -> str:
+    """The installed console script."""
+    script = shutil.which("pvt-edge", path=str(Path(sys.executable).parent))
+    assert script, "the package is not installed: run make test"
+    return script
+
+
+@pytest.fixture
+def pvt_edge_command(pvt_edge_script, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command with the given arguments in an empty folder."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        empty = tmp_path / "cwd"
+        empty.mkdir(exist_ok=True)
+        environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}
+        return subprocess.run(
+            [pvt_edge_script, *arguments], capture_output=True, text=True, cwd=empty, env=environment, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def cells_bundle(pvt_edge_script, tmp_path_factory) -> Path:
+    """The bundle that `pvt-edge export --variant b0 --int8` writes."""
+    out = tmp_path_factory.mktemp("bundle") / "b0"
+    command = [pvt_edge_script, "export", "--variant", "b0", "--int8", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return out
 
 
 @pytest.fixture(scope="session")
 def bccd() -> Path:
-    """The folder of the BCCD data set; it is no part of the repository."""
-    folder = Path(os.environ.get("PVT_EDGE_BCCD", BESIDE))
+    """The folder of the BCCD images, which are no part of the repository."""
+    folder = Path(os.environ.get("PVT_EDGE_BCCD", CHECKOUT.parent / "shared" / "data" / "bccd"))
     if not (folder / "instances_train.json").is_file():
         pytest.skip(f"no BCCD data in {folder}: set PVT_EDGE_BCCD to the folder with instances_train.json")
     return folder

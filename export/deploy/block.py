@@ -4,8 +4,6 @@ LayerNorms lose their affine part to the layer behind them, the attention scale 
 keys and values are projections of their own, attention is two plain matrix products, and all sizes are constants.
 """
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -53,9 +51,9 @@ class PooledReduction(nn.Module):
         super().__init__()
         self.pool = FixedPool(map_hw, LINEAR_POOL, attn.sr.weight)
         folded = fold_norm_into_conv(norm1, attn.sr)
+        assert folded.bias is not None
         self.sr = nn.Linear(folded.in_channels, folded.out_channels)
-        self.sr.weight = nn.Parameter(folded.weight.flatten(1))
-        self.sr.bias = folded.bias
+        self.sr.weight, self.sr.bias = nn.Parameter(folded.weight.flatten(1)), nn.Parameter(folded.bias)
         self.norm = attn.norm
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,7 +79,7 @@ class DeployAttention(nn.Module):
         self.q = scale_linear(fold_norm_into_linear(norm1, attn.q), head_dim**-0.5)
         self.k, self.v, self.proj = k, v, attn.proj
 
-    def _split_heads(self, x: Tensor, order: Sequence[int]) -> Tensor:
+    def _split_heads(self, x: Tensor, order: tuple[int, ...]) -> Tensor:
         return x.reshape(-1, x.shape[1], self.heads, x.shape[2] // self.heads).permute(order)
 
     def forward(self, x: Tensor) -> Tensor:

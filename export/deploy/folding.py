@@ -10,12 +10,13 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 
 def _conv(like: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
+    assert not isinstance(like.padding, str)
     layer = nn.Conv2d(
         weight.shape[1] * like.groups,
         weight.shape[0],
         (like.kernel_size[0], like.kernel_size[1]),
         (like.stride[0], like.stride[1]),
-        padding=like.padding,
+        padding=(like.padding[0], like.padding[1]),
         groups=like.groups,
         dtype=weight.dtype,
         device=weight.device,

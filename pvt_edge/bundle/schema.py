@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION: Literal[1] = 1
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Task = Literal["classify", "features", "detect"]
 
 
 class _Record(BaseModel):
@@ -99,7 +100,7 @@ class Manifest(_Record):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     variant: str
-    task: Literal["classify", "features", "detect"]
+    task: Task
     labels: tuple[str, ...]
     input: InputSpec
     outputs: tuple[str, ...]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from torch import Tensor
+
 from pvt_edge.checkpoints import naming
 from pvt_edge.checkpoints.architecture import name_of, traits_of_tensors
 from pvt_edge.checkpoints.reading import read_checkpoint
@@ -16,7 +18,7 @@ from pvt_edge.checkpoints.translation import to_native
 class CheckpointSummary:
     """Variant, task and size of the model in a file; None where the file does not tell.
 
-    `task` is features for a backbone alone. `head` and `labels` are those a file of our own names.
+    `task` is features for a backbone alone. `head` and `labels` are those that a file of our own notes.
     """
 
     dialect: str
@@ -32,22 +34,35 @@ def summarise_checkpoint(path: str | PathLike[str]) -> CheckpointSummary:
     checkpoint = read_checkpoint(path)
     found = naming.detect(checkpoint.tensors)
     if found is None:
-        raise refuse(Path(path), "holds no PVT v2 in a known dialect")
+        raise refuse(Path(path), "holds no PVT v2 in a known dialect: b0 to b5 and b2-li are known")
     dialect, prefix = found
     tensors = to_native(checkpoint.tensors, dialect, prefix).tensors
     task, num_classes = "features", None
     if "head.weight" in tensors:
-        task, num_classes = "classify", tensors["head.weight"].shape[0]
+        task, num_classes = "classify", _rows(tensors["head.weight"])
     elif "head.cls_out.weight" in tensors and "head.reg_out.weight" in tensors:
-        anchors = tensors["head.reg_out.weight"].shape[0] // 4
-        task, num_classes = "detect", tensors["head.cls_out.weight"].shape[0] // max(anchors, 1)
+        anchors = max(_rows(tensors["head.reg_out.weight"]) // 4, 1)
+        task, num_classes = "detect", _rows(tensors["head.cls_out.weight"]) // anchors
     traits = traits_of_tensors(tensors)
-    labels = checkpoint.metadata.get("labels")
     return CheckpointSummary(
         dialect=dialect.name,
         variant=None if traits is None else name_of(traits),
         task=task,
         num_classes=num_classes,
         head=checkpoint.metadata.get("head"),
-        labels=None if labels is None else tuple(json.loads(labels)),
+        labels=_labels(checkpoint.metadata.get("labels"), Path(path)),
     )
+
+
+def _rows(tensor: Tensor) -> int:
+    return tensor.shape[0] if tensor.ndim else 0
+
+
+def _labels(text: str | None, path: Path) -> tuple[str, ...] | None:
+    """The labels that training noted in the file as a JSON list."""
+    if text is None:
+        return None
+    try:
+        return tuple(str(label) for label in json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise refuse(path, f"its metadata say labels={text!r}, which is no JSON list") from error

@@ -46,17 +46,21 @@ def export(
 ) -> None:
     """Export a checkpoint to a bundle of ONNX and OpenVINO files, each checked against the model."""
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=json == "-", soft_wrap=True)
+    # a fixed file: libraries that draw on sys.stdout are redirected while they run
+    console = Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
     started = perf_counter()
     size = parse_imgsz(imgsz) if imgsz else None
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console)
+    columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
+    bar = Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
     with bar:
-        step = bar.add_task("loading the weights")
+        step = bar.add_task("loading the weights", total=None)
 
-        def tell(text: str) -> None:
-            bar.update(step, description=text)
+        def tell(done: int, total: int, text: str) -> None:
+            bar.update(step, completed=done, total=total, description=text)
             if not console.is_terminal:  # a log keeps each step
                 console.print(text)
 

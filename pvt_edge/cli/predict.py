@@ -1,6 +1,7 @@
 """`pvt-edge predict`: a bundle on images or video."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,7 @@ def predict(
 
     console = Console(stderr=True, soft_wrap=True)
     counts: Counter[str] = Counter()
-    speeds: list[dict[str, float]] = []
+    speeds: list[Mapping[str, float]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with load(bundle, runtime, precision=precision, device=device, threads=threads) as predictor:
         wanted = [_class(name) for name in parse_list(classes)] if classes else None

@@ -31,9 +31,9 @@ def detector_accuracy(
             (
                 sample.image_id,
                 select(
-                    to_original(arrays["boxes"][0], placement),  # type: ignore[arg-type]
-                    arrays["scores"][0],  # type: ignore[arg-type]
-                    arrays["labels"][0],  # type: ignore[arg-type]
+                    to_original(arrays["boxes"][0], placement),
+                    arrays["scores"][0],
+                    arrays["labels"][0],
                     conf=AP_CONF,
                     iou=post.iou,
                     max_det=post.max_det,

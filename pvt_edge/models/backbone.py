@@ -146,7 +146,7 @@ class PVTv2(nn.Module):
     def __init__(self, variant: Variant, drop_path: float = 0.0) -> None:
         super().__init__()
         self.variant = variant
-        rates = iter(torch.linspace(0, drop_path, sum(variant.depths)).tolist())
+        rates = iter(torch.linspace(0, drop_path, sum(variant.depths), device="cpu").tolist())
         stages, in_dim = [], 3
         for i, dim in enumerate(variant.dims):
             blocks = [
@@ -166,10 +166,10 @@ class PVTv2(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Set fresh weights as the official code does: trunc-normal linears, fan-out normal convolutions."""
+    """Set fresh weights as the official code does: normal linears, fan-out normal convolutions."""
     for m in module.modules():
         if isinstance(m, nn.Linear):
-            nn.init.trunc_normal_(m.weight, std=0.02)
+            nn.init.normal_(m.weight, std=0.02)  # the official truncation lies at 100 of these, and is slow
         elif isinstance(m, nn.Conv2d):
             fan_out = m.kernel_size[0] * m.kernel_size[1] * m.out_channels // m.groups
             nn.init.normal_(m.weight, std=(2.0 / fan_out) ** 0.5)

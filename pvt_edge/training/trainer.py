@@ -40,7 +40,7 @@ def train(
     )
     total = sum(phase.steps for phase in recipe.phases)
     average = WeightAverage(model, recipe.ema_decay)
-    model.train().to(memory_format=torch.channels_last)
+    model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     step, started = 0, time.perf_counter()
     for phase in recipe.phases:
         anchors = torch.cat(

@@ -1,0 +1,149 @@
+"""What --weights may name, and what the user is told of it."""
+
+import json
+
+import pytest
+import torch
+
+from pvt_edge.checkpoints import save_weights
+from pvt_edge.errors import PvtEdgeError, UnknownNameError, WeightsError
+from pvt_edge.export.weights import resolve_weights
+from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.detector import Detector
+from pvt_edge.variants import VARIANTS
+from pvt_edge.weights import BUNDLED, get_bundled
+
+from .made import build
+
+
+@pytest.fixture
+def file(tmp_path):
+    """The function (model, metadata) -> a file of its weights."""
+
+    def write(model, metadata=None):
+        path = tmp_path / "mine.safetensors"
+        save_weights(model, path, metadata=metadata)
+        return path
+
+    return write
+
+
+def refusal(kind: type[PvtEdgeError], *given, **options) -> str:
+    with pytest.raises(kind) as caught:
+        resolve_weights(*given, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("given", [("b0",), ("B0",), ("b0", "detect"), ("b0", None, "cells")])
+def test_b0_comes_with_weights(given):
+    chosen = resolve_weights(*given)
+    assert (chosen.variant, chosen.task, chosen.name) == ("b0", "detect", "cells")
+    assert chosen.labels == ("RBC", "WBC", "Platelets")
+    assert (chosen.file, chosen.dialect, chosen.notes) == (BUNDLED["cells"].path, "native", ())
+    assert isinstance(chosen.model, Detector)
+    assert chosen.model.num_classes == 3
+    assert get_bundled("cells.pth") is None
+
+
+@pytest.mark.parametrize("given", [*((name,) for name in VARIANTS if name != "b0"), ("b0", "classify")])
+def test_others_need_weights(given):
+    told = refusal(WeightsError, *given)
+    assert told == (
+        f"no weights come with the package for {' '.join(given)}: "
+        "give a checkpoint with --weights FILE, or --weights none for random ones"
+    )
+
+
+@pytest.mark.parametrize(("variant", "task"), [("b1", None), ("b0", "classify")])
+def test_bundled_weights_for_another_model(variant, task):
+    assert "weights 'cells' are for variant b0, task detect" in refusal(PvtEdgeError, variant, task, "cells")
+
+
+def test_bundled_weights_with_other_classes():
+    assert "weights 'cells' have 3 classes, not 5" in refusal(PvtEdgeError, "b0", num_classes=5)
+
+
+@pytest.mark.parametrize("name", ["imagenet", "coco"])
+def test_published_weights_are_not_downloaded(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = refusal(WeightsError, "b0", None, name)
+    assert f"does not download published weights ({name}): download the file, then --weights FILE" in told
+
+
+def test_random_weights_say_so():
+    chosen = resolve_weights("b0", weights="none", num_classes=4)
+    assert (chosen.task, chosen.name, chosen.file, chosen.labels) == ("classify", "none", None, None)
+    assert isinstance(chosen.model, Classifier)
+    assert chosen.model.num_classes == 4
+    assert "RANDOM WEIGHTS" in chosen.notes[0]
+
+
+def test_random_weights_of_a_head():
+    assert resolve_weights("b0", "detect", "none", head="lite").model.config.levels == 3
+    assert resolve_weights("b0", "detect", "none").model.config.levels == 5
+    assert "unknown head 'light': did you mean 'lite'" in refusal(
+        UnknownNameError, "b0", "detect", "none", head="light"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("b6",), "unknown variant 'b6': did you mean"),
+        (("b2_li",), "unknown variant 'b2_li': did you mean 'b2-li'?"),
+        (("b0", "detection"), "unknown task 'detection': did you mean 'detect'?"),
+    ],
+)
+def test_unknown_names(given, told):
+    assert told in refusal(UnknownNameError, *given)
+
+
+def test_a_classifiers_file_tells_task_and_classes(file):
+    path = file(build("classify", "b0", classes=5))
+    chosen = resolve_weights("b0", weights=str(path))
+    assert (chosen.task, chosen.model.num_classes) == ("classify", 5)
+    assert (chosen.name, chosen.file, chosen.dialect) == (path.name, path, "native")
+    assert chosen.labels is None
+    assert len(chosen.notes) == 1
+    assert "mine.safetensors: b0 in the native dialect" in chosen.notes[0]
+
+
+def test_a_detectors_file_tells_head_and_labels(file):
+    model = build("detect", "b0", classes=2)
+    path = file(model, {"head": "lite", "labels": json.dumps(["cat", "dog"])})
+    chosen = resolve_weights("b0", weights=str(path))
+    assert (chosen.task, chosen.model.num_classes, chosen.labels) == ("detect", 2, ("cat", "dog"))
+    assert chosen.model.config == model.config
+    given, wanted = chosen.model.state_dict(), model.state_dict()
+    assert given.keys() == wanted.keys()
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in given.items())
+
+
+def test_labels_of_another_number_are_not_taken(file):
+    path = file(build("classify", "b0", classes=3), {"labels": json.dumps(["cat", "dog"])})
+    assert resolve_weights("b0", weights=str(path)).labels is None
+
+
+def test_a_backbone_alone_leaves_a_random_head_and_says_so(file):
+    path = file(build("features", "b0"))
+    assert resolve_weights("b0", weights=str(path)).task == "features"
+    chosen = resolve_weights("b0", "classify", str(path), num_classes=4)
+    assert chosen.model.num_classes == 4
+    assert chosen.notes[1] == "RANDOM HEAD: mine.safetensors holds no head for classify; the export's head knows nothing"
+
+
+def test_a_classifiers_file_for_a_detector(file):
+    path = file(build("classify", "b0", classes=5))
+    chosen = resolve_weights("b0", "detect", str(path), head="lite")
+    assert (chosen.model.num_classes, chosen.model.config.levels) == (80, 3)
+    assert "RANDOM HEAD" in chosen.notes[1]
+
+
+@pytest.mark.parametrize("options", [{"variant": "b1"}, {"variant": "b0", "num_classes": 7}])
+def test_a_file_that_does_not_fit(file, options):
+    path = file(build("classify", "b0", classes=5))
+    assert "mine.safetensors" in refusal(WeightsError, weights=str(path), **options)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert "no such file" in refusal(WeightsError, "b0", weights=str(tmp_path / "absent.pth"))
