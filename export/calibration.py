@@ -45,6 +45,7 @@ def calibration_from_images(
 
     rng = np.random.default_rng(seed)
     with open_source(source) as opened:
+        of_files = isinstance(opened, ImageFiles)
         if isinstance(opened, ImageFiles):
             paths = [opened.paths[i] for i in sorted(rng.permutation(len(opened.paths))[:count])]
             opened = open_source(paths)
@@ -53,8 +54,8 @@ def calibration_from_images(
     inputs, files = [], []
     for image, path, number in frames:
         inputs.append(apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None])
-        name = Path(path).name if path else f"frame {number}"
-        files.append(_record(name, path, image))
+        # a video's frames all bear its path
+        files.append(_record(Path(path).name, path, image) if path and of_files else _record(f"frame {number}", None, image))
     where = str(source) if isinstance(source, str | Path) else f"a list of {len(source)} files"
     record = CalibrationRecord(source=where, seed=seed, count=len(inputs), images=tuple(files), skipped=skipped)
     return CalibrationSet(tuple(inputs), record)

@@ -156,7 +156,7 @@ class _Steps:
         """Every artifact asked for, written and checked."""
         artifacts = []
         with tempfile.TemporaryDirectory() as scratch:
-            keep_onnx = "onnx" in self.request.formats
+            keep_onnx = "onnx" in self.request.formats and "fp32" in self.request.precisions
             onnx_path = self.writer.path("model.fp32.onnx") if keep_onnx else Path(scratch) / "model.onnx"
             self.tell("exporting ONNX")
             export_onnx(self.graph, onnx_path, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
@@ -165,7 +165,7 @@ class _Steps:
                 self._check("onnxruntime", onnx_path, "fp32")
             elif keep_onnx:
                 raise ExportError(f"the ONNX file cannot be checked: {missing('onnxruntime')}")
-            if keep_onnx and "fp32" in self.request.precisions:
+            if keep_onnx:
                 artifacts.append(self.writer.artifact("onnxruntime", "fp32", "model.fp32.onnx"))
             if "openvino" in self.request.formats:
                 artifacts += self._write_openvino(onnx_path)

@@ -80,7 +80,7 @@ def _check_form(model: "onnx.ModelProto", dynamic_batch: bool) -> None:
 
     try:
         onnx.checker.check_model(model, full_check=True)
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"onnx.checker refuses the exported graph: {error}") from error
     found = {node.op_type for node in model.graph.node}
     if not dynamic_batch and found.intersection(SHAPE_OPERATORS):

@@ -55,7 +55,9 @@ def check_parity(
         fed = image if batch in (1, -1) else np.repeat(image, batch, axis=0)
         found.append({name: array[:1] for name, array in runtime.infer({input_name: fed}).items()})
     compare = _candidates_differ if "boxes" in expected[0] else _tensors_differ
-    parity = compare(found, expected)
+    # NaN is neither above nor below a tolerance, so it is looked for by itself
+    broken = {name for arrays in found for name, array in arrays.items() if not np.isfinite(array).all()}
+    parity = Parity(False, f"{', '.join(sorted(broken))} not finite") if broken else compare(found, expected)
     if not parity.within:
         raise ExportError(f"{runtime.name} {runtime.precision} does not give the model's answers: {parity.text}")
     return parity
@@ -71,8 +73,9 @@ def _tensors_differ(found: "Sequence[Arrays]", expected: "Sequence[Arrays]") -> 
 
 
 def _candidates_differ(found: "Sequence[Arrays]", expected: "Sequence[Arrays]") -> Parity:
-    """Candidates are compared as sets: equal scores may come in any order."""
-    pairs = [_match_candidates(got, want) for got, want in zip(found, expected, strict=True)]
+    """Candidates are compared as sets, both ways: equal scores may come in any order, none may come from nowhere."""
+    both = [pair for got, want in zip(found, expected, strict=True) for pair in ((got, want), (want, got))]
+    pairs = [_match_candidates(got, want) for got, want in both]
     box_px, score_gap, scores = (np.concatenate(column) for column in zip(*pairs, strict=True))
     lost = box_px > BOX_TOLERANCE_PX
     sure_lost = int((lost & (scores >= SURE_SCORE)).sum())

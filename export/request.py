@@ -53,6 +53,8 @@ class ExportRequest:
                     raise UnknownNameError(kind, name, known)
         if not self.formats:
             raise ExportError(f"no format asked for: choose among {', '.join(FORMATS)}")
+        if not self.precisions:
+            raise ExportError(f"no precision asked for: choose among {', '.join(PRECISIONS)}")
         check_imgsz(self.imgsz)
         if self.batch < 1:
             raise ExportError(f"batch must be at least 1, got {self.batch}")

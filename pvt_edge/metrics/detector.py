@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pvt_edge.metrics.average_precision import average_precision
 from pvt_edge.postprocessing import Detections, select
 from pvt_edge.resizing import apply, plan, to_original
@@ -21,12 +23,14 @@ def detector_accuracy(
     from pvt_edge.sources import read_image
 
     spec = runtime.inputs[0]
-    _, height, width, _ = spec.shape
+    batch, height, width, _ = spec.shape
     found: list[tuple[int, Detections]] = []
     for sample in dataset.samples:
         image = read_image(sample.path)
         placement = plan((image.shape[0], image.shape[1]), (height, width), resize)
-        arrays = runtime.infer({spec.name: apply(image, placement, resize)[None]})
+        pixels = apply(image, placement, resize)[None]
+        # a static batch is filled up with the same picture
+        arrays = runtime.infer({spec.name: np.repeat(pixels, max(batch, 1), axis=0)})
         found.append(
             (
                 sample.image_id,

@@ -112,7 +112,7 @@ def test_a_few_unsure_candidates_at_the_edge_of_the_top_k_may_differ():
     assert check(found, candidates())
     for table in found:
         table["boxes"][0, -6:-2] += 500
-    assert "12 of 400 candidates have no match, 0 of them sure" in refusal(found, candidates())
+    assert "24 of 800 candidates have no match, 0 of them sure" in refusal(found, candidates())
 
 
 def logits() -> list[dict[str, np.ndarray]]:

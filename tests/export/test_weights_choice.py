@@ -129,7 +129,9 @@ def test_a_backbone_alone_leaves_a_random_head_and_says_so(file):
     assert resolve_weights("b0", weights=str(path)).task == "features"
     chosen = resolve_weights("b0", "classify", str(path), num_classes=4)
     assert chosen.model.num_classes == 4
-    assert chosen.notes[1] == "RANDOM HEAD: mine.safetensors holds no head for classify; the export's head knows nothing"
+    assert (
+        chosen.notes[1] == "RANDOM HEAD: mine.safetensors holds no head for classify; the export's head knows nothing"
+    )
 
 
 def test_a_classifiers_file_for_a_detector(file):

@@ -57,7 +57,7 @@ class ColourFinder:
                 ys, xs = np.nonzero((image[..., label] > 180) & (image[..., others].max(axis=-1) < 75))
                 if len(xs):
                     box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
-                    boxes[row, label], boxes[row, label + 3] = box, box + (1, 1, -1, -1)
+                    boxes[row, label], boxes[row, label + 3] = box, box + np.array([1, 1, -1, -1])
                     scores[row, label], scores[row, label + 3] = 0.9 - label / 10, 0.5 - label / 10
         return boxes, scores, np.tile(np.arange(6) % 3, (len(batch), 1))
 
