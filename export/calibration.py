@@ -55,7 +55,9 @@ def calibration_from_images(
     for image, path, number in frames:
         inputs.append(apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None])
         # a video's frames all bear its path
-        files.append(_record(Path(path).name, path, image) if path and of_files else _record(f"frame {number}", None, image))
+        files.append(
+            _record(Path(path).name, path, image) if path and of_files else _record(f"frame {number}", None, image)
+        )
     where = str(source) if isinstance(source, str | Path) else f"a list of {len(source)} files"
     record = CalibrationRecord(source=where, seed=seed, count=len(inputs), images=tuple(files), skipped=skipped)
     return CalibrationSet(tuple(inputs), record)

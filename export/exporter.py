@@ -58,7 +58,6 @@ def export_model(
     dynamic_batch: bool = False,
     resize: ResizeSpec | None = None,
     postprocess: PostprocessSpec | None = None,
-    weights: str = "model in memory",
     weights_file: Path | None = None,
     dialect: str | None = None,
     command: str | None = None,
@@ -70,12 +69,13 @@ def export_model(
     (height, width), multiples of 32, by default 224x224, or 640x640 for detectors; `calib` pictures for INT8 (a
     folder, pattern, list or video), of which `calib_n` are drawn by `seed`; `labels` one per class; `batch` the
     static batch, or any with `dynamic_batch`; `resize` and `postprocess` what the bundle asks of its host;
-    `weights`, `weights_file`, `dialect` and `command` go into its provenance; `progress` is told each step.
+    `weights_file`, `dialect` and `command` go into its provenance; `progress` is told each step. A model with the
+    bundled weights brings its size, labels and calibration scenes, and its accuracy is measured.
 
     Every artifact is run against the model before it is kept. Raises a `PvtEdgeError` that says what failed, and
     then leaves whatever was in `out` as it was.
     """
-    bundled = get_bundled(weights)
+    bundled = get_bundled(model.weights_name)
     request = ExportRequest(
         formats=tuple(formats),
         precisions=tuple(precisions),
@@ -88,7 +88,7 @@ def export_model(
         labels=check_labels(model, labels or (bundled.labels if bundled else default_labels(model))),
         resize=resize or default_resize(model),
         postprocess=(postprocess or PostprocessSpec()) if isinstance(model, Detector) else None,
-        bundled=weights if bundled else None,
+        bundled=bundled.name if bundled else None,
     )
     request.check()
     with BundleWriter(out) as writer:
@@ -113,7 +113,9 @@ def export_model(
             artifacts=artifacts,
             calibration=steps.calibration.record if steps.calibration else None,
             accuracy=accuracy,
-            provenance=provenance(weights, weights_file=weights_file, dialect=dialect, command=command),
+            provenance=provenance(
+                model.weights_name or "fresh, random", weights_file=weights_file, dialect=dialect, command=command
+            ),
         )
         return writer.finish(manifest)
 

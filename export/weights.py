@@ -15,12 +15,11 @@ PUBLISHED = ("imagenet", "coco")
 
 @dataclass(frozen=True)
 class ChosenWeights:
-    """A model with its weights, what to call them, and what the user should know of them."""
+    """A model with its weights, and what the user should know of them."""
 
     model: Model
     variant: str
     task: str
-    name: str
     labels: tuple[str, ...] | None = None
     file: Path | None = None
     dialect: str | None = None
@@ -52,7 +51,7 @@ def resolve_weights(
         )
     if bundled := get_bundled(weights):
         model = create_model(row.name, task or bundled.task, num_classes, weights)
-        return ChosenWeights(model, row.name, bundled.task, weights, bundled.labels, bundled.path, "native")
+        return ChosenWeights(model, row.name, bundled.task, bundled.labels, bundled.path, "native")
     if weights in PUBLISHED and not Path(weights).exists():
         raise WeightsError(
             f"this version does not download published weights ({weights}): download the file, then --weights FILE"
@@ -65,7 +64,7 @@ def resolve_weights(
 def _random(variant: str, task: str, num_classes: int | None, head: str | None) -> ChosenWeights:
     model = create_model(variant, task, num_classes, head=head or "retinanet")
     note = "RANDOM WEIGHTS: this model knows nothing; use it to measure speed only"
-    return ChosenWeights(model, variant, task, NO_WEIGHTS, notes=(note,))
+    return ChosenWeights(model, variant, task, notes=(note,))
 
 
 def _from_file(variant: str, task: str | None, path: Path, num_classes: int | None, head: str | None) -> ChosenWeights:
@@ -80,9 +79,7 @@ def _from_file(variant: str, task: str | None, path: Path, num_classes: int | No
     notes = [report.summary()]
     if report.kept:
         notes.append(f"RANDOM HEAD: {path.name} holds no head for {task}; the export's head knows nothing")
-    return ChosenWeights(
-        model, variant, task, path.name, _fitting(summary.labels, model), path, report.dialect, tuple(notes)
-    )
+    return ChosenWeights(model, variant, task, _fitting(summary.labels, model), path, report.dialect, tuple(notes))
 
 
 def _fitting(labels: Sequence[str] | None, model: Model) -> tuple[str, ...] | None:

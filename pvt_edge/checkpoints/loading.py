@@ -64,6 +64,7 @@ def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool =
 
     model.load_state_dict(values, strict=False)  # what is missing was judged above
     set_epsilons(backbone, embed_eps, block_eps)
+    model.weights_name = path.name
     return WeightsReport(
         path=path,
         dialect=dialect.name,

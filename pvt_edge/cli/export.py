@@ -84,7 +84,6 @@ def export(
             batch=batch,
             dynamic_batch=dynamic_batch,
             resize=resize_named(resize) if resize else None,
-            weights=chosen.name,
             weights_file=chosen.file,
             dialect=chosen.dialect,
             command=shlex.join(["pvt-edge", *sys.argv[1:]]),

@@ -55,7 +55,7 @@ def read_coco(annotations: Path, images: Path) -> CocoDataset:
             )
             for image in content["images"]
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read {annotations} as COCO annotations: {type(error).__name__}: {error}") from error
     names = tuple(str(c["name"]) for c in categories)
     return CocoDataset(annotations, names, tuple(label_of), samples)

@@ -27,6 +27,9 @@ def average_precision(dataset: CocoDataset, found: Iterable[tuple[int, Detection
             rows.append(row)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         truth = COCO(str(Path(dataset.annotations)))
+        for row in truth.dataset["annotations"]:  # pycocotools cannot do without them, `read_coco` can
+            row.setdefault("iscrowd", 0)
+            row.setdefault("area", row["bbox"][2] * row["bbox"][3])
         evaluation = COCOeval(truth, truth.loadRes(rows) if rows else COCO(), "bbox")
         evaluation.params.imgIds = image_ids
         if rows:

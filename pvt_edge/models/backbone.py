@@ -143,6 +143,8 @@ class Stage(nn.Module):
 class PVTv2(nn.Module):
     """Images (B, 3, H, W), RGB normalised -> four maps (B, C_i, H/2^(i+2), W/2^(i+2)), i = 0..3."""
 
+    weights_name: str | None = None  # what was loaded, for a bundle's provenance
+
     def __init__(self, variant: Variant, drop_path: float = 0.0) -> None:
         super().__init__()
         self.variant = variant

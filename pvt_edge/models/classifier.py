@@ -9,6 +9,8 @@ from pvt_edge.variants import Variant
 class Classifier(nn.Module):
     """Images (B, 3, H, W), RGB normalised -> logits (B, num_classes)."""
 
+    weights_name: str | None = None  # what was loaded, for a bundle's provenance
+
     def __init__(self, variant: Variant, num_classes: int, drop_path: float = 0.0) -> None:
         super().__init__()
         self.num_classes = num_classes

@@ -68,4 +68,6 @@ def create_model(
         from pvt_edge.checkpoints import load_weights
 
         load_weights(model, weights)
+        if bundled is not None:
+            model.weights_name = bundled.name
     return model.eval()

@@ -14,6 +14,8 @@ class Detector(nn.Module):
     Level l: logits (B, A*K, H_l, W_l) and deltas (B, A*4, H_l, W_l), mmdet's order (FPN strides 8 upwards).
     """
 
+    weights_name: str | None = None  # what was loaded, for a bundle's provenance
+
     def __init__(self, variant: Variant, num_classes: int, head: HeadConfig, drop_path: float = 0.0) -> None:
         super().__init__()
         self.num_classes = num_classes

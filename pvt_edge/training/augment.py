@@ -25,7 +25,9 @@ def augment(
     matrix = _view_matrix(image.shape[:2], crop_hw, scale, rng)
     height, width = crop_hw
     fill = image.reshape(-1, 3).mean(axis=0).tolist()
-    view = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=fill)
+    centred = matrix.copy()
+    centred[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5  # boxes count pixels' edges, OpenCV their centres
+    view = cv2.warpAffine(image, centred, (width, height), flags=cv2.INTER_LINEAR, borderValue=fill)
     boxes, kept = _move_boxes(boxes_xyxy, matrix, crop_hw)
     return _recolour(view, rng), boxes, labels[kept]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 class BundledWeights:
     """A weight file in the package and what it is for; `imgsz` is the (height, width) it was trained at."""
 
+    name: str
     file: str
     variant: str
     task: str
@@ -23,11 +24,11 @@ class BundledWeights:
 
 BUNDLED: dict[str, BundledWeights] = {
     "cells": BundledWeights(
-        "cells-b0.safetensors", "b0", "detect", "lite", ("RBC", "WBC", "Platelets"), imgsz=(480, 640)
+        "cells", "cells-b0.safetensors", "b0", "detect", "lite", ("RBC", "WBC", "Platelets"), imgsz=(480, 640)
     ),
 }
 
 
-def get_bundled(name: str) -> BundledWeights | None:
+def get_bundled(name: str | None) -> BundledWeights | None:
     """The bundled weights called `name`, or None when `name` is something else (a path)."""
-    return BUNDLED.get(name)
+    return BUNDLED.get(name or "")

@@ -108,7 +108,7 @@ def test_unreadable_files_are_skipped_and_named(copied):
 def test_nothing_readable(copied, count):
     for path in copied.iterdir():
         path.write_bytes(b"no picture")
-    with pytest.raises(DataError, match="can be read|cannot read"):
+    with pytest.raises(DataError, match=r"can be read|cannot read"):
         collect(copied, count)
 
 

@@ -37,7 +37,12 @@ def classify_bundle(classifier, tmp_path_factory):
     """A classifier of 64x64 in ONNX and OpenVINO, fp32, and the steps it told."""
     out, steps = tmp_path_factory.mktemp("bundles") / "animals", []
     bundle = pvt_edge.export_model(
-        classifier, out, imgsz=(64, 64), labels=ANIMALS, command="pvt-edge export", progress=steps.append
+        classifier,
+        out,
+        imgsz=(64, 64),
+        labels=ANIMALS,
+        command="pvt-edge export",
+        progress=lambda *told: steps.append(told),
     )
     return bundle, steps
 
@@ -116,7 +121,9 @@ def test_files_of_the_classifier(classify_bundle):
 
 
 def test_each_step_is_told(classify_bundle):
-    told = " / ".join(classify_bundle[1])
+    steps = classify_bundle[1]
+    assert [(done, total) for done, total, _ in steps] == [(i, len(steps)) for i in range(len(steps))]
+    told = " / ".join(text for _, _, text in steps)
     for step in ("deploy form", "exporting ONNX", "checking ONNX", "converting", "checking OpenVINO", "writing"):
         assert step in told
     assert "quantising" not in told
@@ -138,7 +145,11 @@ def test_a_loaded_classifier_gives_the_models_answers(classify_bundle, classifie
 
 def test_manifest_of_the_detector(detect_bundle, calib):
     manifest = detect_bundle.manifest
-    assert (manifest.task, manifest.labels, manifest.outputs) == ("detect", ("a", "b", "c"), ("boxes", "scores", "labels"))
+    assert (manifest.task, manifest.labels, manifest.outputs) == (
+        "detect",
+        ("a", "b", "c"),
+        ("boxes", "scores", "labels"),
+    )
     assert manifest.resize == ResizeSpec(mode="letterbox")
     assert manifest.postprocess == PostprocessSpec(conf=0.3, iou=0.4, max_det=50)
     record = manifest.calibration
@@ -257,7 +268,10 @@ def test_a_folder_that_is_no_bundle(classifier, tmp_path):
 
 def test_int8_alone(lite, calib, older):
     # also: an export replaces an older bundle, whole
-    bundle = pvt_edge.export_model(lite, older, precisions=("int8",), imgsz=(32, 64), calib=calib, calib_n=2)
+    steps = []
+    options = {"precisions": ("int8",), "imgsz": (32, 64), "calib": calib, "calib_n": 2}
+    bundle = pvt_edge.export_model(lite, older, progress=lambda *told: steps.append(told), **options)
+    assert steps[-1][:2] == (len(steps) - 1, len(steps))
     assert {a.precision for a in bundle.manifest.artifacts} >= {"int8"}
     assert ONNX not in content(older)
     assert read_bundle(older).manifest == bundle.manifest
@@ -279,7 +293,7 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit "ignore"
 import pvt_edge
 
-def tell(step):
+def tell(done, total, step):
     print(step, flush=True)
     if step.startswith("checking ONNX"):  # the new ONNX file is written by now
         time.sleep(120)

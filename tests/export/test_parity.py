@@ -51,7 +51,7 @@ def check(found: list[dict[str, np.ndarray]], wanted: list[dict[str, np.ndarray]
 
 
 def refusal(found, wanted) -> str:
-    with pytest.raises(ExportError, match="^planted fp32 does not give the model's answers: ") as caught:
+    with pytest.raises(ExportError, match=r"^planted fp32 does not give the model's answers: ") as caught:
         check(found, wanted)
     return str(caught.value)
 
