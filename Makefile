@@ -21,7 +21,7 @@ test: $(STAMPS)/package
 lint: $(STAMPS)/package
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy -p pvt_edge
+	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p pvt_edge
 
 format: $(STAMPS)/tools
 	$(BIN)/ruff format .

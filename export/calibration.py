@@ -28,6 +28,11 @@ class CalibrationSet:
     inputs: "tuple[NDArray[np.uint8], ...]"
     record: CalibrationRecord
 
+    def batches(self, size: int) -> "list[NDArray[np.uint8]]":
+        """The inputs as batches (size, H, W, 3), the last one filled up with its last picture."""
+        filled = [*self.inputs, *[self.inputs[-1]] * (-len(self.inputs) % size)]
+        return [np.concatenate(filled[i : i + size]) for i in range(0, len(filled), size)]
+
 
 def calibration_from_images(
     source: str | Path | Sequence[str | Path],

@@ -184,7 +184,8 @@ class _Steps:
         artifacts.append(self._ir_artifact("fp32"))
         if self.calibration is not None:
             self.tell(f"quantising to INT8 on {len(self.calibration.inputs)} pictures")
-            save_ir(quantise(model, self.calibration.inputs, INPUT_NAME), self.writer.path("openvino/int8.xml"))
+            batches = self.calibration.batches(1 if self.request.dynamic_batch else self.request.batch)
+            save_ir(quantise(model, batches, INPUT_NAME), self.writer.path("openvino/int8.xml"))
             artifacts.append(self._ir_artifact("int8"))
         return artifacts
 

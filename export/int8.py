@@ -39,7 +39,7 @@ def _is_constant(node: "openvino.Node") -> bool:
 
 
 def quantise(model: "openvino.Model", batches: "Sequence[NDArray[np.uint8]]", input_name: str) -> "openvino.Model":
-    """`model` with linear and convolution layers in INT8, ranges from `batches` of (B, H, W, 3) uint8."""
+    """`model` with linear and convolution layers in INT8, ranges from `batches` of the model's own (B, H, W, 3)."""
     try:
         import nncf
     except ImportError:
