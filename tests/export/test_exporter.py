@@ -105,7 +105,7 @@ def test_manifest_of_the_classifier(classify_bundle):
     assert (manifest.postprocess, manifest.calibration, manifest.accuracy) == (None, None, None)
     made = manifest.provenance
     assert (made.pvt_edge, made.command) == (pvt_edge.__version__, "pvt-edge export")
-    assert (made.weights, made.weights_sha256, made.dialect) == ("model in memory", None, None)
+    assert (made.weights, made.weights_sha256, made.dialect) == ("fresh, random", None, None)
     assert {"python", "torch", "onnx", "openvino"} <= made.versions.keys()
 
 
@@ -199,9 +199,10 @@ def test_int8_loads_and_runs(detect_bundle, picture):
 def test_bundled_weights_are_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(exporter, "ACCURACY_SCENES", 1)
     model = pvt_edge.create_model("b0", "detect", weights="cells")
-    options = {"weights": "cells", "imgsz": (96, 128), "formats": ("openvino",), "batch": 2}
+    options = {"imgsz": (96, 128), "formats": ("openvino",), "batch": 2}
     manifest = pvt_edge.export_model(model, tmp_path / "b0", **options).manifest
     assert manifest.labels == ("RBC", "WBC", "Platelets")
+    assert manifest.provenance.weights == "cells"
     assert manifest.accuracy.data.startswith("1 generated scenes")
     assert manifest.accuracy.metrics.keys() == {"openvino-fp32"}
     assert manifest.accuracy.metrics["openvino-fp32"].keys() >= {"AP", "AP50", "AP RBC"}

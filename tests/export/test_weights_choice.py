@@ -37,7 +37,7 @@ def refusal(kind: type[PvtEdgeError], *given, **options) -> str:
 @pytest.mark.parametrize("given", [("b0",), ("B0",), ("b0", "detect"), ("b0", None, "cells")])
 def test_b0_comes_with_weights(given):
     chosen = resolve_weights(*given)
-    assert (chosen.variant, chosen.task, chosen.name) == ("b0", "detect", "cells")
+    assert (chosen.variant, chosen.task, chosen.model.weights_name) == ("b0", "detect", "cells")
     assert chosen.labels == ("RBC", "WBC", "Platelets")
     assert (chosen.file, chosen.dialect, chosen.notes) == (BUNDLED["cells"].path, "native", ())
     assert isinstance(chosen.model, Detector)
@@ -72,7 +72,7 @@ def test_published_weights_are_not_downloaded(name, tmp_path, monkeypatch):
 
 def test_random_weights_say_so():
     chosen = resolve_weights("b0", weights="none", num_classes=4)
-    assert (chosen.task, chosen.name, chosen.file, chosen.labels) == ("classify", "none", None, None)
+    assert (chosen.task, chosen.model.weights_name, chosen.file, chosen.labels) == ("classify", None, None, None)
     assert isinstance(chosen.model, Classifier)
     assert chosen.model.num_classes == 4
     assert "RANDOM WEIGHTS" in chosen.notes[0]
@@ -102,7 +102,7 @@ def test_a_classifiers_file_tells_task_and_classes(file):
     path = file(build("classify", "b0", classes=5))
     chosen = resolve_weights("b0", weights=str(path))
     assert (chosen.task, chosen.model.num_classes) == ("classify", 5)
-    assert (chosen.name, chosen.file, chosen.dialect) == (path.name, path, "native")
+    assert (chosen.model.weights_name, chosen.file, chosen.dialect) == (path.name, path, "native")
     assert chosen.labels is None
     assert len(chosen.notes) == 1
     assert "mine.safetensors: b0 in the native dialect" in chosen.notes[0]
