@@ -56,10 +56,8 @@ def main(
                 "seconds": {"min": min(seconds), "median": statistics.median(seconds), "max": max(seconds)},
                 "peak_mib": max(peaks),
             }
-            spread = rows[name]["seconds"]
-            print(
-                f"{name:38} {spread['median']:7.3f} s  ({spread['min']:.3f} to {spread['max']:.3f}), {max(peaks):.0f} MiB"
-            )
+            low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
+            print(f"{name:38} {middle:7.3f} s  ({low:.3f} to {high:.3f}), {max(peaks):.0f} MiB")
     if json_path:
         machine = {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version()}
         command = f"python benchmarks/command_costs.py --runs {runs} --export-runs {export_runs}"

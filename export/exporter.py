@@ -16,13 +16,14 @@ from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 from pvt_edge.export.int8 import quantise
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import read_model, save_ir
-from pvt_edge.export.parity import check_parity, reference_outputs
+from pvt_edge.export.parity import check_parity, check_runs, reference_outputs
 from pvt_edge.export.provenance import provenance
 from pvt_edge.export.request import (
     ExportRequest,
     check_labels,
     default_imgsz,
     default_labels,
+    default_postprocess,
     default_resize,
 )
 from pvt_edge.models.backbone import PVTv2
@@ -49,7 +50,7 @@ def export_model(
     *,
     formats: Sequence[str] = ("onnx", "openvino"),
     precisions: Sequence[str] = ("fp32",),
-    imgsz: tuple[int, int] | None = None,
+    imgsz: int | tuple[int, int] | None = None,
     calib: "CalibrationSource | None" = None,
     calib_n: int = 256,
     seed: int = 0,
@@ -72,14 +73,14 @@ def export_model(
     `weights_file`, `dialect` and `command` go into its provenance; `progress` is told each step. A model with the
     bundled weights brings its size, labels and calibration scenes, and its accuracy is measured.
 
-    Every artifact is run against the model before it is kept. Raises a `PvtEdgeError` that says what failed, and
-    then leaves whatever was in `out` as it was.
+    FP32 artifacts must give the model's answers before they are kept; INT8 ones must run and give numbers. Raises a
+    `PvtEdgeError` that says what failed, and then leaves whatever was in `out` as it was.
     """
     bundled = get_bundled(model.weights_name)
     request = ExportRequest(
         formats=tuple(formats),
         precisions=tuple(precisions),
-        imgsz=imgsz or (bundled.imgsz if bundled else default_imgsz(model)),
+        imgsz=(imgsz, imgsz) if isinstance(imgsz, int) else imgsz or default_imgsz(model, bundled),
         calib=calib,
         calib_n=calib_n,
         seed=seed,
@@ -87,7 +88,7 @@ def export_model(
         dynamic_batch=dynamic_batch,
         labels=check_labels(model, labels or (bundled.labels if bundled else default_labels(model))),
         resize=resize or default_resize(model),
-        postprocess=(postprocess or PostprocessSpec()) if isinstance(model, Detector) else None,
+        postprocess=postprocess or default_postprocess(model, bundled),
         bundled=bundled.name if bundled else None,
     )
     request.check()
@@ -114,7 +115,7 @@ def export_model(
             calibration=steps.calibration.record if steps.calibration else None,
             accuracy=accuracy,
             provenance=provenance(
-                model.weights_name or "fresh, random", weights_file=weights_file, dialect=dialect, command=command
+                model.weights_name or "a model in memory", weights_file=weights_file, dialect=dialect, command=command
             ),
         )
         return writer.finish(manifest)
@@ -186,6 +187,8 @@ class _Steps:
             self.tell(f"quantising to INT8 on {len(self.calibration.inputs)} pictures")
             batches = self.calibration.batches(1 if self.request.dynamic_batch else self.request.batch)
             save_ir(quantise(model, batches, INPUT_NAME), self.writer.path("openvino/int8.xml"))
+            with open_runtime("openvino", self.writer.path("openvino/int8.xml"), precision="int8") as opened:
+                check_runs(opened, INPUT_NAME, self.probes)
             artifacts.append(self._ir_artifact("int8"))
         return artifacts
 

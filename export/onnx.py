@@ -36,7 +36,7 @@ def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch
 def _trace(graph: DeployGraph, batch: int, dynamic_batch: bool) -> "onnx.ModelProto":
     example = torch.zeros((batch, *graph.imgsz, 3), dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("batch", min=1, max=MAX_BATCH)},) if dynamic_batch else None
-    with _quiet():
+    with _quiet(), _mapped("torch.onnx.export"):
         program = torch.onnx.export(
             graph,
             (example,),
@@ -68,7 +68,8 @@ def _integer_divide(numerator: Any, denominator: Any) -> Any:
 def _simplify(model: "onnx.ModelProto") -> "onnx.ModelProto":
     import onnxsim
 
-    simplified, same = onnxsim.simplify(model)
+    with _mapped("onnxsim"):
+        simplified, same = onnxsim.simplify(model)
     if not same:
         raise ExportError("onnxsim's simplified graph does not give the original's outputs")
     result: onnx.ModelProto = simplified
@@ -85,6 +86,16 @@ def _check_form(model: "onnx.ModelProto", dynamic_batch: bool) -> None:
     found = {node.op_type for node in model.graph.node}
     if not dynamic_batch and found.intersection(SHAPE_OPERATORS):
         raise ExportError(f"the exported graph computes shapes: {sorted(found.intersection(SHAPE_OPERATORS))}")
+
+
+@contextmanager
+def _mapped(step: str) -> Iterator[None]:
+    """What a third-party step raises, whatever its type, as an `ExportError`."""
+    try:
+        yield
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ExportError(f"{step} failed: {reason}") from error
 
 
 @contextmanager

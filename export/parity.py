@@ -45,19 +45,29 @@ def reference_outputs(graph: "DeployGraph", inputs: "Sequence[NDArray[np.uint8]]
         ]
 
 
-def check_parity(
-    runtime: "Runtime", input_name: str, inputs: "Sequence[NDArray[np.uint8]]", expected: "Sequence[Arrays]"
-) -> Parity:
-    """The parity of `runtime` with `expected` on `inputs`; raises `ExportError` when out of tolerance."""
+def check_runs(runtime: "Runtime", input_name: str, inputs: "Sequence[NDArray[np.uint8]]") -> "list[Arrays]":
+    """What `runtime` gives for each input (1, H, W, 3); raises `ExportError` unless all of it is finite.
+
+    NaN is neither above nor below a tolerance, so it is looked for by itself.
+    """
     batch = runtime.inputs[0].shape[0]
     found = []
     for image in inputs:
         fed = image if batch in (1, -1) else np.repeat(image, batch, axis=0)
         found.append({name: array[:1] for name, array in runtime.infer({input_name: fed}).items()})
-    compare = _candidates_differ if "boxes" in expected[0] else _tensors_differ
-    # NaN is neither above nor below a tolerance, so it is looked for by itself
     broken = {name for arrays in found for name, array in arrays.items() if not np.isfinite(array).all()}
-    parity = Parity(False, f"{', '.join(sorted(broken))} not finite") if broken else compare(found, expected)
+    if broken:
+        raise ExportError(f"{runtime.name} {runtime.precision} gives {', '.join(sorted(broken))} that are not finite")
+    return found
+
+
+def check_parity(
+    runtime: "Runtime", input_name: str, inputs: "Sequence[NDArray[np.uint8]]", expected: "Sequence[Arrays]"
+) -> Parity:
+    """The parity of `runtime` with `expected` on `inputs`; raises `ExportError` when out of tolerance."""
+    found = check_runs(runtime, input_name, inputs)
+    compare = _candidates_differ if "boxes" in expected[0] else _tensors_differ
+    parity = compare(found, expected)
     if not parity.within:
         raise ExportError(f"{runtime.name} {runtime.precision} does not give the model's answers: {parity.text}")
     return parity

@@ -10,6 +10,7 @@ from pvt_edge.export.deploy.form import check_imgsz
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.create import Model
 from pvt_edge.models.detector import Detector
+from pvt_edge.weights import BundledWeights
 
 FORMATS = ("onnx", "openvino")
 PRECISIONS = ("fp32", "int8")
@@ -68,14 +69,23 @@ class ExportRequest:
             raise ExportError(f"calib_n must be at least 1, got {self.calib_n}")
 
 
-def default_imgsz(model: Model) -> tuple[int, int]:
-    """(height, width) where none is asked for: 640x640 for detectors, 224x224 otherwise."""
+def default_imgsz(model: Model, bundled: BundledWeights | None) -> tuple[int, int]:
+    """(height, width) where none is asked for: the bundled weights' own, 640x640 for detectors, 224x224 otherwise."""
+    if bundled is not None:
+        return bundled.imgsz
     return (640, 640) if isinstance(model, Detector) else (224, 224)
 
 
 def default_resize(model: Model) -> ResizeSpec:
     """The published evaluation's rule: letterbox for detectors, bicubic centre crop of 0.875 otherwise."""
     return resize_named("letterbox" if isinstance(model, Detector) else "crop")
+
+
+def default_postprocess(model: Model, bundled: BundledWeights | None) -> PostprocessSpec | None:
+    """Thresholds of a detector, with the overlap that bundled weights ask for; None for other tasks."""
+    if not isinstance(model, Detector):
+        return None
+    return PostprocessSpec(iou=bundled.iou) if bundled else PostprocessSpec()
 
 
 def resize_named(mode: str) -> ResizeSpec:

@@ -50,6 +50,8 @@ def resolve_weights(
             + ": give a checkpoint with --weights FILE, or --weights none for random ones"
         )
     if bundled := get_bundled(weights):
+        if head not in (None, bundled.head):
+            raise WeightsError(f"weights {weights!r} have the head {bundled.head}, not {head}: leave --head out")
         model = create_model(row.name, task or bundled.task, num_classes, weights)
         return ChosenWeights(model, row.name, bundled.task, bundled.labels, bundled.path, "native")
     if weights in PUBLISHED and not Path(weights).exists():

@@ -50,5 +50,5 @@ def test_bf16_on_real_images(accuracy, cells_bundle):
     assert accuracy("bf16")["AP"] == pytest.approx(accuracy("fp32")["AP"], abs=0.005)
 
 
-def test_default_thresholds_are_those_of_the_sidecar(cells_bundle):
-    assert pvt_edge.read_bundle(cells_bundle).manifest.postprocess == PostprocessSpec()
+def test_thresholds_in_the_sidecar(cells_bundle):
+    assert pvt_edge.read_bundle(cells_bundle).manifest.postprocess == PostprocessSpec(conf=0.25, iou=0.6, max_det=100)

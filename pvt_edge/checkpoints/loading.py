@@ -21,6 +21,7 @@ from pvt_edge.errors import WeightsError
 from pvt_edge.models.backbone import PVTv2
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.detector import Detector
+from pvt_edge.weights import get_bundled
 
 Model: TypeAlias = Classifier | Detector | PVTv2
 
@@ -64,7 +65,7 @@ def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool =
 
     model.load_state_dict(values, strict=False)  # what is missing was judged above
     set_epsilons(backbone, embed_eps, block_eps)
-    model.weights_name = path.name
+    model.weights_name = path.name if get_bundled(path.name) is None else f"./{path.name}"
     return WeightsReport(
         path=path,
         dialect=dialect.name,

@@ -62,6 +62,10 @@ def read_coco(annotations: Path, images: Path) -> CocoDataset:
 
 
 def _xyxy(boxes_xywh: list[list[float]]) -> "NDArray[np.float32]":
+    if any(len(box) != 4 for box in boxes_xywh):
+        raise ValueError("a bbox is four numbers: x, y, width, height")
     boxes = np.array(boxes_xywh, np.float32).reshape(-1, 4)
+    if not np.isfinite(boxes).all():
+        raise ValueError("a bbox is not finite")
     boxes[:, 2:] += boxes[:, :2]
     return boxes

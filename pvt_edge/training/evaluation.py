@@ -26,8 +26,11 @@ class WholeDetector(nn.Module):
         return {"boxes": boxes, "scores": scores, "labels": labels}
 
 
+NMS_IOU = 0.6  # red cells overlap; see the bundled weights
+
+
 def evaluate(model: Detector, dataset: CocoDataset, imgsz: tuple[int, int]) -> dict[str, float]:
     """COCO AP (see `average_precision`) of `model` on pictures letterboxed to `imgsz` (height, width)."""
     inputs = (TensorSpec("images", "uint8", (1, *imgsz, 3)),)
     with torch.inference_mode(), TorchRuntime(WholeDetector(model, imgsz).eval(), inputs) as runtime:
-        return detector_accuracy(runtime, dataset, ResizeSpec(mode="letterbox"), PostprocessSpec())
+        return detector_accuracy(runtime, dataset, ResizeSpec(mode="letterbox"), PostprocessSpec(iou=NMS_IOU))

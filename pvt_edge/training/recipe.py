@@ -22,8 +22,8 @@ class Recipe:
     """
 
     phases: tuple[Phase, ...] = (
-        Phase(steps=4500, batch=8, crop_hw=(320, 320), scale=(0.6, 1.5)),
-        Phase(steps=1200, batch=4, crop_hw=(480, 640), scale=(0.8, 1.25)),
+        Phase(steps=3500, batch=8, crop_hw=(320, 320), scale=(0.6, 1.5)),
+        Phase(steps=1400, batch=4, crop_hw=(480, 640), scale=(0.8, 1.25)),
     )
     learning_rate: float = 1.2e-3
     weight_decay: float = 0.05

@@ -6,7 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class BundledWeights:
-    """A weight file in the package and what it is for; `imgsz` is the (height, width) it was trained at."""
+    """A weight file in the package and what it is for.
+
+    `imgsz` is the (height, width) it was trained at; `iou` the NMS overlap that suits how its objects overlap.
+    """
 
     name: str
     file: str
@@ -15,6 +18,7 @@ class BundledWeights:
     head: str
     labels: tuple[str, ...]
     imgsz: tuple[int, int]
+    iou: float
 
     @property
     def path(self) -> Path:
@@ -24,7 +28,7 @@ class BundledWeights:
 
 BUNDLED: dict[str, BundledWeights] = {
     "cells": BundledWeights(
-        "cells", "cells-b0.safetensors", "b0", "detect", "lite", ("RBC", "WBC", "Platelets"), imgsz=(480, 640)
+        "cells", "cells-b0.safetensors", "b0", "detect", "lite", ("RBC", "WBC", "Platelets"), imgsz=(480, 640), iou=0.6
     ),
 }
 
