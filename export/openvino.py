@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ExportError, RuntimeMissingError
+from pvt_edge.runtimes.boundary import one_line
 
 if TYPE_CHECKING:
     import openvino
@@ -18,7 +19,7 @@ def read_model(path: Path) -> "openvino.Model":
     try:
         return openvino.Core().read_model(path)
     except RuntimeError as error:
-        raise ExportError(f"OpenVINO cannot read {path.name}: {error}") from error
+        raise ExportError(f"OpenVINO cannot read {path.name}: {one_line(error)}") from error
 
 
 def save_ir(model: "openvino.Model", path: Path) -> Path:
@@ -26,5 +27,8 @@ def save_ir(model: "openvino.Model", path: Path) -> Path:
     import openvino
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    openvino.save_model(model, path, compress_to_fp16=False)
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:  # what OpenVINO makes of a full disk
+        raise ExportError(f"OpenVINO cannot write {path.name}: {one_line(error)} (is the disk full?)") from error
     return path.with_suffix(".bin")

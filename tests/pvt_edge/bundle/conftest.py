@@ -1,7 +1,5 @@
 """Where a bundle goes, and one that is there."""
 
-import subprocess
-
 import pytest
 
 from .made import write
@@ -18,11 +16,5 @@ def bundle(folder):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small disk here: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+def small_disk(mount_disk):
+    return mount_disk("128k")

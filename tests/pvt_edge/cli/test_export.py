@@ -90,3 +90,16 @@ def test_a_stopped_export_keeps_the_old_bundle(pvt_edge_script, tmp_path, sent):
     again = subprocess.run([pvt_edge_script, *arguments], capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] in ([], [".bundle.lock"])
+
+
+def test_a_full_disk_keeps_the_old_bundle(pvt_edge_command, mount_disk):
+    disk = mount_disk("34m")  # room for two ONNX files of 14 MB, but not for the IR as well
+    arguments = ("export", "--variant", "b0", "--weights", "none", "--task", "features", "--imgsz", "64")
+    done = pvt_edge_command(*arguments, "--out", str(disk / "b0"), "--format", "onnx")
+    assert done.returncode == 0, done.stderr
+    before = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()}
+    done = pvt_edge_command(*arguments, "--out", str(disk / "b0"), "--format", "onnx,openvino")
+    assert done.returncode == 1
+    assert "disk" in done.stderr
+    assert "unexpected" not in done.stderr
+    assert {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()} == before
