@@ -12,9 +12,14 @@ from pvt_edge.errors import DataError
 from pvt_edge.resizing import apply, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from pvt_edge.bundle.schema import ResizeSpec
+    from pvt_edge.sources import Frame, Source
+
+    _Kept = tuple[int, NDArray[np.uint8], FileRecord]  # the frame's number, the input made of it, its record
 
 SCENES = "generated scenes"
 SCENE_SEED = 2_000_000  # apart from the seeds of training and of the accuracy check
@@ -49,23 +54,28 @@ def calibration_from_images(
     from pvt_edge.sources import ImageFiles, open_source
 
     rng = np.random.default_rng(seed)
+
+    def keep(frame: "Frame", path: str | None) -> "_Kept":
+        """The picture at the input's size: full frames of hundreds of pictures would fill the memory."""
+        image = frame.image
+        fitted = apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None]
+        return frame.id, fitted, _record(Path(path).name if path else f"frame {frame.id}", path, image)
+
     with open_source(source) as opened:
-        of_files = isinstance(opened, ImageFiles)
         if isinstance(opened, ImageFiles):
             paths = [opened.paths[i] for i in sorted(rng.permutation(len(opened.paths))[:count])]
-            opened = open_source(paths)
-        frames = list(_reservoir(opened, count, rng))
-        skipped = tuple(opened.skipped)
-    inputs, files = [], []
-    for image, path, number in frames:
-        inputs.append(apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None])
-        # a video's frames all bear its path
-        files.append(
-            _record(Path(path).name, path, image) if path and of_files else _record(f"frame {number}", None, image)
-        )
+            chosen = open_source(paths)
+            kept = [keep(frame, frame.path) for frame in chosen]
+            skipped = tuple(chosen.skipped)
+        else:  # a video's frames all bear its path
+            kept = _reservoir(opened, count, rng, lambda frame: keep(frame, None))
+            skipped = tuple(opened.skipped)
+    if not kept:
+        raise DataError("no calibration picture could be read: give a folder of images or a video with --calib")
     where = str(source) if isinstance(source, str | Path) else f"a list of {len(source)} files"
-    record = CalibrationRecord(source=where, seed=seed, count=len(inputs), images=tuple(files), skipped=skipped)
-    return CalibrationSet(tuple(inputs), record)
+    files = tuple(record for _, _, record in kept)
+    record = CalibrationRecord(source=where, seed=seed, count=len(kept), images=files, skipped=skipped)
+    return CalibrationSet(tuple(fitted for _, fitted, _ in kept), record)
 
 
 def calibration_from_scenes(
@@ -82,19 +92,16 @@ def calibration_from_scenes(
 
 
 def _reservoir(
-    frames: "object", count: int, rng: np.random.Generator
-) -> "list[tuple[NDArray[np.uint8], str | None, int]]":
+    source: "Source", count: int, rng: np.random.Generator, keep: "Callable[[Frame], _Kept]"
+) -> "list[_Kept]":
     """At most `count` frames of a stream of unknown length, each with the same chance, in their order."""
-    kept: list[tuple[NDArray[np.uint8], str | None, int]] = []
-    for seen, frame in enumerate(frames):  # type: ignore[arg-type,var-annotated]
-        item = (frame.image, frame.path, frame.id)
+    kept: list[_Kept] = []
+    for seen, frame in enumerate(source):
         if seen < count:
-            kept.append(item)
+            kept.append(keep(frame))
         elif (slot := int(rng.integers(seen + 1))) < count:
-            kept[slot] = item
-    if not kept:
-        raise DataError("no calibration picture could be read: give a folder of images or a video with --calib")
-    return sorted(kept, key=lambda item: item[2])
+            kept[slot] = keep(frame)
+    return sorted(kept, key=lambda item: item[0])
 
 
 def _record(name: str, path: str | None, image: "NDArray[np.uint8]") -> FileRecord:

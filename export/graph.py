@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pvt_edge.export.deploy.folding import fold_input
-from pvt_edge.export.deploy.form import DeployBackbone, DeployClassifier, DeployDetector, to_deploy_form
+from pvt_edge.export.deploy.form import DeployBackbone, to_deploy_form
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.detector import Detector
@@ -25,7 +25,7 @@ class DeployGraph(nn.Module):
     def __init__(self, model: nn.Module, imgsz: tuple[int, int]) -> None:
         super().__init__()
         self.imgsz = imgsz
-        self.model = to_deploy_form(model, imgsz)
+        self.model = to_deploy_form(model, imgsz).float().cpu()
         backbone = self.model if isinstance(self.model, DeployBackbone) else self.model.backbone
         assert isinstance(backbone, DeployBackbone)
         first = backbone.stages[0]
@@ -50,13 +50,3 @@ class DeployGraph(nn.Module):
             boxes, scores, labels = self.decode(*outputs)
             return boxes, scores, labels
         return outputs if isinstance(outputs, tuple) else (outputs,)
-
-    @property
-    def is_classifier(self) -> bool:
-        """Whether the outputs are class logits."""
-        return isinstance(self.model, DeployClassifier)
-
-    @property
-    def is_detector(self) -> bool:
-        """Whether the outputs are candidate boxes."""
-        return isinstance(self.model, DeployDetector)
