@@ -51,7 +51,7 @@ def check_runs(runtime: "Runtime", input_name: str, inputs: "Sequence[NDArray[np
     NaN is neither above nor below a tolerance, so it is looked for by itself.
     """
     batch = runtime.inputs[0].shape[0]
-    found = []
+    found: list[Arrays] = []
     for image in inputs:
         fed = image if batch in (1, -1) else np.repeat(image, batch, axis=0)
         found.append({name: array[:1] for name, array in runtime.infer({input_name: fed}).items()})

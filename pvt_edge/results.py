@@ -147,7 +147,7 @@ class Result:
 
     def save(self, path: str | Path) -> Path:
         """The path, after writing the annotated picture there; its suffix chooses the format."""
-        from pvt_edge.sinks.images import write_image
+        from pvt_edge.picture_file import write_image
 
         return write_image(Path(path), self.plot())
 

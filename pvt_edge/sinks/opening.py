@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pvt_edge.sinks.images import WRITABLE, ImageFile, ImageFolder
+from pvt_edge.picture_file import WRITABLE
+from pvt_edge.sinks.images import ImageFile, ImageFolder
 from pvt_edge.sinks.json_lines import JsonLines
 from pvt_edge.sinks.sink import Sink, Sinks
 from pvt_edge.sinks.video import VideoFile
