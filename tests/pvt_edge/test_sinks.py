@@ -181,8 +181,11 @@ def test_json_that_cannot_be_opened_is_named(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_an_error():
+    sink = JsonLines("/dev/full")
     with pytest.raises(DataError, match="No space left"):
-        JsonLines("/dev/full").write(result())
+        sink.write(result())
+    with pytest.raises(DataError, match="No space left"):  # what could not be flushed is still there
+        sink.close()
 
 
 def test_writing_after_close_is_an_error(tmp_path):
