@@ -15,7 +15,9 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 BLOCKS = 8  # of b0
 LINEARS = 6 * BLOCKS - 2 * 2  # q, k, v, proj, fc1, fc2; in the two blocks of stage 4 q, k and v become one
-CONVOLUTIONS = 4 + 6 + 6 + 3 * 2 * 2 + 3 * 2  # patch embeds, reductions, FPN, towers and outputs of three levels
+CONVOLUTIONS = 4 + 6 + 3 * 2 * 2 + 3 * 2  # patch embeds, FPN, towers and outputs of three levels
+REDUCTIONS = 6  # two blocks in each of the first three stages
+LEVELS = 3
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,13 @@ def attention_products(model) -> list:
     return before + after
 
 
+def spatial_reductions(model):
+    """Convolutions whose patches touch and do not overlap: kernel 8, 4 or 2 at the same stride."""
+    convolutions = operations(model, "Convolution")
+    return [op for op in convolutions if op.get_attributes()["strides"] in ([8, 8], [4, 4], [2, 2])
+            and list(op.input_value(1).get_shape())[2:] == op.get_attributes()["strides"]]  # fmt: skip
+
+
 def test_fp32_gives_the_models_answers(fp32, lite_graph, scenes):
     with open_runtime("openvino", fp32, precision="fp32", threads=1) as runtime:
         assert (runtime.precision, runtime.float_precision) == ("fp32", "fp32")
@@ -88,15 +97,19 @@ def test_what_stays_float(fp32):
     names = set(float_operations(model))
     products = {op.get_friendly_name() for op in attention_products(model)}
     depthwise = {op.get_friendly_name() for op in operations(model, "GroupConvolution")}
+    reductions = {op.get_friendly_name() for op in spatial_reductions(model)}
+    tables = {op.get_friendly_name() for op in operations(model, "Gather")}
     assert (len(products), len(depthwise)) == (2 * BLOCKS, BLOCKS)
-    assert names == products | depthwise
+    assert (len(reductions), len(tables)) == (REDUCTIONS, LEVELS)
+    assert names == products | depthwise | reductions | tables
 
 
-def test_attention_and_depthwise_convolutions_are_not_quantised(quantised):
+def test_what_stays_float_is_not_quantised(quantised):
     products = attention_products(quantised)
     assert {op.get_type_name() for op in products} == {"MatMul"}
-    left = [*products, *operations(quantised, "GroupConvolution")]
-    assert len(left) == 3 * BLOCKS
+    left = [*products, *operations(quantised, "GroupConvolution"), *spatial_reductions(quantised)]
+    assert len(left) == 3 * BLOCKS + REDUCTIONS
+    left += operations(quantised, "Gather")  # the anchors of each level, to the last digit
     for op in left:
         assert "FakeQuantize" not in kind_of_inputs(op), op.get_friendly_name()
         assert not int8_activation(op), op.get_friendly_name()
