@@ -1,4 +1,5 @@
-# Each target sets up what it needs. PYTHON picks the interpreter (3.10 to 3.13).
+# Each target sets up what it needs. Modules are run from sub-folders: the checkout's own pvt_edge/ is not the whole
+# package, and Python would find it first. PYTHON picks the interpreter (3.10 to 3.13).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,8 @@ BCCD ?= ../shared/data/bccd
 .PHONY: demo test lint wheel format train-cells clean
 
 demo: $(STAMPS)/package
-	$(BIN)/python -m pvt_edge.scenes out/demo/scenes --count 12 --clip out/demo/clip.mp4
+	mkdir -p out/demo
+	cd out/demo && ../../$(BIN)/python -m pvt_edge.scenes scenes --count 12 --clip clip.mp4
 	$(BIN)/pvt-edge export --variant b0 --int8 --out out/demo/b0
 	$(BIN)/pvt-edge predict out/demo/b0 out/demo/scenes/images --save out/demo/annotated --json out/demo/images.jsonl
 	$(BIN)/pvt-edge predict out/demo/b0 out/demo/clip.mp4 --save out/demo/annotated.mp4 --json out/demo/clip.jsonl
@@ -31,7 +33,8 @@ wheel: $(STAMPS)/tools
 	$(BIN)/python -m build --wheel --no-isolation
 
 train-cells: $(STAMPS)/package
-	$(BIN)/python -m pvt_edge.training $(BCCD) --out runs/cells-b0.safetensors
+	mkdir -p runs
+	cd runs && ../$(BIN)/python -m pvt_edge.training $(abspath $(BCCD)) --out cells-b0.safetensors
 
 clean:
 	rm -rf $(VENV) $(STAMPS) build dist out runs *.egg-info

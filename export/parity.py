@@ -57,7 +57,8 @@ def check_runs(runtime: "Runtime", input_name: str, inputs: "Sequence[NDArray[np
         found.append({name: array[:1] for name, array in runtime.infer({input_name: fed}).items()})
     broken = {name for arrays in found for name, array in arrays.items() if not np.isfinite(array).all()}
     if broken:
-        raise ExportError(f"{runtime.name} {runtime.precision} gives {', '.join(sorted(broken))} that are not finite")
+        told = f"{', '.join(sorted(broken))} not finite"
+        raise ExportError(f"{runtime.name} {runtime.precision} does not give the model's answers: {told}")
     return found
 
 

@@ -105,7 +105,7 @@ def test_manifest_of_the_classifier(classify_bundle):
     assert (manifest.postprocess, manifest.calibration, manifest.accuracy) == (None, None, None)
     made = manifest.provenance
     assert (made.pvt_edge, made.command) == (pvt_edge.__version__, "pvt-edge export")
-    assert (made.weights, made.weights_sha256, made.dialect) == ("fresh, random", None, None)
+    assert (made.weights, made.weights_sha256, made.dialect) == ("a model in memory", None, None)
     assert {"python", "torch", "onnx", "openvino"} <= made.versions.keys()
 
 
@@ -307,7 +307,11 @@ pvt_edge.export_model(pvt_edge.create_model("b0", num_classes=10), sys.argv[1], 
 def test_an_export_that_is_killed_keeps_the_older_bundle(older, picture, sign):
     before = content(older)
     with subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(older)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", CHILD, str(older)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd="/",  # not the checkout, whose pvt_edge folder is not the whole package
     ) as child:
         for line in child.stdout:
             if line.startswith("checking ONNX"):

@@ -117,6 +117,7 @@ def test_a_precision_the_cpu_has_not(openvino_file):
     done = subprocess.run(
         [sys.executable, "-c", script, "openvino", str(openvino_file)],
         env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"},
+        cwd="/",  # not the checkout, whose pvt_edge folder is not the whole package
         capture_output=True,
         text=True,
     )

@@ -55,6 +55,7 @@ def test_package_that_does_not_import(tmp_path):
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {script}"],
         capture_output=True,
         text=True,
+        cwd="/",  # not the checkout, whose pvt_edge folder is not the whole package
     )
     told = done.stderr.splitlines()[-1]
     assert "RuntimeMissingError: openvino is installed but does not import (libopenvino.so: wrong ELF" in told
@@ -67,5 +68,5 @@ def test_nothing_heavy_is_imported():
         "[__import__(e.module) for e in r.RUNTIMES.values()];"
         "print([m for m in ('torch', 'onnxruntime', 'openvino', 'onnx', 'cv2') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout.strip() == "[]"

@@ -20,6 +20,7 @@ import os, shutil, signal, sys
 sys.path.insert(0, sys.argv[1])
 from pvt_edge.bundle import BundleWriter
 from bundle.made import describe, fill
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit "ignore"
 folder, moment, sign = sys.argv[2], sys.argv[3], signal.Signals[sys.argv[4]]
 die = lambda: os.kill(os.getpid(), sign)
 renames, rename, rmtree = 0, os.rename, shutil.rmtree

@@ -77,6 +77,7 @@ def test_a_stopped_export_keeps_the_old_bundle(pvt_edge_script, tmp_path, sent):
     child = subprocess.Popen(
         [pvt_edge_script, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs inherit "ignore"
     )  # fmt: skip
     assert child.stdout is not None
     for line in child.stdout:

@@ -44,7 +44,7 @@ def test_folder(pvt_edge_command, cells_bundle, scenes, tmp_path):
         truth = draw_scene(70 + i)
         reds = sum(found["name"] == "RBC" for found in row["predictions"])
         assert reds == pytest.approx((truth.labels == 0).sum(), abs=6)
-        drawn = cv2.imread(str(tmp_path / "drawn" / f"{i}.png"))
+        drawn = cv2.imread(str(tmp_path / "drawn" / f"{i}.jpg"))
         assert drawn.shape == (480, 640, 3)
         assert np.abs(drawn.astype(int) - truth.image).mean() > 0.5  # boxes were drawn
     assert "3 frames with openvino int8" in done.stderr
