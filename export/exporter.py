@@ -16,7 +16,7 @@ from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 from pvt_edge.export.int8 import quantise
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import read_model, save_ir
-from pvt_edge.export.parity import check_parity, check_runs, reference_outputs
+from pvt_edge.export.parity import check_parity, check_runs, model_outputs
 from pvt_edge.export.provenance import provenance
 from pvt_edge.export.request import (
     ExportRequest,
@@ -134,7 +134,7 @@ class _Steps:
         self.tell("rewriting the model into its deploy form")
         self.graph = DeployGraph(model, request.imgsz)
         self.probes = self._probes()
-        self.expected = reference_outputs(self.graph, self.probes)
+        self.expected = model_outputs(model, self.graph, self.probes)
 
     def tell(self, step: str) -> None:
         """Say that `step` begins."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvt_edge.export.graph import DeployGraph
+    from pvt_edge.models.create import Model
     from pvt_edge.runtimes import Runtime
 
     Arrays = Mapping[str, NDArray[Any]]
@@ -31,18 +32,27 @@ class Parity:
     text: str
 
 
-def reference_outputs(graph: "DeployGraph", inputs: "Sequence[NDArray[np.uint8]]") -> "list[Arrays]":
-    """What the model itself gives for each input (1, H, W, 3) uint8, in float32 torch."""
+def model_outputs(model: "Model", graph: "DeployGraph", inputs: "Sequence[NDArray[np.uint8]]") -> "list[Arrays]":
+    """What the model as it was trained gives for each input, under the names of `graph`'s outputs.
+
+    Only the decoder is shared with `graph`: a mistake in the deploy form shows against these.
+    """
+    import copy
+
     import torch
 
+    from pvt_edge.preprocessing import normalise
+
+    trained = copy.deepcopy(model).eval().float().cpu()
+    expected: list[Arrays] = []
     with torch.inference_mode():
-        return [
-            {
-                name: value.numpy()
-                for name, value in zip(graph.output_names, graph(torch.from_numpy(image)), strict=True)
-            }
-            for image in inputs
-        ]
+        for image in inputs:
+            outputs = trained(normalise(torch.from_numpy(image)))
+            values = outputs if isinstance(outputs, tuple) else (outputs,)
+            if graph.decode is not None:
+                values = graph.decode(*values)
+            expected.append({name: value.numpy() for name, value in zip(graph.output_names, values, strict=True)})
+    return expected
 
 
 def check_runs(runtime: "Runtime", input_name: str, inputs: "Sequence[NDArray[np.uint8]]") -> "list[Arrays]":

@@ -83,3 +83,10 @@ def outputs(result: object) -> list[Tensor]:
     if isinstance(result, Tensor):
         return [result]
     return [tensor for part in result for tensor in outputs(part)]
+
+
+def reference_outputs(graph, inputs):
+    """What a deploy graph gives for each input (1, H, W, 3) uint8, in float32 torch, by output name."""
+    with torch.inference_mode():
+        outputs = [graph(torch.from_numpy(image)) for image in inputs]
+    return [{name: value.numpy() for name, value in zip(graph.output_names, row, strict=True)} for row in outputs]

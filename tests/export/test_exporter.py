@@ -17,6 +17,7 @@ from pvt_edge.bundle import read_bundle
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.errors import BundleError, DataError, ExportError, ImageSizeError, PvtEdgeError, UnknownNameError
 from pvt_edge.export import exporter, parity
+from pvt_edge.export.deploy import block
 from pvt_edge.models.decode import Decode
 from pvt_edge.postprocessing import select, softmax
 from pvt_edge.preprocessing import normalise
@@ -287,6 +288,14 @@ def test_a_failed_check_keeps_the_older_bundle(classifier, older, monkeypatch, c
         pvt_edge.export_model(classifier, older, imgsz=(64, 96), formats=("onnx",))
     assert content(older) == before
     assert [path.name for path in older.parent.iterdir()] == ["b0"]
+
+
+def test_a_wrong_deploy_form_is_not_exported(classifier, tmp_path, monkeypatch):
+    """The check is against the model as trained, not against its own rewrite."""
+    monkeypatch.setattr(block, "scale_linear", lambda linear, factor: linear)  # attention without its scale
+    with pytest.raises(ExportError, match="onnxruntime fp32 does not give the model's answers"):
+        pvt_edge.export_model(classifier, tmp_path / "b0", imgsz=(64, 96), formats=("onnx",))
+    assert not (tmp_path / "b0").exists()
 
 
 CHILD = """

@@ -6,10 +6,10 @@ import pytest
 from pvt_edge.errors import ExportError
 from pvt_edge.export.int8 import float_operations, quantise
 from pvt_edge.export.openvino import read_model, save_ir
-from pvt_edge.export.parity import check_parity, reference_outputs
+from pvt_edge.export.parity import check_parity
 from pvt_edge.runtimes import open_runtime
 
-from .made import pictures
+from .made import pictures, reference_outputs
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
