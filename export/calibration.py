@@ -9,17 +9,15 @@ import numpy as np
 
 from pvt_edge.bundle.schema import CalibrationRecord, FileRecord
 from pvt_edge.errors import DataError
+from pvt_edge.export.calibration_pictures import PictureSieve, draw_pictures, frame_name
 from pvt_edge.resizing import apply, plan
+from pvt_edge.sources import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from pvt_edge.bundle.schema import ResizeSpec
     from pvt_edge.sources import Frame, Source
-
-    _Kept = tuple[int, NDArray[np.uint8], FileRecord]  # the frame's number, the input made of it, its record
 
 SCENES = "generated scenes"
 SCENE_SEED = 2_000_000  # apart from the seeds of training and of the accuracy check
@@ -40,42 +38,47 @@ class CalibrationSet:
 
 
 def calibration_from_images(
-    source: str | Path | Sequence[str | Path],
+    source: "str | Path | Sequence[str | Path] | Source",
     imgsz: tuple[int, int],
     resize: "ResizeSpec",
     *,
     count: int = 256,
     seed: int = 0,
+    allow_small: bool = False,
 ) -> CalibrationSet:
     """`count` pictures of a folder, pattern, list or video, drawn by `seed`, through the bundle's own resizing.
 
-    Raises `DataError` when none can be read; those that cannot are skipped and named in the record.
+    The same pictures and seed give the same set. What cannot be read, is tiny or of one colour is left out and named
+    in the record, near-duplicates are dropped and counted, and others are drawn instead while there are any. Of a
+    video all frames have the same chance; of a source that does not know its length, the first 4096 have it.
+
+    Raises `DataError` when fewer than 16 pictures are asked for or left; with `allow_small`, when none is.
     """
-    from pvt_edge.sources import ImageFiles, open_source
+    least = 1 if allow_small else FEW
+    if count < least:
+        mend = "" if allow_small else ", or pass --allow-small"
+        raise DataError(f"{count} calibration pictures are too few: ask for at least {least}{mend}")
 
-    rng = np.random.default_rng(seed)
-
-    def keep(frame: "Frame", path: str | None) -> "_Kept":
+    def fit(frame: "Frame") -> "tuple[NDArray[np.uint8], FileRecord]":
         """The picture at the input's size: full frames of hundreds of pictures would fill the memory."""
         image = frame.image
-        fitted = apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None]
-        return frame.id, fitted, _record(Path(path).name if path else f"frame {frame.id}", path, image)
+        return apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None], _record(frame)
 
+    sieve = PictureSieve()
     with open_source(source) as opened:
-        if isinstance(opened, ImageFiles):
-            paths = [opened.paths[i] for i in sorted(rng.permutation(len(opened.paths))[:count])]
-            chosen = open_source(paths)
-            kept = [keep(frame, frame.path) for frame in chosen]
-            skipped = tuple(chosen.skipped)
-        else:  # a video's frames all bear its path
-            kept = _reservoir(opened, count, rng, lambda frame: keep(frame, None))
-            skipped = tuple(opened.skipped)
-    if not kept:
-        raise DataError("no calibration picture could be read: give a folder of images or a video with --calib")
-    where = str(source) if isinstance(source, str | Path) else f"a list of {len(source)} files"
-    files = tuple(record for _, _, record in kept)
-    record = CalibrationRecord(source=where, seed=seed, count=len(kept), images=files, skipped=skipped)
-    return CalibrationSet(tuple(fitted for _, fitted, _ in kept), record)
+        pictures = draw_pictures(opened, count, np.random.default_rng(seed), sieve, fit)
+    record = CalibrationRecord(
+        source=opened.name,
+        seed=seed,
+        images=tuple(file for _, file in pictures),
+        count=len(pictures),
+        skipped=tuple(sorted(opened.skipped)),
+        duplicates=sieve.duplicates,
+        left_out=tuple(sieve.left_out[i] for i in sorted(sieve.left_out)),
+    )
+    if record.count < least:
+        raise DataError(_shortage(record, least))
+    return CalibrationSet(tuple(fitted for fitted, _ in pictures), record)
 
 
 def calibration_from_scenes(
@@ -91,22 +94,21 @@ def calibration_from_scenes(
     return CalibrationSet(tuple(inputs), CalibrationRecord(source=SCENES, seed=seed, count=count))
 
 
-def _reservoir(
-    source: "Source", count: int, rng: np.random.Generator, keep: "Callable[[Frame], _Kept]"
-) -> "list[_Kept]":
-    """At most `count` frames of a stream of unknown length, each with the same chance, in their order."""
-    kept: list[_Kept] = []
-    for seen, frame in enumerate(source):
-        if seen < count:
-            kept.append(keep(frame))
-        elif (slot := int(rng.integers(seen + 1))) < count:
-            kept[slot] = keep(frame)
-    return sorted(kept, key=lambda item: item[0])
+def _shortage(record: CalibrationRecord, least: int) -> str:
+    """What was found instead of `least` pictures, and the mend."""
+    lines = [*record.skipped, *record.left_out]
+    named = f" ({'; '.join(lines[:3])}{'; ...' if len(lines) > 3 else ''})" if lines else ""
+    mend = "add pictures, or pass --allow-small" if record.count else "add pictures"
+    return (
+        f"found {record.count} distinct usable calibration pictures in {record.source}, at least {least} are needed: "
+        f"{len(record.skipped)} unreadable, {record.duplicates} near-duplicates, "
+        f"{len(record.left_out)} useless{named}; {mend}"
+    )
 
 
-def _record(name: str, path: str | None, image: "NDArray[np.uint8]") -> FileRecord:
+def _record(frame: "Frame") -> FileRecord:
     """Name, hash and size of a picture: of the file where there is one, else of the frame's pixels."""
     import hashlib
 
-    content = Path(path).read_bytes() if path else image.tobytes()
-    return FileRecord(file=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+    content = Path(frame.path).read_bytes() if frame.path else frame.image.tobytes()
+    return FileRecord(file=frame_name(frame), sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))

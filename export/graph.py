@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from pvt_edge.export.deploy.centred import centre
+from pvt_edge.export.deploy.decode import DeployDecode
 from pvt_edge.export.deploy.folding import fold_input
 from pvt_edge.export.deploy.form import DeployBackbone, to_deploy_form
 from pvt_edge.models.classifier import Classifier
@@ -22,18 +24,22 @@ class DeployGraph(nn.Module):
 
     output_names: tuple[str, ...]
 
-    def __init__(self, model: nn.Module, imgsz: tuple[int, int]) -> None:
+    def __init__(self, model: nn.Module, imgsz: tuple[int, int], *, for_openvino: bool = False) -> None:
+        """The form that ONNX Runtime and TensorRT fuse best, or with `for_openvino` the one that OpenVINO does."""
         super().__init__()
-        self.imgsz = imgsz
+        self.imgsz, self.for_openvino = imgsz, for_openvino
         self.model = to_deploy_form(model, imgsz).float().cpu()
         backbone = self.model if isinstance(self.model, DeployBackbone) else self.model.backbone
         assert isinstance(backbone, DeployBackbone)
         first = backbone.stages[0]
-        first.proj = fold_input(first.proj, torch.tensor(STD_RGB))  # type: ignore[arg-type]
-        self.register_buffer("mean_bgr", torch.tensor(MEAN_RGB[::-1]).view(1, 3, 1, 1))
-        self.decode: Decode | None = None
+        first.patch_embed = fold_input(first.patch_embed, torch.tensor(STD_RGB))  # type: ignore[arg-type]
+        if for_openvino:
+            centre(backbone)
+        # one row of pixels: subtracting along 3 W values fills vector registers, along 3 it does not
+        self.register_buffer("mean_row", torch.tensor(MEAN_RGB[::-1]).repeat(imgsz[1]))
+        self.decode: DeployDecode | None = None
         if isinstance(model, Detector):
-            self.decode = Decode(model.config, model.num_classes, imgsz)
+            self.decode = DeployDecode(Decode(model.config, model.num_classes, imgsz))
             self.output_names = ("boxes", "scores", "labels")
         elif isinstance(model, Classifier):
             self.output_names = ("logits",)
@@ -42,10 +48,11 @@ class DeployGraph(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        mean: Tensor = self.mean_bgr  # type: ignore[assignment]
-        # Cast first: TensorRT takes uint8 only into a Cast
-        x = images.to(mean.dtype).permute(0, 3, 1, 2) - mean
-        outputs = self.model(x)
+        mean: Tensor = self.mean_row  # type: ignore[assignment]
+        # TensorRT takes uint8 only into a Cast; OpenVINO casts and subtracts in one kernel when nothing stands between
+        rows = images.flatten(2).to(mean.dtype) if self.for_openvino else images.to(mean.dtype).flatten(2)
+        rows = rows - mean  # (B, H, W * 3)
+        outputs = self.model(rows.unflatten(2, (-1, 3)).permute(0, 3, 1, 2))
         if self.decode is not None:
             boxes, scores, labels = self.decode(*outputs)
             return boxes, scores, labels

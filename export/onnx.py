@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pvt_edge.errors import ExportError
+from pvt_edge.export.block_names import name_layers
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch
     """
     model = _simplify(_trace(graph, max(batch, 2) if dynamic_batch else batch, dynamic_batch))
     _check_form(model, dynamic_batch)
+    name_layers(model)
     import onnx
 
     onnx.save(model, str(path))

@@ -32,3 +32,21 @@ def save_ir(model: "openvino.Model", path: Path) -> Path:
     except RuntimeError as error:  # what OpenVINO makes of a full disk
         raise ExportError(f"OpenVINO cannot write {path.name}: {one_line(error)} (is the disk full?)") from error
     return path.with_suffix(".bin")
+
+
+def own_biases(model: "openvino.Model") -> None:
+    """Give every bias a constant of its own, in place.
+
+    The levels of a detector share theirs, and the CPU plugin fuses no bias into a convolution that another reads too.
+    """
+    import numpy as np
+    import openvino.opset13 as op
+
+    for add in model.get_ordered_ops():
+        if add.get_type_name() != "Add":
+            continue
+        for i, value in enumerate(add.input_values()):
+            node = value.get_node()
+            if node.get_type_name() == "Reshape" and node.input_value(0).get_node().get_type_name() == "Constant":
+                data = np.array(node.input_value(0).get_node().data).reshape(list(value.get_shape()))
+                add.input(i).replace_source_output(op.constant(data).output(0))

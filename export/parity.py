@@ -35,22 +35,25 @@ class Parity:
 def model_outputs(model: "Model", graph: "DeployGraph", inputs: "Sequence[NDArray[np.uint8]]") -> "list[Arrays]":
     """What the model as it was trained gives for each input, under the names of `graph`'s outputs.
 
-    Only the decoder is shared with `graph`: a mistake in the deploy form shows against these.
+    Nothing is shared with `graph`: a mistake in the deploy form shows against these.
     """
     import copy
 
     import torch
 
+    from pvt_edge.models.decode import Decode
+    from pvt_edge.models.detector import Detector
     from pvt_edge.preprocessing import normalise
 
+    decode = Decode(model.config, model.num_classes, graph.imgsz) if isinstance(model, Detector) else None
     trained = copy.deepcopy(model).eval().float().cpu()
     expected: list[Arrays] = []
     with torch.inference_mode():
         for image in inputs:
             outputs = trained(normalise(torch.from_numpy(image)))
             values = outputs if isinstance(outputs, tuple) else (outputs,)
-            if graph.decode is not None:
-                values = graph.decode(*values)
+            if decode is not None:
+                values = decode(*values)
             expected.append({name: value.numpy() for name, value in zip(graph.output_names, values, strict=True)})
     return expected
 

@@ -14,6 +14,8 @@ from pvt_edge.weights import BundledWeights
 
 FORMATS = ("onnx", "openvino")
 PRECISIONS = ("fp32", "int8")
+METRICS = ("auto", "agreement", "top1", "map")
+DEFAULT_BUDGET = {"map": 0.005, "top1": 0.005, "agreement": 0.02}
 RESIZE_MODES = ("letterbox", "stretch", "crop")
 CalibrationSource = str | Path | Sequence[str | Path]
 
@@ -34,6 +36,14 @@ class ExportRequest:
     resize: ResizeSpec
     postprocess: PostprocessSpec | None
     bundled: str | None  # name of bundled weights, which bring calibration and accuracy data of their own
+    allow_small: bool = False
+    plan: str | Path | None = None
+    max_drop: float | None = None
+    metric: str = "auto"
+    tune: bool = True
+    data: str | Path | None = None
+    images: str | Path | None = None
+    trained: bool = True  # whether the weights came from somewhere
 
     @property
     def int8(self) -> bool:
@@ -42,9 +52,15 @@ class ExportRequest:
 
     @property
     def step_count(self) -> int:
-        """How many steps the export will tell of."""
-        openvino = "openvino" in self.formats
-        return 4 + 2 * openvino + 2 * self.int8 + (self.bundled is not None)
+        """How many steps the export will tell of, the many of a precision search as one."""
+        openvino, onnx = "openvino" in self.formats or self.int8, "onnx" in self.formats
+        return 3 + 2 * onnx + 2 * openvino + 2 * self.int8 + (self.bundled is not None)
+
+    def budget(self, metric: str) -> float | None:
+        """How much of `metric` INT8 may lose; None for random weights, whose accuracy is stated but not gated."""
+        if self.max_drop is not None:
+            return self.max_drop
+        return DEFAULT_BUDGET[metric] if self.trained else None
 
     def check(self) -> None:
         """Raise a `PvtEdgeError` that says the mend when the request cannot be met."""
@@ -59,14 +75,26 @@ class ExportRequest:
         check_imgsz(self.imgsz)
         if self.batch < 1:
             raise ExportError(f"batch must be at least 1, got {self.batch}")
-        if self.int8 and "openvino" not in self.formats:
-            raise ExportError("INT8 is written as OpenVINO IR: add the format openvino")
         if self.int8 and self.calib is None and self.bundled is None:
             raise ExportError(
                 "INT8 needs pictures to take ranges from: give a folder of typical images or a video with --calib"
             )
         if self.int8 and self.calib_n < 1:
             raise ExportError(f"calib_n must be at least 1, got {self.calib_n}")
+        self._check_metric()
+
+    def _check_metric(self) -> None:
+        if self.metric not in METRICS:
+            raise UnknownNameError("metric", self.metric, METRICS)
+        if self.max_drop is not None and not 0 <= self.max_drop <= 1:
+            raise ExportError(f"max_drop is a fraction of the metric, 0 to 1, got {self.max_drop}")
+        if self.metric in ("top1", "map") and self.data is None and self.bundled is None:
+            needed = (
+                "a COCO file, and its pictures with --images" if self.metric == "map" else "a folder of class folders"
+            )
+            raise ExportError(f"the metric {self.metric} needs labelled pictures: give {needed} with --data")
+        if self.images is not None and self.data is None:
+            raise ExportError("--images are the pictures of a COCO file: give the file with --data")
 
 
 def default_imgsz(model: Model, bundled: BundledWeights | None) -> tuple[int, int]:

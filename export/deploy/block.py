@@ -1,14 +1,24 @@
 """Transformer block in deploy form: the same function, fewer and friendlier operations.
 
-LayerNorms lose their affine part to the layer behind them, the attention scale lives in the query weights,
-keys and values are projections of their own, attention is two plain matrix products, and all sizes are constants.
+LayerNorms lose their affine part to the layer behind them, the attention scale lives in the query weights, keys and
+values are projections of their own, attention is two plain matrix products, and all sizes are constants.
+
+Everything travels as maps (B, C, H, W), with 1x1 convolutions for linears: in the channels-last layout that runtimes
+choose, tokens are the same memory, and a convolution takes the residual addition and the quantiser behind it into its
+own kernel, where a linear between reshapes takes neither.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pvt_edge.export.deploy.folding import fold_norm_into_conv, fold_norm_into_linear, scale_linear, split_linear
+from pvt_edge.export.deploy.folding import (
+    as_conv,
+    fold_norm_into_conv,
+    fold_norm_into_linear,
+    scale_linear,
+    split_linear,
+)
 from pvt_edge.export.deploy.pooling import FixedPool
 from pvt_edge.models.backbone import LINEAR_POOL, Attention, Block, Mlp
 
@@ -24,24 +34,43 @@ class PlainNorm(nn.Module):
         return F.layer_norm(x, (self.dim,), eps=self.eps)
 
 
+def to_tokens(x: Tensor) -> Tensor:
+    """Map (B, C, H, W) -> tokens (B, H*W, C)."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def to_map(tokens: Tensor, map_hw: tuple[int, int]) -> Tensor:
+    """Tokens (B, H*W, C) -> map (B, C, H, W)."""
+    return tokens.transpose(1, 2).reshape(-1, tokens.shape[2], *map_hw)
+
+
+class MapNorm(nn.Module):
+    """LayerNorm over the channels of a map (B, C, H, W); without affine unless `affine`."""
+
+    def __init__(self, norm: nn.LayerNorm, map_hw: tuple[int, int], affine: bool = False) -> None:
+        super().__init__()
+        self.norm: nn.Module = norm if affine else PlainNorm(norm)
+        self.map_hw = map_hw
+
+    def forward(self, x: Tensor) -> Tensor:
+        return to_map(self.norm(to_tokens(x)), self.map_hw)
+
+
 class Reduction(nn.Module):
-    """Key/value tokens (B, M, C) from normalised tokens (B, N, C): convolution of stride `sr_ratio`, LayerNorm."""
+    """Key/value map (B, C, H/sr, W/sr) from the normalised map: convolution of stride `sr_ratio`, LayerNorm."""
 
     def __init__(self, norm1: nn.LayerNorm, attn: Attention, map_hw: tuple[int, int]) -> None:
         super().__init__()
-        self.map_hw = map_hw
-        self.sr = fold_norm_into_conv(norm1, attn.sr)
-        self.norm = PlainNorm(attn.norm)
+        self.conv = fold_norm_into_conv(norm1, attn.sr)
+        self.norm = MapNorm(attn.norm, (map_hw[0] // attn.sr_ratio, map_hw[1] // attn.sr_ratio))
 
     def forward(self, x: Tensor) -> Tensor:
-        h, w = self.map_hw
-        grid = x.transpose(1, 2).reshape(-1, x.shape[2], h, w)  # (B, C, H, W)
-        reduced: Tensor = self.norm(self.sr(grid).flatten(2).transpose(1, 2))
+        reduced: Tensor = self.norm(self.conv(x))
         return reduced
 
 
 class PooledReduction(nn.Module):
-    """B2-Li's key/value tokens (B, 49, C): average pool to 7x7, 1x1 convolution as a linear, LayerNorm, GELU.
+    """B2-Li's key/value map (B, C, 7, 7): average pool, 1x1 convolution, LayerNorm, GELU.
 
     norm1 passes through the pool because every row of a pooling matrix sums to 1. The second LayerNorm keeps its
     affine part: a GELU stands between it and the next linear.
@@ -50,76 +79,72 @@ class PooledReduction(nn.Module):
     def __init__(self, norm1: nn.LayerNorm, attn: Attention, map_hw: tuple[int, int]) -> None:
         super().__init__()
         self.pool = FixedPool(map_hw, LINEAR_POOL, attn.sr.weight)
-        folded = fold_norm_into_conv(norm1, attn.sr)
-        assert folded.bias is not None
-        self.sr = nn.Linear(folded.in_channels, folded.out_channels)
-        self.sr.weight, self.sr.bias = nn.Parameter(folded.weight.flatten(1)), nn.Parameter(folded.bias)
-        self.norm = attn.norm
+        self.conv = fold_norm_into_conv(norm1, attn.sr)
+        self.norm = MapNorm(attn.norm, (LINEAR_POOL, LINEAR_POOL), affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.gelu(self.norm(self.sr(self.pool(x))))
+        pooled = to_map(self.pool(to_tokens(x)), (LINEAR_POOL, LINEAR_POOL))
+        return F.gelu(self.norm(self.conv(pooled)))
 
 
 class DeployAttention(nn.Module):
-    """Normalised tokens (B, N, C) -> attention output (B, N, C)."""
+    """Normalised map (B, C, H, W) -> attention output, a map of the same shape."""
 
     def __init__(self, norm1: nn.LayerNorm, attn: Attention, map_hw: tuple[int, int]) -> None:
         super().__init__()
-        self.heads = attn.heads
-        self.reduction: nn.Module = nn.Identity()
+        self.heads, self.map_hw = attn.heads, map_hw
+        self.sr: nn.Module = nn.Identity()
         k, v = split_linear(attn.kv, 2)
         if attn.linear:
-            self.reduction = PooledReduction(norm1, attn, map_hw)
+            self.sr = PooledReduction(norm1, attn, map_hw)
         elif attn.reduces:
-            self.reduction = Reduction(norm1, attn, map_hw)
+            self.sr = Reduction(norm1, attn, map_hw)
             k, v = fold_norm_into_linear(attn.norm, k), fold_norm_into_linear(attn.norm, v)
         else:
             k, v = fold_norm_into_linear(norm1, k), fold_norm_into_linear(norm1, v)
         head_dim = attn.q.out_features // attn.heads
-        self.q = scale_linear(fold_norm_into_linear(norm1, attn.q), head_dim**-0.5)
-        self.k, self.v, self.proj = k, v, attn.proj
+        self.q = as_conv(scale_linear(fold_norm_into_linear(norm1, attn.q), head_dim**-0.5))
+        self.k, self.v, self.proj = as_conv(k), as_conv(v), as_conv(attn.proj)
 
-    def _split_heads(self, x: Tensor, order: tuple[int, ...]) -> Tensor:
-        return x.reshape(-1, x.shape[1], self.heads, x.shape[2] // self.heads).permute(order)
+    def _heads(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) -> (B, heads, H*W, C/heads)."""
+        tokens = to_tokens(x)
+        return tokens.reshape(-1, tokens.shape[1], self.heads, tokens.shape[2] // self.heads).permute(0, 2, 1, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        source = self.reduction(x)
-        q = self._split_heads(self.q(x), (0, 2, 1, 3))  # (B, heads, N, C/heads)
-        k = self._split_heads(self.k(source), (0, 2, 3, 1))  # (B, heads, C/heads, M)
-        v = self._split_heads(self.v(source), (0, 2, 1, 3))  # (B, heads, M, C/heads)
-        out = torch.softmax(q @ k, dim=-1) @ v  # (B, heads, N, C/heads)
-        projected: Tensor = self.proj(out.permute(0, 2, 1, 3).reshape(x.shape))
+        source = self.sr(x)
+        q, k, v = self._heads(self.q(x)), self._heads(self.k(source)), self._heads(self.v(source))
+        out = torch.softmax(q @ k.transpose(-1, -2), dim=-1) @ v  # (B, heads, N, C/heads)
+        tokens = out.permute(0, 2, 1, 3).reshape(-1, out.shape[2], x.shape[1])
+        projected: Tensor = self.proj(to_map(tokens, self.map_hw))
         return projected
 
 
 class DeployMlp(nn.Module):
-    """Normalised tokens (B, N, C) -> MLP output (B, N, C)."""
+    """Normalised map (B, C, H, W) -> MLP output, a map of the same shape."""
 
-    def __init__(self, norm2: nn.LayerNorm, mlp: Mlp, map_hw: tuple[int, int]) -> None:
+    def __init__(self, norm2: nn.LayerNorm, mlp: Mlp) -> None:
         super().__init__()
-        self.map_hw, self.linear = map_hw, mlp.linear
-        self.fc1 = fold_norm_into_linear(norm2, mlp.fc1)
-        self.dwconv, self.fc2 = mlp.dwconv, mlp.fc2
+        self.linear = mlp.linear
+        self.fc1 = as_conv(fold_norm_into_linear(norm2, mlp.fc1))
+        self.dwconv, self.fc2 = mlp.dwconv, as_conv(mlp.fc2)
 
     def forward(self, x: Tensor) -> Tensor:
-        h, w = self.map_hw
-        x = self.fc1(x)  # (B, N, hidden)
+        x = self.fc1(x)  # (B, hidden, H, W)
         if self.linear:
             x = F.relu(x)
-        grid = x.transpose(1, 2).reshape(-1, x.shape[2], h, w)
-        x = self.dwconv(grid).flatten(2).transpose(1, 2)
-        out: Tensor = self.fc2(F.gelu(x))
+        out: Tensor = self.fc2(F.gelu(self.dwconv(x)))
         return out
 
 
 class DeployBlock(nn.Module):
-    """Tokens (B, N, C) -> tokens (B, N, C)."""
+    """Map (B, C, H, W) -> map (B, C, H, W)."""
 
     def __init__(self, block: Block, map_hw: tuple[int, int]) -> None:
         super().__init__()
-        self.norm1, self.norm2 = PlainNorm(block.norm1), PlainNorm(block.norm2)
+        self.norm1, self.norm2 = MapNorm(block.norm1, map_hw), MapNorm(block.norm2, map_hw)
         self.attn = DeployAttention(block.norm1, block.attn, map_hw)
-        self.mlp = DeployMlp(block.norm2, block.mlp, map_hw)
+        self.mlp = DeployMlp(block.norm2, block.mlp)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.norm1(x))

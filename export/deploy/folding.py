@@ -53,9 +53,21 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     return _conv(conv, conv.weight * scale.view(-1, 1, 1, 1), bias)
 
 
+def centre_conv(conv: nn.Conv2d) -> nn.Conv2d:
+    """A convolution that gives what `conv` gives, less its mean over the channels."""
+    weight, bias = conv.weight, _bias(conv)
+    return _conv(conv, weight - weight.mean(dim=0, keepdim=True), bias - bias.mean())
+
+
 def scale_linear(linear: nn.Linear, factor: float) -> nn.Linear:
     """A linear that gives `factor` times what `linear` gives."""
     return _linear(linear.weight * factor, _bias(linear) * factor)
+
+
+def as_conv(linear: nn.Linear) -> nn.Conv2d:
+    """The 1x1 convolution of maps (B, C, H, W) that gives what `linear` gives on tokens (B, N, C)."""
+    like = nn.Conv2d(linear.in_features, linear.out_features, 1, device="meta")
+    return _conv(like, linear.weight[:, :, None, None], _bias(linear))
 
 
 def split_linear(linear: nn.Linear, parts: int) -> list[nn.Linear]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pvt_edge.errors import ImageSizeError
-from pvt_edge.export.deploy.block import DeployBlock, PlainNorm
+from pvt_edge.export.deploy.block import DeployBlock, MapNorm
 from pvt_edge.export.deploy.folding import fold_batch_norm, fold_norm_into_conv, fold_norm_into_linear
 from pvt_edge.models.backbone import PatchEmbed, PVTv2, Stage
 from pvt_edge.models.classifier import Classifier
@@ -32,17 +32,15 @@ class DeployStage(nn.Module):
 
     def __init__(self, stage: Stage, map_hw: tuple[int, int], plain_norm: bool) -> None:
         super().__init__()
-        self.map_hw = map_hw
         embed = stage.patch_embed
         assert isinstance(embed, PatchEmbed)
-        self.proj, self.embed_norm = embed.proj, embed.norm
+        self.patch_embed, self.embed_norm = embed.proj, MapNorm(embed.norm, map_hw, affine=True)
         self.blocks = nn.Sequential(*(DeployBlock(block, map_hw) for block in stage.blocks))  # type: ignore[arg-type]
-        self.norm: nn.Module = PlainNorm(stage.norm) if plain_norm else stage.norm
+        self.norm = MapNorm(stage.norm, map_hw, affine=not plain_norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens = self.embed_norm(self.proj(x).flatten(2).transpose(1, 2))  # (B, N, C)
-        tokens = self.norm(self.blocks(tokens))
-        return tokens.transpose(1, 2).reshape(-1, tokens.shape[2], *self.map_hw)
+        out: Tensor = self.norm(self.blocks(self.embed_norm(self.patch_embed(x))))
+        return out
 
 
 class DeployBackbone(nn.Module):

@@ -72,7 +72,9 @@ class CalibrationRecord(_Record):
     seed: int
     images: tuple[FileRecord, ...] | None = None  # None for generated scenes, which seed and count determine
     count: int
-    skipped: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()  # what could not be read, and why
+    duplicates: int = Field(default=0, ge=0)  # near-duplicates dropped
+    left_out: tuple[str, ...] = ()  # what was read but shows nothing, and why: "black.png: one colour"
 
 
 class AccuracyRecord(_Record):
@@ -109,6 +111,6 @@ class Manifest(_Record):
     artifacts: tuple[Artifact, ...]
     auto_precision: dict[str, Precision] = {}  # runtime -> the precision "auto" takes there
     calibration: CalibrationRecord | None = None
-    precision_plan: dict[str, Precision] | None = None  # block name -> precision; blocks not named: the default
+    precision_plan: dict[str, Literal["int8", "float"]] | None = None  # what of int8 runs in which, by block name
     accuracy: AccuracyRecord | None = None
     provenance: Provenance

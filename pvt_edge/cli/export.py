@@ -1,5 +1,6 @@
 """`pvt-edge export`: a checkpoint -> a bundle."""
 
+import json as json_module
 import shlex
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pvt_edge.bundle import Bundle
+    from pvt_edge.bundle.schema import CalibrationRecord
 
 
 def export(
@@ -34,6 +36,26 @@ def export(
     ] = None,
     calib_n: Annotated[int, typer.Option(min=1, help="How many of them to use.")] = 256,
     seed: Annotated[int, typer.Option(help="Which of them: the seed of the draw.")] = 0,
+    allow_small: Annotated[
+        bool, typer.Option("--allow-small", help="Take fewer than 16 calibration pictures.")
+    ] = False,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(help="What INT8 may lose of the metric. Default: 0.005 of map and top1, 0.02 of agreement."),
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="What INT8 is judged by: auto, agreement (with FP32, no labels), top1 or map.")
+    ] = "auto",
+    data: Annotated[
+        Path | None, typer.Option(help="Labelled pictures to judge by: a COCO file, or a folder of class folders.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="The pictures of the COCO file. Default: beside it.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="A precision plan to take instead of searching: JSON, or a bundle with one.")
+    ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune/--no-tune", help="Search and time placements of INT8, or take the recorded one.")
+    ] = True,
     num_classes: Annotated[int | None, typer.Option(min=1, help="Default: what the weights have.")] = None,
     head: Annotated[str | None, typer.Option(help="Detection head: retinanet or lite.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Text file with one label a line.")] = None,
@@ -80,6 +102,13 @@ def export(
             calib=calib,
             calib_n=calib_n,
             seed=seed,
+            allow_small=allow_small,
+            max_drop=max_drop,
+            metric=metric,
+            data=data,
+            images=images,
+            plan=plan,
+            tune=tune,
             labels=read_labels(labels) if labels else chosen.labels,
             batch=batch,
             dynamic_batch=dynamic_batch,
@@ -111,11 +140,22 @@ def _report(console: "Console", bundle: "Bundle", seconds: float) -> None:
         console.print(f"accuracy on {manifest.accuracy.data}", highlight=False)
     if manifest.calibration:
         c = manifest.calibration
-        skipped = f", {len(c.skipped)} unreadable skipped: {'; '.join(c.skipped[:3])}" if c.skipped else ""
-        console.print(f"INT8 ranges from {c.count} pictures of {c.source}, seed {c.seed}{skipped}", highlight=False)
+        console.print(f"INT8 ranges from {c.count} pictures of {c.source}, seed {c.seed}{_dropped(c)}", highlight=False)
+        verdict = json_module.loads((bundle.folder / "report.json").read_text(encoding="utf-8"))["search"]["verdict"]
+        console.print(verdict, style="bold", highlight=False)
+        console.print(f"report: {_short(bundle.folder) / 'report.md'}", highlight=False)
     console.print(f"wrote {bundle.folder} in {seconds:.0f} s", highlight=False)
     shown = shlex.quote(str(_short(bundle.folder)))
     console.print(f"next: pvt-edge predict {shown} your-images/ --save annotated/", highlight=False)
+
+
+def _dropped(calibration: "CalibrationRecord") -> str:
+    """What of the calibration pictures was not taken, and the first few by name."""
+    named = (*calibration.skipped, *calibration.left_out)
+    parts = [(len(calibration.skipped), "unreadable"), (len(calibration.left_out), "useless")]
+    parts.append((calibration.duplicates, "near-duplicates"))
+    told = ", ".join(f"{count} {kind}" for count, kind in parts if count)
+    return f"; left out: {told}" + (f" ({'; '.join(named[:3])})" if named else "") if told else ""
 
 
 def _short(folder: Path) -> Path:

@@ -19,7 +19,7 @@ class Decode(nn.Module):
 
     def __init__(self, config: HeadConfig, num_classes: int, imgsz: tuple[int, int]) -> None:
         super().__init__()
-        self.num_classes, self.pre_nms = num_classes, config.pre_nms
+        self.num_classes, self.pre_nms, self.levels = num_classes, config.pre_nms, config.levels
         height, width = imgsz
         self.register_buffer("limit_xyxy", torch.tensor([width, height] * 2).float(), persistent=False)
         for i, stride in enumerate(config.strides):

@@ -1,17 +1,20 @@
 """Which pictures INT8 ranges are taken from, and what the record says of them."""
 
 import hashlib
+import os
+from contextlib import nullcontext
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from pvt_edge.bundle.schema import ResizeSpec
+from pvt_edge.bundle.schema import CalibrationRecord, ResizeSpec
 from pvt_edge.errors import DataError
 from pvt_edge.export.calibration import SCENES, calibration_from_images, calibration_from_scenes
 from pvt_edge.resizing import apply, plan
 from pvt_edge.scenes import draw_scene
-from pvt_edge.sources import read_image
+from pvt_edge.sources import open_source, read_image
 
 IMGSZ = (64, 96)
 RESIZE = ResizeSpec(mode="letterbox")
@@ -34,8 +37,8 @@ def copied(folder, tmp_path):
     return tmp_path
 
 
-def collect(source, count=4, seed=0):
-    return calibration_from_images(source, IMGSZ, RESIZE, count=count, seed=seed)
+def collect(source, count=4, seed=0, allow_small=True):
+    return calibration_from_images(source, IMGSZ, RESIZE, count=count, seed=seed, allow_small=allow_small)
 
 
 def names(made) -> list[str]:
@@ -50,6 +53,11 @@ def test_the_record(folder):
     for file in record.images:
         content = (folder / file.file).read_bytes()
         assert (file.sha256, file.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+
+
+def test_an_older_record_reads():
+    record = CalibrationRecord.model_validate({"source": "images", "seed": 0, "count": 64, "skipped": ["a.png"]})
+    assert (record.duplicates, record.left_out) == (0, ())
 
 
 def test_inputs_are_the_pictures_as_a_predictor_resizes_them(folder):
@@ -71,6 +79,14 @@ def test_seeds_draw_different_pictures(folder):
     assert len({tuple(names(collect(folder, seed=seed))) for seed in range(8)}) > 4
 
 
+def test_the_order_of_the_file_system_does_not_matter(folder, monkeypatch):
+    expected = {str(source): collect(source).record for source in (folder, folder / "*.png")}
+    listed, scanned = Path.iterdir, os.scandir
+    monkeypatch.setattr(Path, "iterdir", lambda path: reversed(list(listed(path))))
+    monkeypatch.setattr(os, "scandir", lambda path: nullcontext(reversed(list(scanned(path)))))
+    assert {str(source): collect(source).record for source in (folder, folder / "*.png")} == expected
+
+
 def test_every_picture_has_its_chance(folder):
     drawn = {name for seed in range(20) for name in names(collect(folder, seed=seed))}
     assert len(drawn) == 9
@@ -87,7 +103,7 @@ def test_a_list_of_paths(folder):
     paths = [folder / "5.png", str(folder / "2.png")]
     made = collect(paths)
     assert names(made) == ["5.png", "2.png"]
-    assert made.record.source == "a list of 2 files"
+    assert made.record.source == "the list of 2 files"
 
 
 def test_a_pattern(folder):
@@ -108,7 +124,7 @@ def test_unreadable_files_are_skipped_and_named(copied):
 def test_nothing_readable(copied, count):
     for path in copied.iterdir():
         path.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"can be read|cannot read"):
+    with pytest.raises(DataError, match=r"found 0 .* 9 unreadable.*\(cannot read .*0\.png.*1\.png.*2\.png"):
         collect(copied, count)
 
 
@@ -123,19 +139,21 @@ def test_nothing_there(tmp_path):
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    """Twelve frames whose brightness tells their number."""
+    """Twelve drawn pictures, one a frame."""
     path = tmp_path_factory.mktemp("video") / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
     assert writer.isOpened()
     for i in range(12):
-        writer.write(np.full((64, 96, 3), 20 * i, np.uint8))
+        writer.write(draw_scene(i, 64, 96).image)
     writer.release()
     return path
 
 
 def test_a_video(video):
     made = collect(video, count=5)
-    numbers = [round(float(image.mean()) / 20) for image in made.inputs]
+    with open_source(video) as opened:
+        frames = [frame.image for frame in opened]
+    numbers = [i for image in made.inputs for i, frame in enumerate(frames) if (frame == image[0]).all()]
     assert len(set(numbers)) == 5
     assert numbers == sorted(numbers)
     assert made.record.source == str(video)
@@ -161,7 +179,7 @@ def test_scenes():
 
 
 def test_real_pictures(bccd):
-    made = calibration_from_images(bccd / "images", (480, 640), RESIZE, count=3)
-    assert (made.record.count, made.record.skipped) == (3, ())
+    made = calibration_from_images(bccd / "images", (480, 640), RESIZE, count=16)
+    assert (made.record.count, made.record.skipped) == (16, ())
     for file, image in zip(made.record.images, made.inputs, strict=True):
         assert (image[0] == read_image(bccd / "images" / file.file)).all()  # 640x480 already

@@ -1,0 +1,50 @@
+"""Names of a graph's layers: the block each belongs to, as precision plans and reports spell it.
+
+An operation is called "<block>#<n>", n counting the block's operations ("head.cls.0#2" is the first tower
+convolution at the third level). Blocks are named after the model's modules: `stages.0.blocks.1.mlp.fc1`,
+`stages.0.patch_embed`, `neck.lateral.0`, `head.cls.0`, `head.cls_out`, `head`; `...attn.products` are the two
+matrix products of attention.
+"""
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+LAYERS = ("Conv", "Gemm", "MatMul")
+
+
+def block_of(operation: str) -> str:
+    """The block of an operation's name: "head.cls.0" of "head.cls.0#2" (and of what runtimes append to it)."""
+    return operation.partition("#")[0]
+
+
+def name_layers(model: "onnx.ModelProto") -> None:
+    """Rename the convolutions, linears and attention products of an exported graph after their blocks, in place."""
+    weights = {weight.name for weight in model.graph.initializer}
+    counts: Counter[str] = Counter()
+    attention = ""  # the block whose q, k and v were met last
+    for node in model.graph.node:
+        if node.op_type not in LAYERS:
+            continue
+        weight = next((name for name in node.input[1:2] if name in weights), None)
+        if weight is not None:
+            block = _block_of_weight(weight)
+        elif node.op_type == "MatMul" and attention:
+            block = f"{attention}.products"
+        else:
+            continue
+        if re.fullmatch(r".*\.attn\.[qkv]", block):
+            attention = block.rpartition(".")[0]
+        node.name = f"{block}#{counts[block]}"
+        counts[block] += 1
+
+
+def _block_of_weight(weight: str) -> str:
+    """ "model.backbone.stages.0.blocks.0.attn.sr.conv.weight" -> "stages.0.blocks.0.attn.sr" """
+    name = re.sub(r"^model\.(backbone\.)?|\.weight$", "", weight)
+    name = name.replace(".attn.sr.conv", ".attn.sr").replace("embed_norm.1", "embed_norm")
+    name = re.sub(r"^head\.(cls|reg)\.\d+\.(\d+)$", r"head.\1.\2", name)  # a tower's level is no block of its own
+    return re.sub(r"^head\.(cls|reg)_out\.\d+$", r"head.\1_out", name)

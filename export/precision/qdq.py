@@ -1,0 +1,133 @@
+"""Float ONNX + plan + ranges -> ONNX with QuantizeLinear/DequantizeLinear: what ONNX Runtime runs and TensorRT builds.
+
+TensorRT's rules: symmetric int8, zero point 0, weights per output channel, activations per tensor. The quantisers
+stand where OpenVINO's do, with the same ranges, so that both give the same answers.
+"""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pvt_edge.export.block_names import block_of
+from pvt_edge.export.precision.layers import MOVES
+from pvt_edge.export.precision.placement import SMALLEST, quantise_weight
+
+if TYPE_CHECKING:
+    import onnx
+
+    from pvt_edge.export.precision.ranges import Ranges
+
+LAYERS = ("Conv", "MatMul", "Gemm")
+
+
+def add_qdq(model: "onnx.ModelProto", int8_blocks: Collection[str], ranges: "Ranges") -> "onnx.ModelProto":
+    """A copy of `model` with the layers of `int8_blocks` between quantisers, in topological order and checked."""
+    import onnx
+
+    graph = onnx.ModelProto.FromString(model.SerializeToString()).graph
+    writer = _Writer(graph)
+    nodes = []
+    for node in list(graph.node):
+        if node.op_type in LAYERS and "#" in node.name and block_of(node.name) in int8_blocks:
+            for index in range(2):
+                key = f"{node.name}:{index}"
+                if node.input[index] in writer.weights:
+                    node.input[index] = writer.weight(node, index)
+                elif key in ranges:
+                    node.input[index] = writer.activation(node.input[index], ranges[key])
+        nodes += [*writer.take(), node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    _drop_unused(graph)
+    quantised: onnx.ModelProto = onnx.helper.make_model(
+        graph, opset_imports=model.opset_import, ir_version=model.ir_version, producer_name=model.producer_name
+    )
+    onnx.checker.check_model(quantised, full_check=True)
+    return quantised
+
+
+class _Writer:
+    """New nodes and initializers, each quantised tensor once."""
+
+    def __init__(self, graph: "onnx.GraphProto") -> None:
+        import onnx
+
+        self.graph = graph
+        self.weights = {weight.name: onnx.numpy_helper.to_array(weight) for weight in graph.initializer}
+        self.producers = {output: node for node in graph.node for output in node.output}
+        self.done: dict[str, str] = {}  # a tensor -> its quantised form
+        self.pending: list[onnx.NodeProto] = []
+
+    def take(self) -> "list[onnx.NodeProto]":
+        """The nodes made since the last call, which go before what reads them."""
+        taken, self.pending = self.pending, []
+        return taken
+
+    def activation(self, tensor: str, bounds: tuple[float, float]) -> str:
+        """`tensor` through a quantiser that stands behind what computed it; what only moves it is repeated."""
+        import onnx
+
+        if tensor not in self.done:
+            node = self.producers.get(tensor)
+            if node is not None and node.op_type in MOVES:
+                moved = self.activation(node.input[0], bounds)
+                copy = onnx.NodeProto.FromString(node.SerializeToString())
+                copy.input[0], copy.output[0], copy.name = moved, f"{tensor}_int8", f"{node.name}_int8"
+                self.pending.append(copy)
+                self.done[tensor] = copy.output[0]
+            else:
+                top = max(-bounds[0], bounds[1], SMALLEST)
+                self.done[tensor] = self._pair(tensor, np.array(top / 127, np.float32))
+        return self.done[tensor]
+
+    def weight(self, layer: "onnx.NodeProto", index: int) -> str:
+        """The layer's weight as int8 values, dequantised along its output channels."""
+        import onnx
+
+        name = layer.input[index]
+        if name not in self.done:
+            transposed = any(a.name == "transB" and a.i for a in layer.attribute)
+            axis = 1 if layer.op_type == "MatMul" or (layer.op_type == "Gemm" and not transposed) else 0
+            values, scale = quantise_weight(self.weights[name], axis)
+            for suffix, array in (
+                ("values", values),
+                ("scale", scale.ravel()),
+                ("zero", np.zeros(scale.size, np.int8)),
+            ):
+                self.graph.initializer.append(onnx.numpy_helper.from_array(array, f"{name}_{suffix}"))
+            inputs = [f"{name}_values", f"{name}_scale", f"{name}_zero"]
+            self.done[name] = f"{name}_dequantised"
+            self.pending.append(
+                onnx.helper.make_node("DequantizeLinear", inputs, [self.done[name]], f"{name}_dequantise", axis=axis)
+            )
+        return self.done[name]
+
+    def _pair(self, tensor: str, scale: "np.ndarray") -> str:  # type: ignore[type-arg]
+        import onnx
+
+        self.graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{tensor}_scale"))
+        self.graph.initializer.append(onnx.numpy_helper.from_array(np.array(0, np.int8), f"{tensor}_zero"))
+        parameters = [f"{tensor}_scale", f"{tensor}_zero"]
+        quantised, result = f"{tensor}_quantised", f"{tensor}_dequantised"
+        self.pending += [
+            onnx.helper.make_node("QuantizeLinear", [tensor, *parameters], [quantised], f"{tensor}_quantise"),
+            onnx.helper.make_node("DequantizeLinear", [quantised, *parameters], [result], f"{tensor}_dequantise"),
+        ]
+        return result
+
+
+def _drop_unused(graph: "onnx.GraphProto") -> None:
+    """Take out what nothing reads any more: float weights, and moves that were repeated behind a quantiser."""
+    outputs = {output.name for output in graph.output}
+    while True:
+        read = outputs.union(*(node.input for node in graph.node))
+        dead = [node for node in graph.node if not read.intersection(node.output)]
+        if not dead:
+            break
+        for node in dead:
+            graph.node.remove(node)
+    kept = [weight for weight in graph.initializer if weight.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    del graph.value_info[:]  # shapes are inferred again by the checker

@@ -1,0 +1,43 @@
+"""Placements to start from, each a set of block kinds; which is fastest depends on the CPU and the input size.
+
+What was seen on Xeons with VNNI and AMX: the MLP pays most, its depthwise convolution too once the quantisers around
+it fuse; attention's own products run as one bfloat16 kernel that INT8 does not speed up; q, k, v and proj are narrow
+at the first stages, where the bytes saved do not pay for the quantisers, and wide at the last.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MLP = r"\.mlp\.(fc1|dwconv|fc2)$"
+HEAD = r"^(neck\.output|head\.(cls|reg))\.\d+$|^head\.(cls|reg)_out$"
+REDUCTION = r"\.attn\.sr$"
+EMBED = r"^stages\.[1-9]\.patch_embed$"
+LINEARS = r"\.attn\.(q|k|v|proj)$|^head$|^neck\.lateral\.\d+$"
+LATE_LINEARS = r"^stages\.[23]\..*\.attn\.(q|k|v|proj)$|^head$"
+PRODUCTS = r"\.attn\.products$"
+FIRST = r"^stages\.0\.patch_embed$"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named set of block kinds, each a pattern of block names."""
+
+    name: str
+    words: str
+    patterns: tuple[str, ...]
+
+    def blocks(self, known: Sequence[str]) -> frozenset[str]:
+        """Those of `known` that the recipe runs in INT8."""
+        return frozenset(block for block in known if any(re.search(pattern, block) for pattern in self.patterns))
+
+
+RECIPES = (
+    Recipe("int8 mlp", "MLPs with their depthwise convolutions; neck and head", (MLP, HEAD)),
+    Recipe("int8 mlp+sr", "and spatial reduction, patch embeds", (MLP, HEAD, REDUCTION, EMBED)),
+    Recipe("int8 late", "and q, k, v, proj of the last two stages", (MLP, HEAD, REDUCTION, EMBED, LATE_LINEARS)),
+    Recipe("int8 linear", "and q, k, v, proj of all stages", (MLP, HEAD, REDUCTION, EMBED, LINEARS)),
+    Recipe("int8 all", "and attention's products, everything", (MLP, HEAD, REDUCTION, EMBED, LINEARS, PRODUCTS, FIRST)),
+)
+# What --no-tune takes: the fastest on the machine the README's figures come from.
+RECORDED = {"detect": RECIPES[0], "classify": RECIPES[3], "features": RECIPES[0]}

@@ -1,0 +1,81 @@
+"""What a precision search measured, as data: written to report.json, drawn by the report."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+BlockPrecision = Literal["int8", "float"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Latency(_Record):
+    """Milliseconds of one inference; percentiles of all that were timed, none removed."""
+
+    p50: float
+    p90: float
+    p99: float
+    inferences: int
+
+
+class Metric(_Record):
+    """What accuracy is judged by: `value` is 1.0 (or the reference's own) for an artifact that lost nothing."""
+
+    name: Literal["agreement", "top1", "map"]
+    words: str  # "matched-box F1 with fp32", "AP", "top-1"
+    data: str  # "64 calibration pictures", "48 generated scenes, seed 3"
+
+
+class BlockSensitivity(_Record):
+    """One block alone in INT8, everything else in FP32."""
+
+    block: str
+    drop: float  # of the metric, against fp32; below zero where int8 happened to be better
+    details: dict[str, float] = {}  # what the metric is made of: {"cosine": 0.9998, "top1_agreement": 1.0}
+    ms_saved: float | None = None  # by the runtime's own counters; None where it was not measured
+
+
+class Candidate(_Record):
+    """A precision, or a placement of INT8, that was measured."""
+
+    name: str  # "fp32", "bf16", "int8 all", "int8 mlp"
+    words: str  # what it is, for people
+    int8_blocks: int
+    float_blocks: int
+    value: float  # of the metric
+    drop: float  # against fp32
+    details: dict[str, float] = {}
+    latency: Latency | None = None  # None where the budget had ruled it out already
+    within_budget: bool
+    chosen: bool = False
+
+
+class LayerGroup(_Record):
+    """Time of one kind of layer, summed, in the default route's INT8 and in ours, by the runtime's counters."""
+
+    group: str
+    default_ms: float | None
+    ours_ms: float
+    layers: int
+
+
+class SearchRecord(_Record):
+    """One search, whole."""
+
+    variant: str
+    task: str
+    runtime: str
+    machine: str
+    threads: int
+    metric: Metric
+    max_drop: float | None  # None: stated, not gated
+    tuned: bool  # False: the recorded recipe was taken as it is
+    candidates: tuple[Candidate, ...]
+    sensitivities: tuple[BlockSensitivity, ...]
+    layer_groups: tuple[LayerGroup, ...] = ()
+    verdict: str  # "int8 14.2 ms, bf16 17.9 ms, fp32 31.0 ms (p50, 2 threads): int8 kept, AP -0.003"
+    kept: bool  # whether INT8 was written
+    interrupted: bool = False
+    seconds: float

@@ -1,0 +1,268 @@
+"""Which placement of INT8 to keep: inside the accuracy budget, and the fastest on this machine, by measurement."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pvt_edge.bundle.schema import Precision
+from pvt_edge.export.precision.costs import block_ms, group_ms
+from pvt_edge.export.precision.judge import Judge
+from pvt_edge.export.precision.layers import find_blocks
+from pvt_edge.export.precision.placement import place
+from pvt_edge.export.precision.ranges import Ranges
+from pvt_edge.export.precision.recipes import RECIPES
+from pvt_edge.export.precision.record import BlockSensitivity, Candidate, LayerGroup, SearchRecord
+from pvt_edge.export.precision.trial import Trial, has_bf16, measure
+from pvt_edge.export.provenance import cpu_name
+
+if TYPE_CHECKING:
+    import openvino
+
+Tell = Callable[[str], None]  # what is being tried now
+
+SENSITIVITY_PICTURES = 8
+TIMING_SECONDS = 4.0  # a candidate; fp32 and bf16 count as two
+FLOAT = ("fp32", "bf16")
+
+
+class SearchInterruptedError(KeyboardInterrupt):
+    """Ctrl-C during a search; `record` holds what was measured till then."""
+
+    def __init__(self, record: SearchRecord) -> None:
+        super().__init__("the search was interrupted")
+        self.record = record
+
+
+@dataclass
+class Search:
+    """The search over placements of one float model, and what it has measured so far."""
+
+    model: "openvino.Model"
+    ranges: Ranges
+    judge: Judge
+    variant: str
+    max_drop: float | None  # None: accuracy is stated, not gated
+    tell: Tell
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    placements: dict[str, frozenset[str]] = field(default_factory=dict)
+    sensitivities: list[BlockSensitivity] = field(default_factory=list)
+    groups: tuple[LayerGroup, ...] = ()
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        self.started = time.perf_counter()
+        self.blocks = find_blocks(self.model)
+        self.bf16 = has_bf16()
+
+    def run(self, given: Collection[str] | None = None, tune: bool = True) -> SearchRecord:
+        """Measure, choose, and say so.
+
+        With `given` blocks only their placement is tried, as it is. Without `tune` nothing is timed and no block is
+        tried alone: `given` is judged and kept if the budget holds. Raises `SearchInterruptedError` on Ctrl-C.
+        """
+        try:
+            self._judge_float()
+            if tune:
+                self._measure_blocks(RECIPES[-1].blocks(self.blocks))
+            if given is not None:
+                self._judge_placement("int8 plan" if tune else "int8 recipe", "the plan given", frozenset(given))
+            else:
+                for recipe in RECIPES:
+                    self._judge_placement(recipe.name, recipe.words, recipe.blocks(self.blocks))
+                self._drop_what_does_not_pay()
+                self._hold_budget()
+            if tune:
+                self._time()
+            self._choose(tune)
+        except KeyboardInterrupt:
+            raise SearchInterruptedError(self.record("interrupted", kept=False, interrupted=True)) from None
+        return self.record(self._verdict(), kept=self.chosen is not None, tuned=tune)
+
+    @property
+    def chosen(self) -> str | None:
+        """The INT8 candidate to write, None where none is worth it."""
+        return next((c.name for c in self.candidates.values() if c.chosen and c.name not in FLOAT), None)
+
+    @property
+    def fastest(self) -> Precision:
+        """The precision that "auto" should take: fp32, bf16 or int8."""
+        best = min((c for c in self.candidates.values() if c.latency), key=_p50, default=None)
+        if best is None:
+            return "int8" if self.chosen else "bf16" if self.bf16 else "fp32"
+        return "fp32" if best.name == "fp32" else "bf16" if best.name == "bf16" else "int8"
+
+    def record(self, verdict: str, *, kept: bool, tuned: bool = True, interrupted: bool = False) -> SearchRecord:
+        """What was measured so far, as data."""
+        return SearchRecord(
+            variant=self.variant,
+            task=self.judge.task,
+            runtime="openvino",
+            machine=cpu_name(),
+            threads=self.threads,
+            metric=self.judge.metric,
+            max_drop=self.max_drop,
+            tuned=tuned,
+            candidates=tuple(self.candidates.values()),
+            sensitivities=tuple(sorted(self.sensitivities, key=lambda s: -s.drop)),
+            layer_groups=self.groups,
+            verdict=verdict,
+            kept=kept,
+            interrupted=interrupted,
+            seconds=round(time.perf_counter() - self.started, 1),
+        )
+
+    def placed(self, blocks: Collection[str]) -> "openvino.Model":
+        """The model with `blocks` in INT8."""
+        return place(self.model, blocks, self.ranges)
+
+    def _judge_float(self) -> None:
+        self.tell("fp32 and bf16 on the pictures INT8 is judged by")
+        fp32 = Trial(self.model, bf16=False)
+        self.threads = fp32.threads
+        reference = tuple(fp32.run(picture) for picture in self.judge.inputs)
+        self.judge = _with_reference(self.judge, reference)
+        self.base = self.judge.value(reference)
+        self._add("fp32", "the model in float32", frozenset(), reference, gated=False)
+        if self.bf16:
+            trial = Trial(self.model, bf16=True)
+            outputs = tuple(trial.run(picture) for picture in self.judge.inputs)
+            self._add("bf16", "the same file, run in bfloat16", frozenset(), outputs, gated=False)
+
+    def _judge_placement(self, name: str, words: str, blocks: frozenset[str]) -> bool:
+        """Judge a placement unless it was already; whether the budget holds."""
+        same = next((known for known, placed in self.placements.items() if placed == blocks), None)
+        if same is None and blocks:
+            self.tell(f"{name}: {len(blocks)} of {len(self.blocks)} blocks in INT8")
+            trial = Trial(self.placed(blocks), bf16=self.bf16)
+            self.placements[name] = blocks
+            self._add(name, words, blocks, tuple(trial.run(picture) for picture in self.judge.inputs))
+            same = name
+        return same is not None and self.candidates[same].within_budget
+
+    def _add(self, name: str, words: str, blocks: frozenset[str], outputs: Sequence, gated: bool = True) -> None:  # type: ignore[type-arg]
+        value, details = self.judge.judge(outputs)
+        drop = self.base - value
+        within = not gated or self.max_drop is None or drop <= self.max_drop
+        self.candidates[name] = Candidate(
+            name=name,
+            words=words,
+            int8_blocks=len(blocks),
+            float_blocks=len(self.blocks) - len(blocks),
+            value=round(value, 5),
+            drop=round(drop, 5),
+            details={key: round(number, 5) for key, number in details.items()},
+            within_budget=within,
+        )
+
+    def _measure_blocks(self, everything: frozenset[str]) -> None:
+        """Each block alone in INT8: what it loses; and what it saves, by the counters, with all in INT8."""
+        few = self.judge.first(SENSITIVITY_PICTURES)
+        base = few.value(few.reference)
+        picture = self.judge.inputs[0]
+        floating = Trial(self.model, bf16=self.bf16, counters=True).layer_ms(picture)
+        quantised = Trial(self.placed(everything), bf16=self.bf16, counters=True).layer_ms(picture)
+        before, after = block_ms(floating), block_ms(quantised)
+        self.groups = _groups(floating, quantised)
+        for number, block in enumerate(self.blocks, 1):
+            self.tell(f"block {number} of {len(self.blocks)} alone in INT8: {block}")
+            # bfloat16's own error would drown that of one block
+            trial = Trial(self.placed({block}), bf16=False)
+            value, details = few.judge([trial.run(picture) for picture in few.inputs])
+            self.sensitivities.append(
+                BlockSensitivity(
+                    block=block,
+                    drop=round(base - value, 6),
+                    details={key: round(number, 6) for key, number in details.items()},
+                    ms_saved=round(before.get(block, 0.0) - after.get(block, 0.0), 4),
+                )
+            )
+
+    def _drop_what_does_not_pay(self) -> None:
+        """One more candidate: of everything, only blocks whose kernels were faster in INT8."""
+        paying = frozenset(s.block for s in self.sensitivities if (s.ms_saved or 0) > 0)
+        self._judge_placement("int8 paying", "blocks that the counters show faster in INT8", paying)
+
+    def _hold_budget(self) -> None:
+        """For placements beyond the budget: raise blocks to float, most sensitive per millisecond first, till it holds.
+
+        As few as do, by halving; the loss is taken to fall as blocks are raised.
+        """
+        order = [s.block for s in sorted(self.sensitivities, key=_sensitive_first)]
+        for name, blocks in list(self.placements.items()):
+            if self.candidates[name].within_budget:
+                continue
+            raised = [block for block in order if block in blocks]
+            low, high = 1, len(raised) - 1
+            while low <= high:
+                count = (low + high) // 2
+                rest = blocks - frozenset(raised[:count])
+                if self._judge_placement(f"{name} -{count}", f"{name} with {count} blocks raised to float", rest):
+                    high = count - 1
+                else:
+                    low = count + 1
+
+    def _time(self) -> None:
+        worth = {name: blocks for name, blocks in self.placements.items() if self.candidates[name].within_budget}
+        trials = {"fp32": Trial(self.model, bf16=False)}
+        if self.bf16:
+            trials["bf16"] = Trial(self.model, bf16=True)
+        trials |= {name: Trial(self.placed(blocks), bf16=self.bf16) for name, blocks in worth.items()}
+        self.tell(f"timing {len(trials)} candidates in turns")
+        runs = {name: partial(trial.run, self.judge.inputs[0]) for name, trial in trials.items()}
+        for name, latency in measure(runs, TIMING_SECONDS * len(trials)).items():
+            self.candidates[name] = self.candidates[name].model_copy(update={"latency": latency})
+
+    def _choose(self, tune: bool) -> None:
+        within = [c for name, c in self.candidates.items() if name in self.placements and c.within_budget]
+        best = min(within, key=_p50, default=None) if tune else next(iter(within), None)
+        floats = [c for c in self.candidates.values() if c.name in FLOAT and c.latency]
+        if best and not (tune and any(_p50(c) <= _p50(best) for c in floats)):
+            self.candidates[best.name] = best.model_copy(update={"chosen": True})
+        elif floats:
+            fastest = min(floats, key=_p50)
+            self.candidates[fastest.name] = fastest.model_copy(update={"chosen": True})
+
+    def _verdict(self) -> str:
+        """One line: "int8 14.2 ms, bf16 17.9 ms, fp32 31.0 ms (p50, 2 threads): int8 kept, AP -0.003"."""
+        metric = self.judge.metric.words
+        placed = [self.candidates[name] for name in self.placements]
+        best = self.candidates[self.chosen] if self.chosen else None
+        shown = best or min((c for c in placed if c.within_budget), key=_p50, default=None)
+        rows = [("int8", shown), *((name, self.candidates.get(name)) for name in reversed(FLOAT))]
+        times = [f"{name} {c.latency.p50:.1f} ms" for name, c in rows if c and c.latency]
+        head = f"{', '.join(times)} (p50, {self.threads} threads): " if times else ""
+        if best:
+            return f"{head}int8 kept, {metric} {-best.drop:+.3f}"
+        if shown is None:
+            least = min(placed, key=lambda c: c.drop, default=None)
+            lost = f"the best placement tried loses {least.drop:.4f}" if least else "none was tried"
+            return f"{head}int8 not written: {metric} may fall by {self.max_drop}, {lost}; allow more with --max-drop"
+        return f"{head}int8 not written: it is not faster here"
+
+
+def _with_reference(judge: Judge, reference: tuple) -> Judge:  # type: ignore[type-arg]
+    return replace(judge, reference=reference)
+
+
+def _p50(candidate: Candidate) -> float:
+    return candidate.latency.p50 if candidate.latency else float("inf")
+
+
+def _sensitive_first(sensitivity: BlockSensitivity) -> tuple[float, float]:
+    """Sorts by what is lost per millisecond saved; a block that saves nothing comes first of all that lose."""
+    saved = max(sensitivity.ms_saved or 0.0, 1e-3)
+    drift = sensitivity.details.get("score_drift", 1 - sensitivity.details.get("cosine", 1.0))
+    return (-sensitivity.drop / saved, -drift / saved)
+
+
+def _groups(before: list, after: list) -> tuple[LayerGroup, ...]:  # type: ignore[type-arg]
+    float_ms, _ = group_ms(before)
+    int8_ms, counts = group_ms(after)
+    return tuple(
+        LayerGroup(
+            group=group, default_ms=round(float_ms.get(group, 0.0), 3), ours_ms=round(ms, 3), layers=counts[group]
+        )
+        for group, ms in int8_ms.items()
+    )

@@ -1,0 +1,90 @@
+"""A placement compiled for this machine: run it, time it, ask it where the time goes."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pvt_edge.export.precision.record import Latency
+
+if TYPE_CHECKING:
+    import openvino
+    from numpy.typing import NDArray
+
+    Arrays = Mapping[str, NDArray[Any]]
+
+ROUND = 5  # calls of one run before the next has its turn
+
+
+def has_bf16() -> bool:
+    """Whether OpenVINO runs bfloat16 on this CPU."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+class Trial:
+    """`model` on the CPU; what is float in it runs in float32, or with `bf16` in bfloat16."""
+
+    def __init__(self, model: "openvino.Model", *, bf16: bool, counters: bool = False) -> None:
+        import openvino
+
+        options: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+            "PERF_COUNT": counters,
+        }
+        compiled = openvino.Core().compile_model(model, "CPU", options)
+        self.threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+        self._request = compiled.create_infer_request()
+        shape = compiled.inputs[0].get_partial_shape()
+        self.batch = shape[0].get_length() if shape[0].is_static else 1
+        self._names = [output.get_any_name() for output in compiled.outputs]
+        self._compiled = compiled
+
+    def run(self, picture: "NDArray[np.uint8]") -> "Arrays":
+        """Outputs by name, batch axis of 1, for one picture (1, H, W, 3); it fills the whole of a static batch."""
+        batch = np.repeat(picture, self.batch, axis=0)
+        results = self._request.infer([batch], share_inputs=True, share_outputs=False)
+        return {name: results[i][:1] for i, name in enumerate(self._names)}
+
+    def layer_ms(self, picture: "NDArray[np.uint8]", runs: int = 10) -> list[tuple[str, str, float]]:
+        """(names of the model's operations in it, kind and type it runs in, median ms) of every layer executed.
+
+        Needs `counters`. Their own cost is in the figures: compare, do not add up.
+        """
+        times: dict[str, list[float]] = {}
+        for run in range(runs + 3):
+            self.run(picture)
+            for info in self._request.profiling_info:
+                if run >= 3:
+                    times.setdefault(info.node_name, []).append(info.real_time.total_seconds() * 1e3)
+        layers = []
+        for op in self._compiled.get_runtime_model().get_ordered_ops():
+            told, name = op.get_rt_info(), op.get_friendly_name()
+            if name in times:
+                kind = f"{told['layerType'].astype(str)} {told['runtimePrecision'].astype(str)}"
+                layers.append((told["originalLayersNames"].astype(str), kind, float(np.median(times[name]))))
+        return layers
+
+
+def measure(runs: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, Latency]:
+    """Latency of every run, in turns of a few calls for about `seconds` in all; the first turn warms up."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    started = None
+    while started is None or time.perf_counter() - started < seconds:
+        warm = started is not None
+        for name, run in runs.items():
+            for _ in range(ROUND):
+                begun = time.perf_counter()
+                run()
+                if warm:
+                    times[name].append((time.perf_counter() - begun) * 1e3)
+        started = started or time.perf_counter()
+    return {name: _latency(values) for name, values in times.items()}
+
+
+def _latency(milliseconds: Sequence[float]) -> Latency:
+    p50, p90, p99 = (round(float(v), 3) for v in np.percentile(milliseconds, (50, 90, 99)))
+    return Latency(p50=p50, p90=p90, p99=p99, inferences=len(milliseconds))

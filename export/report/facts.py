@@ -1,0 +1,42 @@
+"""The content of report.json."""
+
+from math import isfinite
+from typing import Any
+
+from pvt_edge.bundle.schema import Artifact, Manifest
+from pvt_edge.export.precision.record import SearchRecord
+
+
+def facts(manifest: Manifest, search: SearchRecord) -> dict[str, Any]:
+    """JSON of the search, whole, and of what the manifest says beside it.
+
+    `SearchRecord.model_validate` takes the "search" of it, and "nan" and "inf" in there for numbers.
+    """
+    calibration = manifest.calibration
+    return {
+        "variant": manifest.variant,
+        "task": manifest.task,
+        "input": {"batch": manifest.input.batch, "height": manifest.input.height, "width": manifest.input.width},
+        "artifacts": [
+            {"file": a.file, "runtime": a.runtime, "precision": a.precision, "bytes": whole_bytes(a)}
+            for a in manifest.artifacts
+        ],
+        # the pictures themselves are listed in model.json
+        "calibration": calibration.model_dump(mode="json", exclude={"images"}) if calibration else None,
+        "command": manifest.provenance.command,
+        "search": _without_nan(search.model_dump(mode="json")),
+    }
+
+
+def whole_bytes(artifact: Artifact) -> int:
+    """Bytes of the artifact and of the files that belong to it."""
+    return artifact.bytes + sum(companion.bytes for companion in artifact.companions)
+
+
+def _without_nan(value: Any) -> Any:
+    """`value` with words for what JSON has no numbers for: the AP of a class that is in no picture is NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return str(value) if isinstance(value, float) and not isfinite(value) else value

@@ -1,0 +1,193 @@
+"""report.md: an INT8 export for a reader who did not run it."""
+
+from collections.abc import Sequence
+
+from pvt_edge.bundle.schema import Manifest
+from pvt_edge.export.precision.record import Candidate, SearchRecord
+from pvt_edge.export.report.candidates import most_sensitive, speedup
+from pvt_edge.export.report.facts import whole_bytes
+from pvt_edge.export.report.markdown import bold, bullets, code, plain, table
+from pvt_edge.export.report.placement import placement_section
+from pvt_edge.export.report.rounding import NOTHING, counted, drop, duration, fraction, mebibytes, ms, times
+
+SENSITIVITIES_SHOWN = 15
+LEFT_OUT_SHOWN = 5
+WITHOUT_PLOTS = 'No plots: matplotlib was not installed where this was made. `pip install "pvt-edge[bench]"` brings it.'
+
+
+def page(manifest: Manifest, search: SearchRecord, plots: Sequence[str] | None) -> str:
+    """The text of report.md; `plots` are the relative names of those drawn, None where matplotlib is missing."""
+    drawn = plots or ()
+    sections = [
+        _opening(manifest, search),
+        *([WITHOUT_PLOTS] if plots is None else []),
+        _candidates(search),
+        *_pictures(drawn, pareto="accuracy against latency", latency="latency of each candidate"),
+        _method(manifest, search),
+        placement_section(manifest, search),
+        _sensitivities(search),
+        *_pictures(drawn, sensitivity="the most sensitive blocks"),
+        *([_layer_groups(search)] if search.layer_groups else []),
+        *_pictures(drawn, layers="time by kind of layer"),
+        _calibration(manifest),
+        _artifacts(manifest, search),
+        _again(manifest),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _opening(manifest: Manifest, search: SearchRecord) -> str:
+    size = f"{manifest.input.height}x{manifest.input.width}"
+    verdict = plain(search.verdict)
+    lines = [
+        f"# INT8 of PVT-v2 {manifest.variant}, {manifest.task}, {size}",
+        bold(verdict if search.kept else f"No INT8 was written: {verdict}"),
+    ]
+    if search.interrupted:
+        timed = sum(c.latency is not None for c in search.candidates)
+        lines.append(
+            f"{bold('The search was cut short')} after {duration(search.seconds)}. Until then it had measured "
+            f"{counted(len(search.candidates), 'candidate')}, {timed} of them timed, and "
+            f"{counted(len(search.sensitivities), 'block')} alone; what follows rests on these."
+        )
+    return "\n\n".join(lines)
+
+
+def _candidates(search: SearchRecord) -> str:
+    metric = plain(search.metric.words)
+    columns = ["candidate", "what it is", "INT8 blocks", "float blocks", metric, "drop", "p50 ms", "p90 ms", "p99 ms"]
+    why = "the budget had ruled it out" if search.tuned else "the recorded recipe is taken without timing it"
+    lines = [
+        "## Candidates",
+        table([*columns, "against fp32", "within budget", "chosen"], [_candidate(search, c) for c in search.candidates],
+              words=2),
+        f"Drop is the {metric} lost against fp32: above zero is worse. {code(NOTHING)} was not measured: {why}.",
+    ]  # fmt: skip
+    return "\n\n".join(lines)
+
+
+def _candidate(search: SearchRecord, c: Candidate) -> list[str]:
+    name, latency = plain(c.name), c.latency
+    return [
+        bold(name) if c.chosen else name,
+        plain(c.words),
+        str(c.int8_blocks),
+        str(c.float_blocks),
+        fraction(c.value),
+        drop(c.drop),
+        *(ms(value) for value in ((latency.p50, latency.p90, latency.p99) if latency else (None,) * 3)),
+        times(speedup(search, c)),
+        "not gated" if search.max_drop is None else "yes" if c.within_budget else "no",
+        bold("yes") if c.chosen else "",
+    ]
+
+
+def _method(manifest: Manifest, search: SearchRecord) -> str:
+    size = f"{manifest.input.height}x{manifest.input.width}"
+    metric = f"{plain(search.metric.words)} on {plain(search.metric.data)}"
+    if search.max_drop is None:
+        budget = "stated, not gated: no candidate was ruled out for what it loses"
+    else:
+        budget = f"a candidate may lose {search.max_drop:g} of it"
+    placement = "searched for this model on this machine" if search.tuned else "the recorded recipe, taken as it is"
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.provenance.versions.items())
+    items = [
+        f"Machine: {plain(search.machine)}, {counted(search.threads, 'thread')}.",
+        f"Runtime: {search.runtime}, batch {manifest.input.batch}, input {size}.",
+        f"Latency: {_inferences(search)}, the candidates interleaved, so that whatever slows the machine slows all of "
+        "them; percentiles of all inferences, none removed.",
+        f"Accuracy: {metric}.",
+        f"Budget: {budget}.",
+        f"Placement of INT8: {placement}; {duration(search.seconds)} in all.",
+        f"Made {manifest.provenance.created} by pvt-edge {manifest.provenance.pvt_edge} ({plain(versions)}).",
+    ]
+    return "## How it was measured\n\n" + bullets(items)
+
+
+def _inferences(search: SearchRecord) -> str:
+    numbers = {plain(c.name): c.latency.inferences for c in search.candidates if c.latency}
+    if not numbers:
+        return "nothing was timed"
+    if len(set(numbers.values())) == 1:
+        return f"{counted(next(iter(numbers.values())), 'inference')} of each candidate"
+    return "inferences: " + ", ".join(f"{number} of {name}" for name, number in numbers.items())
+
+
+def _sensitivities(search: SearchRecord) -> str:
+    blocks = most_sensitive(search)
+    if not blocks:
+        why = "" if search.tuned else ": the recorded recipe was taken as it is"
+        return f"## Sensitivity\n\nNo block was measured alone{why}."
+    shown, rest = blocks[:SENSITIVITIES_SHOWN], blocks[SENSITIVITIES_SHOWN:]
+    rows = [
+        [
+            code(block.block),
+            plain(", ".join(f"{name} {fraction(value)}" for name, value in block.details.items())) or NOTHING,
+            drop(block.drop),
+            ms(block.ms_saved),
+        ]
+        for block in shown
+    ]
+    lines = [
+        "## Sensitivity",
+        f"The {plain(search.metric.words)} lost with only this block in INT8, all else in FP32, and the time the "
+        "runtime's counters say that INT8 saves in it.",
+        table(["block", "details", "drop", "ms saved"], rows, words=2),
+    ]
+    if rest:
+        lie = "lies" if len(rest) == 1 else "lie"
+        lines.append(f"{counted(len(rest), 'more block')} {lie} under these, at {drop(rest[0].drop)} or less each.")
+    return "\n\n".join(lines)
+
+
+def _layer_groups(search: SearchRecord) -> str:
+    rows = [
+        [plain(group.group), str(group.layers), ms(group.default_ms), ms(group.ours_ms)]
+        for group in search.layer_groups
+    ]
+    lines = [
+        "## Time by kind of layer",
+        "By the runtime's own counters: INT8 as NNCF places it by default, and as placed here. Counting costs time of "
+        "its own: compare, do not add up.",
+        table(["layers", "number", "default ms", "ours ms"], rows),
+    ]
+    return "\n\n".join(lines)
+
+
+def _calibration(manifest: Manifest) -> str:
+    record = manifest.calibration
+    if record is None:
+        return "## Calibration\n\nNone."
+    text = f"{counted(record.count, 'picture')} of {code(record.source)}, seed {record.seed}"
+    text += ", by name and hash in `model.json`." if record.images is not None else "."
+    if record.duplicates:
+        text += f" {counted(record.duplicates, 'near-duplicate')} dropped."
+    lines = ["## Calibration", text]
+    for why, names in (("Not readable", record.skipped), ("Left out", record.left_out)):
+        if names:
+            more = [f"{len(names) - LEFT_OUT_SHOWN} more, in `model.json`"] if len(names) > LEFT_OUT_SHOWN else []
+            lines += [f"{why}, {len(names)}:", bullets([*map(plain, names[:LEFT_OUT_SHOWN]), *more])]
+    return "\n\n".join(lines)
+
+
+def _artifacts(manifest: Manifest, search: SearchRecord) -> str:
+    rows = [[code(a.file), a.runtime, a.precision, mebibytes(whole_bytes(a))] for a in manifest.artifacts]
+    text = f"## Artifacts\n\n{table(['file', 'runtime', 'precision', 'MiB'], rows, words=3)}"
+    if search.runtime in manifest.auto_precision:
+        text += f"\n\n`--precision auto` takes {manifest.auto_precision[search.runtime]} on {search.runtime}."
+    return text
+
+
+def _again(manifest: Manifest) -> str:
+    command = manifest.provenance.command
+    made = f"```sh\n{command}\n```" if command else "This was exported from Python, by `export_model`."
+    lines = ["## Again", made]
+    if manifest.precision_plan is not None:
+        lines.append("`--plan model.json`, with the path of this bundle's, takes the placement as it is, unsearched.")
+    return "\n\n".join(lines)
+
+
+def _pictures(drawn: Sequence[str], **captions: str) -> list[str]:
+    """Those of the plots that were drawn, embedded."""
+    names = {f"plots/{name}.png": caption for name, caption in captions.items()}
+    return [f"![{caption}]({name})" for name, caption in names.items() if name in drawn]

@@ -1,0 +1,35 @@
+"""The plots of a report, drawn where matplotlib is."""
+
+import warnings
+from pathlib import Path
+
+from pvt_edge.export.precision.record import SearchRecord
+from pvt_edge.export.report import latency, layers, pareto, sensitivity
+from pvt_edge.export.report.canvas import STYLE
+
+_DRAWINGS = {"pareto": pareto.draw, "latency": latency.draw, "sensitivity": sensitivity.draw, "layers": layers.draw}
+
+
+def has_matplotlib() -> bool:
+    """Whether plots can be drawn here."""
+    try:
+        import matplotlib.figure  # noqa: F401 - more than the package's own name: a broken install fails here
+    except ImportError:
+        return False
+    return True
+
+
+def draw_plots(folder: Path, search: SearchRecord) -> tuple[str, ...]:
+    """The names, relative to `folder`, of the plots that `search` has figures for, written there."""
+    import matplotlib.style
+
+    (folder / "plots").mkdir(exist_ok=True)
+    written = []
+    with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():  # not a user's own matplotlibrc
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name in a script that the font lacks
+        for name, draw in _DRAWINGS.items():
+            figure = draw(search)
+            if figure is not None:
+                figure.savefig(folder / "plots" / f"{name}.png")
+                written.append(f"plots/{name}.png")
+    return tuple(written)

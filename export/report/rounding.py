@@ -1,0 +1,52 @@
+"""Figures as people read them."""
+
+from math import isfinite
+
+NOTHING = "-"  # not measured, or not a number
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with the digits that mean something: 141, 14.2, 4.21."""
+    if value is None or not isfinite(value):
+        return NOTHING
+    size = abs(value)
+    return _signless_zero(f"{value:.{0 if size >= 99.95 else 1 if size >= 9.995 else 2}f}")
+
+
+def fraction(value: float | None) -> str:
+    """A metric's value, to four decimals."""
+    return NOTHING if value is None or not isfinite(value) else _signless_zero(f"{value:.4f}")
+
+
+def drop(value: float | None) -> str:
+    """A loss to four decimals, with its sign; none where it rounds to nothing."""
+    return NOTHING if value is None or not isfinite(value) else _signless_zero(f"{value:+.4f}")
+
+
+def times(value: float | None) -> str:
+    """A ratio: 2.36x."""
+    return NOTHING if value is None or not isfinite(value) else f"{value:.2f}x"
+
+
+def mebibytes(size: int) -> str:
+    """Bytes in MiB, which the column's name says; small files are not rounded away."""
+    return f"{size / 2**20:.{1 if size >= 2**20 else 3}f}"
+
+
+def duration(seconds: float) -> str:
+    """A time that people wait: 42 s, 5 min 12 s, 1 h 4 min."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`number` of `noun`: 1 block, 2 blocks."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def _signless_zero(text: str) -> str:
+    return text.lstrip("+-") if float(text) == 0 else text

@@ -1,0 +1,57 @@
+"""Pictures with a class each: a folder with a sub-folder for each class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvt_edge.errors import DataError, UnknownNameError
+from pvt_edge.sources.source import IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """A folder read: `samples` are (path of the picture, index of its label), at least one, in order of path."""
+
+    folder: Path
+    samples: tuple[tuple[Path, int], ...]
+
+
+def read_image_folder(folder: str | Path, labels: Sequence[str]) -> ImageFolder:
+    """The pictures of the sub-folders of `folder`, each named by one of the model's `labels` or by its index.
+
+    A label that is a number goes before an index. Hidden names, files that are no images and deeper folders are
+    passed over. Raises `DataError` for a sub-folder of no class or of several, and where there is no picture.
+    """
+    folder = Path(folder)
+    try:
+        classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        indices = [_label_index(path, labels) for path in classes]
+        samples = [(file, index) for path, index in zip(classes, indices, strict=True) for file in _images(path)]
+    except OSError as error:
+        raise DataError(f"cannot list {error.filename or folder}: {error.strerror or error}") from error
+    if not samples:
+        inside = f"its {len(classes)} sub-folders hold none" if classes else "it has no sub-folders"
+        raise DataError(f"no labelled images in {folder}: {inside}; {_expected(labels)}")
+    return ImageFolder(folder, tuple(samples))
+
+
+def _images(folder: Path) -> list[Path]:
+    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _label_index(folder: Path, labels: Sequence[str]) -> int:
+    name = folder.name
+    places = [i for i, label in enumerate(labels) if label == name]
+    if len(places) == 1:
+        return places[0]
+    if places:  # ImageNet has two cranes
+        alternatives = " or ".join(str(i) for i in places)
+        raise DataError(f"cannot use {folder}: {len(places)} classes are called {name!r}; name it {alternatives}")
+    if name.isdecimal() and int(name) < len(labels):
+        return int(name)
+    raise DataError(f"cannot use {folder}: {UnknownNameError('class', name, labels)}; {_expected(labels)}")
+
+
+def _expected(labels: Sequence[str]) -> str:
+    return f"expected are sub-folders of images, each named by a label or its index (0 to {len(labels) - 1})"
