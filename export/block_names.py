@@ -32,7 +32,7 @@ def name_layers(model: "onnx.ModelProto") -> None:
         weight = next((name for name in node.input[1:2] if name in weights), None)
         if weight is not None:
             block = _block_of_weight(weight)
-        elif node.op_type == "MatMul" and attention:
+        elif node.op_type == "MatMul" and attention and node.input[0] not in weights:  # not a pooling matrix
             block = f"{attention}.products"
         else:
             continue

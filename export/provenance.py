@@ -8,7 +8,7 @@ from pathlib import Path
 import pvt_edge
 from pvt_edge.bundle.schema import Provenance
 
-PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "numpy")
+PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "numpy")
 
 
 def provenance(

@@ -10,7 +10,7 @@ from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.plan import plan_of, read_plan
 from pvt_edge.export.precision.ranges import observe
 from pvt_edge.export.precision.recipes import RECORDED
-from pvt_edge.export.precision.search import Search
+from pvt_edge.export.precision.search import Placement, Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,17 +61,18 @@ def quantise(
 ) -> Quantisation:
     """Find INT8's place in `model` (float, OpenVINO's form), as `request` asks; raises a `PvtEdgeError`."""
     known = find_blocks(model)
-    given = None
+    given: frozenset[str] | None = None
+    placement: Placement = "searched"
     if request.plan is not None:
-        given = read_plan(request.plan, variant, judge.task).int8_blocks(known)
+        given, placement = read_plan(request.plan, variant, judge.task).int8_blocks(known), "given"
         if not given:
             raise ExportError(f"the precision plan {request.plan} runs no block in INT8: leave --int8 out")
     elif not request.tune:
-        given = RECORDED[judge.task].blocks(known)
+        given, placement = RECORDED[judge.task].blocks(known), "recorded"
     tell(f"observing ranges on {len(calibration.inputs)} pictures")
     batches = calibration.batches(1 if request.dynamic_batch else request.batch)
     ranges = observe(model, batches, input_name)
-    search = Search(model, ranges, judge, variant, request.budget(judge.metric.name), tell)
+    search = Search(model, ranges, judge, variant, request.budget(judge.metric.name), tell, placement)
     record = search.run(given, request.tune)
     plan = plan_of(variant, judge.task, known, search.placements[search.chosen]) if search.chosen else None
     return Quantisation(search, record, plan)

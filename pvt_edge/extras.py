@@ -4,7 +4,8 @@ from pvt_edge.errors import RuntimeMissingError
 
 EXTRA_OF = {
     "cv2": "opencv",
-    "nncf": "export",
+    "matplotlib": "bench",
+    "nncf": "bench",
     "onnx": "export",
     "onnxruntime": "onnxruntime",
     "onnxscript": "export",

@@ -42,9 +42,9 @@ def pvt_edge_command(pvt_edge_script, tmp_path) -> Callable[..., subprocess.Comp
 
 @pytest.fixture(scope="session")
 def cells_bundle(pvt_edge_script, tmp_path_factory) -> Path:
-    """The bundle that `pvt-edge export --variant b0 --int8` writes."""
+    """The bundle that `pvt-edge export --variant b0 --int8 --no-tune` writes: a search would take minutes."""
     out = tmp_path_factory.mktemp("bundle") / "b0"
-    command = [pvt_edge_script, "export", "--variant", "b0", "--int8", "--out", str(out)]
+    command = [pvt_edge_script, "export", "--variant", "b0", "--int8", "--no-tune", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out

@@ -113,8 +113,9 @@ class DeployAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         source = self.sr(x)
-        q, k, v = self._heads(self.q(x)), self._heads(self.k(source)), self._heads(self.v(source))
-        out = torch.softmax(q @ k.transpose(-1, -2), dim=-1) @ v  # (B, heads, N, C/heads)
+        q, v = self._heads(self.q(x)), self._heads(self.v(source))
+        k = self.k(source).reshape(-1, self.heads, q.shape[3], v.shape[2])  # (B, heads, C/heads, M): already transposed
+        out = torch.softmax(q @ k, dim=-1) @ v  # (B, heads, N, C/heads)
         tokens = out.permute(0, 2, 1, 3).reshape(-1, out.shape[2], x.shape[1])
         projected: Tensor = self.proj(to_map(tokens, self.map_hw))
         return projected

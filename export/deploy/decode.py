@@ -23,7 +23,8 @@ class DeployDecode(nn.Module):
         levels = [getattr(plain, f"anchors{i}") for i in range(plain.levels)]
         self.starts = [sum(len(anchors) for anchors in levels[:i]) for i in range(len(levels))]
         self.register_buffer("anchors", torch.cat(levels))
-        self.register_buffer("limit_xyxy", plain.limit_xyxy)
+        limit_xyxy: Tensor = plain.limit_xyxy  # type: ignore[assignment]
+        self.register_buffer("limit_xyxy", limit_xyxy)
 
     def forward(self, logits: list[Tensor], deltas: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         anchors: Tensor = self.anchors  # type: ignore[assignment]

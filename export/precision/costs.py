@@ -4,22 +4,31 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from pvt_edge.export.block_names import block_of
+from pvt_edge.export.precision.record import LayerGroup
 
 LayerTimes = Sequence[tuple[str, str, float]]  # (operations' names, kind and type, ms), as `Trial.layer_ms` gives
 
-GROUPS = (  # kind of layer -> its group, the first that fits
-    ("attention products", ("attn.products",)),
-    ("depthwise", ("mlp.dwconv",)),
-    ("linear", ("attn.q", "attn.k", "attn.v", "attn.proj", "mlp.fc1", "mlp.fc2", "neck.lateral", "embed_norm")),
-    ("spatial reduction", ("attn.sr",)),
-    ("patch embed", ("patch_embed",)),
-    ("neck and head", ("neck.", "head")),
-)
-BY_KIND = (
-    ("norm", ("RMS", "MVN")),
-    ("moves", ("Transpose", "Reorder", "Split", "VariadicSplit", "Concatenation", "Convert", "Gather")),
-    ("top-k", ("TopK",)),
-)
+BY_KIND = {  # what the runtime calls a layer -> its group
+    "GroupConvolution": "depthwise convolution",
+    "Convolution": "linear and convolution",
+    "FullyConnected": "linear and convolution",
+    "FullyConnectedQuantizedLegacy": "linear and convolution",
+    "MatMul": "linear and convolution",
+    "RMS": "norm",
+    "MVN": "norm",
+    "TopK": "top-k",
+    "Transpose": "moves",
+    "Reorder": "moves",
+    "Split": "moves",
+    "VariadicSplit": "moves",
+    "StridedSlice": "moves",
+    "Slice": "moves",
+    "Concatenation": "moves",
+    "Gather": "moves",
+    "GatherElements": "moves",
+    "Convert": "moves",
+}
+ATTENTION = ("products#", "softmax", "scaled_dot_product")  # in the names of its fused kernel, ours or another's
 
 
 def block_ms(layers: LayerTimes) -> dict[str, float]:
@@ -33,7 +42,7 @@ def block_ms(layers: LayerTimes) -> dict[str, float]:
 
 
 def group_ms(layers: LayerTimes) -> tuple[dict[str, float], Counter[str]]:
-    """Milliseconds and number of executed layers of every group, the costliest first."""
+    """Milliseconds and number of executed layers of every group, the costliest first; of any model's layers."""
     times: defaultdict[str, float] = defaultdict(float)
     counts: Counter[str] = Counter()
     for names, kind, ms in layers:
@@ -44,11 +53,22 @@ def group_ms(layers: LayerTimes) -> tuple[dict[str, float], Counter[str]]:
     return dict(sorted(times.items(), key=lambda item: -item[1])), counts
 
 
+def layer_groups(before: LayerTimes, after: LayerTimes) -> tuple[LayerGroup, ...]:
+    """Both, group by group, the costliest of `after` first."""
+    first, _ = group_ms(before)
+    second, counts = group_ms(after)
+    return tuple(
+        LayerGroup(
+            group=group,
+            before_ms=round(first.get(group, 0.0), 3),
+            after_ms=round(second.get(group, 0.0), 3),
+            layers=counts[group],
+        )
+        for group in dict.fromkeys([*second, *first])
+    )
+
+
 def _group(names: str, kind: str) -> str:
-    for group, kinds in BY_KIND:
-        if kind.split()[0] in kinds:
-            return group
-    for group, blocks in GROUPS:
-        if "#" in names and any(block in names for block in blocks):
-            return group
-    return "quantise and elementwise"
+    if any(word in names for word in ATTENTION):
+        return "attention"
+    return BY_KIND.get(kind.split()[0], "quantise and elementwise")

@@ -15,6 +15,7 @@ from pvt_edge.export.precision.placement import SMALLEST, quantise_weight
 
 if TYPE_CHECKING:
     import onnx
+    from numpy.typing import NDArray
 
     from pvt_edge.export.precision.ranges import Ranges
 
@@ -103,7 +104,7 @@ class _Writer:
             )
         return self.done[name]
 
-    def _pair(self, tensor: str, scale: "np.ndarray") -> str:  # type: ignore[type-arg]
+    def _pair(self, tensor: str, scale: "NDArray[np.float32]") -> str:
         import onnx
 
         self.graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{tensor}_scale"))

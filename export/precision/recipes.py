@@ -39,5 +39,28 @@ RECIPES = (
     Recipe("int8 linear", "and q, k, v, proj of all stages", (MLP, HEAD, REDUCTION, EMBED, LINEARS)),
     Recipe("int8 all", "and attention's products, everything", (MLP, HEAD, REDUCTION, EMBED, LINEARS, PRODUCTS, FIRST)),
 )
+# Blocks that a search moves between INT8 and float together, to see what the clock says.
+MOVED_TOGETHER = (
+    r"\.mlp\.(fc1|dwconv|fc2)$",
+    r"\.mlp\.fc2$",
+    r"\.attn\.sr$",
+    r"\.attn\.(q|k|v)$",
+    r"\.attn\.proj$",
+    r"\.attn\.products$",
+    r"\.patch_embed$",
+)
+
+
+def moves(known: Sequence[str]) -> list[frozenset[str]]:
+    """Every set of blocks to move: each kind at each stage, the neck's convolutions, the head's."""
+    stages = sorted({".".join(block.split(".")[:2]) for block in known if block.startswith("stages.")})
+    patterns = [
+        rf"^{re.escape(stage)}\..*{kind}|^{re.escape(stage)}{kind}" for stage in stages for kind in MOVED_TOGETHER
+    ]
+    patterns += [r"^neck\.lateral", r"^neck\.output", r"^head\.(cls|reg)\.", r"^head(\.(cls|reg)_out)?$"]
+    sets = [frozenset(block for block in known if re.search(pattern, block)) for pattern in patterns]
+    return [blocks for blocks in sets if blocks]
+
+
 # What --no-tune takes: the fastest on the machine the README's figures come from.
-RECORDED = {"detect": RECIPES[0], "classify": RECIPES[3], "features": RECIPES[0]}
+RECORDED = {"detect": RECIPES[2], "classify": RECIPES[2], "features": RECIPES[2]}

@@ -8,7 +8,8 @@ BlockPrecision = Literal["int8", "float"]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # a class that no picture shows has an AP of NaN, which plain JSON cannot hold
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class Latency(_Record):
@@ -53,12 +54,13 @@ class Candidate(_Record):
 
 
 class LayerGroup(_Record):
-    """Time of one kind of layer, summed, in the default route's INT8 and in ours, by the runtime's counters."""
+    """Time of one kind of layer, summed, in two models, by the runtime's counters: in an export, the float model
+    run as it runs fastest, and the INT8 placement chosen."""
 
     group: str
-    default_ms: float | None
-    ours_ms: float
-    layers: int
+    before_ms: float
+    after_ms: float
+    layers: int  # executed, in the second
 
 
 class SearchRecord(_Record):
@@ -71,7 +73,8 @@ class SearchRecord(_Record):
     threads: int
     metric: Metric
     max_drop: float | None  # None: stated, not gated
-    tuned: bool  # False: the recorded recipe was taken as it is
+    placement: Literal["searched", "given", "recorded"] = "searched"  # where the INT8 placement came from
+    tuned: bool  # whether blocks were tried alone and candidates timed
     candidates: tuple[Candidate, ...]
     sensitivities: tuple[BlockSensitivity, ...]
     layer_groups: tuple[LayerGroup, ...] = ()

@@ -4,26 +4,30 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pvt_edge.bundle.schema import Precision
-from pvt_edge.export.precision.costs import block_ms, group_ms
+from pvt_edge.export.precision.costs import block_ms, layer_groups
 from pvt_edge.export.precision.judge import Judge
 from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.placement import place
 from pvt_edge.export.precision.ranges import Ranges
-from pvt_edge.export.precision.recipes import RECIPES
-from pvt_edge.export.precision.record import BlockSensitivity, Candidate, LayerGroup, SearchRecord
+from pvt_edge.export.precision.recipes import RECIPES, moves
+from pvt_edge.export.precision.record import BlockSensitivity, Candidate, Latency, LayerGroup, SearchRecord
 from pvt_edge.export.precision.trial import Trial, has_bf16, measure
 from pvt_edge.export.provenance import cpu_name
 
 if TYPE_CHECKING:
     import openvino
 
+Placement = Literal["searched", "given", "recorded"]
 Tell = Callable[[str], None]  # what is being tried now
 
 SENSITIVITY_PICTURES = 8
-TIMING_SECONDS = 4.0  # a candidate; fp32 and bf16 count as two
+TIMING_SECONDS = 3.0  # a candidate; fp32 and bf16 count as two
+RECIPE_SECONDS = 1.5  # a recipe, to see where to start from
+MOVE_SECONDS = 1.2  # a move, half of it for what it is compared with
+WORTH_MOVING = 0.995  # of the time before
 FLOAT = ("fp32", "bf16")
 
 
@@ -45,6 +49,7 @@ class Search:
     variant: str
     max_drop: float | None  # None: accuracy is stated, not gated
     tell: Tell
+    placement: Placement = "searched"
     candidates: dict[str, Candidate] = field(default_factory=dict)
     placements: dict[str, frozenset[str]] = field(default_factory=dict)
     sensitivities: list[BlockSensitivity] = field(default_factory=list)
@@ -67,17 +72,21 @@ class Search:
             if tune:
                 self._measure_blocks(RECIPES[-1].blocks(self.blocks))
             if given is not None:
-                self._judge_placement("int8 plan" if tune else "int8 recipe", "the plan given", frozenset(given))
+                self._judge_placement(f"int8 {self.placement}", f"the placement {self.placement}", frozenset(given))
             else:
                 for recipe in RECIPES:
                     self._judge_placement(recipe.name, recipe.words, recipe.blocks(self.blocks))
-                self._drop_what_does_not_pay()
+                self._climb()
                 self._hold_budget()
             if tune:
                 self._time()
             self._choose(tune)
+            if tune and self.chosen:
+                self._count_layers(self.placements[self.chosen])
         except KeyboardInterrupt:
-            raise SearchInterruptedError(self.record("interrupted", kept=False, interrupted=True)) from None
+            raise SearchInterruptedError(
+                self.record("the search was interrupted", kept=False, interrupted=True)
+            ) from None
         return self.record(self._verdict(), kept=self.chosen is not None, tuned=tune)
 
     @property
@@ -103,6 +112,7 @@ class Search:
             threads=self.threads,
             metric=self.judge.metric,
             max_drop=self.max_drop,
+            placement=self.placement,
             tuned=tuned,
             candidates=tuple(self.candidates.values()),
             sensitivities=tuple(sorted(self.sensitivities, key=lambda s: -s.drop)),
@@ -164,7 +174,6 @@ class Search:
         floating = Trial(self.model, bf16=self.bf16, counters=True).layer_ms(picture)
         quantised = Trial(self.placed(everything), bf16=self.bf16, counters=True).layer_ms(picture)
         before, after = block_ms(floating), block_ms(quantised)
-        self.groups = _groups(floating, quantised)
         for number, block in enumerate(self.blocks, 1):
             self.tell(f"block {number} of {len(self.blocks)} alone in INT8: {block}")
             # bfloat16's own error would drown that of one block
@@ -179,10 +188,30 @@ class Search:
                 )
             )
 
-    def _drop_what_does_not_pay(self) -> None:
-        """One more candidate: of everything, only blocks whose kernels were faster in INT8."""
-        paying = frozenset(s.block for s in self.sensitivities if (s.ms_saved or 0) > 0)
-        self._judge_placement("int8 paying", "blocks that the counters show faster in INT8", paying)
+    def _climb(self) -> None:
+        """One more candidate: the fastest so far, with sets of blocks moved to float or to INT8 where that is faster.
+
+        Counters cannot tell: what a block costs depends on the precision of its neighbours.
+        """
+        trials = {name: Trial(self.placed(blocks), bf16=self.bf16) for name, blocks in self.placements.items()}
+        self.tell(f"timing {len(trials)} placements in turns")
+        latencies = self._latencies(trials, RECIPE_SECONDS * len(trials))
+        start = min(latencies, key=lambda name: latencies[name].p50)
+        best, trial = self.placements[start], trials[start]
+        sets = moves(self.blocks)
+        for number, blocks in enumerate(sets, 1):
+            other = best - blocks if blocks <= best else best | blocks
+            if not other:
+                continue
+            self.tell(f"move {number} of {len(sets)}: {len(blocks)} blocks {'to float' if other < best else 'to INT8'}")
+            rival = Trial(self.placed(other), bf16=self.bf16)
+            found = self._latencies({"best": trial, "rival": rival}, MOVE_SECONDS)
+            if found["rival"].p50 < found["best"].p50 * WORTH_MOVING:
+                best, trial = other, rival
+        self._judge_placement("int8 tuned", f"{start} with blocks moved where the clock says so", best)
+
+    def _latencies(self, trials: dict[str, Trial], seconds: float) -> dict[str, Latency]:
+        return measure({name: partial(trial.run, self.judge.inputs[0]) for name, trial in trials.items()}, seconds)
 
     def _hold_budget(self) -> None:
         """For placements beyond the budget: raise blocks to float, most sensitive per millisecond first, till it holds.
@@ -210,15 +239,22 @@ class Search:
             trials["bf16"] = Trial(self.model, bf16=True)
         trials |= {name: Trial(self.placed(blocks), bf16=self.bf16) for name, blocks in worth.items()}
         self.tell(f"timing {len(trials)} candidates in turns")
-        runs = {name: partial(trial.run, self.judge.inputs[0]) for name, trial in trials.items()}
-        for name, latency in measure(runs, TIMING_SECONDS * len(trials)).items():
+        for name, latency in self._latencies(trials, TIMING_SECONDS * len(trials)).items():
             self.candidates[name] = self.candidates[name].model_copy(update={"latency": latency})
+
+    def _count_layers(self, blocks: frozenset[str]) -> None:
+        """Where the time goes, in float and as chosen."""
+        picture = self.judge.inputs[0]
+        models = (self.model, self.placed(blocks))
+        floating, chosen = (Trial(m, bf16=self.bf16, counters=True).layer_ms(picture) for m in models)
+        self.groups = layer_groups(floating, chosen)
 
     def _choose(self, tune: bool) -> None:
         within = [c for name, c in self.candidates.items() if name in self.placements and c.within_budget]
         best = min(within, key=_p50, default=None) if tune else next(iter(within), None)
         floats = [c for c in self.candidates.values() if c.name in FLOAT and c.latency]
-        if best and not (tune and any(_p50(c) <= _p50(best) for c in floats)):
+        slower = tune and any(_p50(c) <= _p50(best) for c in floats) if best else True
+        if best and (self.placement == "given" or not slower):  # a plan is taken at its word, "auto" is not
             self.candidates[best.name] = best.model_copy(update={"chosen": True})
         elif floats:
             fastest = min(floats, key=_p50)
@@ -255,14 +291,3 @@ def _sensitive_first(sensitivity: BlockSensitivity) -> tuple[float, float]:
     saved = max(sensitivity.ms_saved or 0.0, 1e-3)
     drift = sensitivity.details.get("score_drift", 1 - sensitivity.details.get("cosine", 1.0))
     return (-sensitivity.drop / saved, -drift / saved)
-
-
-def _groups(before: list, after: list) -> tuple[LayerGroup, ...]:  # type: ignore[type-arg]
-    float_ms, _ = group_ms(before)
-    int8_ms, counts = group_ms(after)
-    return tuple(
-        LayerGroup(
-            group=group, default_ms=round(float_ms.get(group, 0.0), 3), ours_ms=round(ms, 3), layers=counts[group]
-        )
-        for group, ms in int8_ms.items()
-    )

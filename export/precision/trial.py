@@ -54,35 +54,36 @@ class Trial:
 
         Needs `counters`. Their own cost is in the figures: compare, do not add up.
         """
-        times: dict[str, list[float]] = {}
+        times: dict[tuple[str, str], list[float]] = {}
         for run in range(runs + 3):
             self.run(picture)
             for info in self._request.profiling_info:
                 if run >= 3:
-                    times.setdefault(info.node_name, []).append(info.real_time.total_seconds() * 1e3)
-        layers = []
-        for op in self._compiled.get_runtime_model().get_ordered_ops():
-            told, name = op.get_rt_info(), op.get_friendly_name()
-            if name in times:
-                kind = f"{told['layerType'].astype(str)} {told['runtimePrecision'].astype(str)}"
-                layers.append((told["originalLayersNames"].astype(str), kind, float(np.median(times[name]))))
-        return layers
+                    key = info.node_name, f"{info.node_type} {info.exec_type}"
+                    times.setdefault(key, []).append(info.real_time.total_seconds() * 1e3)
+        ops = self._compiled.get_runtime_model().get_ops()
+        originals = {op.get_friendly_name(): op.get_rt_info()["originalLayersNames"].astype(str) for op in ops}
+        return [(originals.get(name, ""), kind, float(np.median(values))) for (name, kind), values in times.items()]
 
 
 def measure(runs: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, Latency]:
     """Latency of every run, in turns of a few calls for about `seconds` in all; the first turn warms up."""
     times: dict[str, list[float]] = {name: [] for name in runs}
-    started = None
-    while started is None or time.perf_counter() - started < seconds:
-        warm = started is not None
-        for name, run in runs.items():
-            for _ in range(ROUND):
-                begun = time.perf_counter()
-                run()
-                if warm:
-                    times[name].append((time.perf_counter() - begun) * 1e3)
-        started = started or time.perf_counter()
+    _turn(runs, times)
+    for values in times.values():
+        values.clear()
+    started = time.perf_counter()
+    while not all(times.values()) or time.perf_counter() - started < seconds:
+        _turn(runs, times)
     return {name: _latency(values) for name, values in times.items()}
+
+
+def _turn(runs: Mapping[str, Callable[[], object]], times: dict[str, list[float]]) -> None:
+    for name, run in runs.items():
+        for _ in range(ROUND):
+            begun = time.perf_counter()
+            run()
+            times[name].append((time.perf_counter() - begun) * 1e3)
 
 
 def _latency(milliseconds: Sequence[float]) -> Latency:

@@ -10,6 +10,11 @@ from pvt_edge.export.report.markdown import bold, bullets, code, plain, table
 from pvt_edge.export.report.placement import placement_section
 from pvt_edge.export.report.rounding import NOTHING, counted, drop, duration, fraction, mebibytes, ms, times
 
+PLACEMENTS = {
+    "searched": "searched for this model on this machine",
+    "given": "the plan that was given, taken as it is",
+    "recorded": "the recorded recipe, taken as it is",
+}
 SENSITIVITIES_SHOWN = 15
 LEFT_OUT_SHOWN = 5
 WITHOUT_PLOTS = 'No plots: matplotlib was not installed where this was made. `pip install "pvt-edge[bench]"` brings it.'
@@ -56,7 +61,10 @@ def _opening(manifest: Manifest, search: SearchRecord) -> str:
 def _candidates(search: SearchRecord) -> str:
     metric = plain(search.metric.words)
     columns = ["candidate", "what it is", "INT8 blocks", "float blocks", metric, "drop", "p50 ms", "p90 ms", "p99 ms"]
-    why = "the budget had ruled it out" if search.tuned else "the recorded recipe is taken without timing it"
+    if search.interrupted:
+        why = "the search was cut short"
+    else:
+        why = "the budget had ruled it out" if search.tuned else "the recorded recipe is taken without timing it"
     lines = [
         "## Candidates",
         table([*columns, "against fp32", "within budget", "chosen"], [_candidate(search, c) for c in search.candidates],
@@ -89,13 +97,12 @@ def _method(manifest: Manifest, search: SearchRecord) -> str:
         budget = "stated, not gated: no candidate was ruled out for what it loses"
     else:
         budget = f"a candidate may lose {search.max_drop:g} of it"
-    placement = "searched for this model on this machine" if search.tuned else "the recorded recipe, taken as it is"
+    placement = PLACEMENTS[search.placement]
     versions = ", ".join(f"{name} {version}" for name, version in manifest.provenance.versions.items())
     items = [
         f"Machine: {plain(search.machine)}, {counted(search.threads, 'thread')}.",
         f"Runtime: {search.runtime}, batch {manifest.input.batch}, input {size}.",
-        f"Latency: {_inferences(search)}, the candidates interleaved, so that whatever slows the machine slows all of "
-        "them; percentiles of all inferences, none removed.",
+        f"Latency: {_timing(search)}.",
         f"Accuracy: {metric}.",
         f"Budget: {budget}.",
         f"Placement of INT8: {placement}; {duration(search.seconds)} in all.",
@@ -104,13 +111,18 @@ def _method(manifest: Manifest, search: SearchRecord) -> str:
     return "## How it was measured\n\n" + bullets(items)
 
 
-def _inferences(search: SearchRecord) -> str:
+def _timing(search: SearchRecord) -> str:
     numbers = {plain(c.name): c.latency.inferences for c in search.candidates if c.latency}
     if not numbers:
         return "nothing was timed"
     if len(set(numbers.values())) == 1:
-        return f"{counted(next(iter(numbers.values())), 'inference')} of each candidate"
-    return "inferences: " + ", ".join(f"{number} of {name}" for name, number in numbers.items())
+        inferences = f"{counted(next(iter(numbers.values())), 'inference')} of each candidate"
+    else:
+        inferences = ", ".join(f"{number} of {name}" for name, number in numbers.items())
+    return (
+        f"{inferences}; the candidates interleaved, so that whatever slows the machine slows all of them; "
+        "percentiles of all inferences, none removed"
+    )
 
 
 def _sensitivities(search: SearchRecord) -> str:
@@ -142,14 +154,14 @@ def _sensitivities(search: SearchRecord) -> str:
 
 def _layer_groups(search: SearchRecord) -> str:
     rows = [
-        [plain(group.group), str(group.layers), ms(group.default_ms), ms(group.ours_ms)]
+        [plain(group.group), str(group.layers), ms(group.before_ms), ms(group.after_ms)]
         for group in search.layer_groups
     ]
     lines = [
         "## Time by kind of layer",
-        "By the runtime's own counters: INT8 as NNCF places it by default, and as placed here. Counting costs time of "
-        "its own: compare, do not add up.",
-        table(["layers", "number", "default ms", "ours ms"], rows),
+        "By the runtime's own counters: the model in float as it runs fastest here, and with INT8 as placed. Counting "
+        "costs time of its own: compare, do not add up.",
+        table(["layers", "number", "float ms", "INT8 ms"], rows),
     ]
     return "\n\n".join(lines)
 

@@ -53,8 +53,8 @@ def main() -> None:
         _fail(error, str(error))
     except ModuleNotFoundError as error:
         _fail(error, str(missing_package(error)))
-    except KeyboardInterrupt as stop:
-        typer.echo(str(stop) or "stopped; nothing half-written was kept", err=True)
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing half-written was kept", err=True)
         raise SystemExit(130) from None
     except BrokenPipeError:  # the reader of our output went away: `pvt-edge ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,8 @@
 import json as json_module
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,7 +80,7 @@ def export(
     bar = Progress(
         *columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
-    with bar:
+    with _interruption_told(), bar:
         step = bar.add_task("loading the weights", total=None)
 
         def tell(done: int, total: int, text: str) -> None:
@@ -123,6 +125,16 @@ def export(
         content: dict[str, Any] = {"bundle": str(bundle.folder), "seconds": round(seconds, 1)}
         write_json(content | {"manifest": bundle.manifest.model_dump(mode="json")}, json)
     _report(console, bundle, seconds)
+
+
+@contextmanager
+def _interruption_told() -> Iterator[None]:
+    """Say where an interrupted search left its measurements: typer ends on Ctrl-C without a word."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        typer.echo(str(stop) or "stopped; nothing half-written was kept", err=True)
+        raise typer.Exit(130) from None
 
 
 def _report(console: "Console", bundle: "Bundle", seconds: float) -> None:
