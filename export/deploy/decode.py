@@ -32,14 +32,14 @@ class DeployDecode(nn.Module):
         picks = [self._pick(level.permute(0, 2, 3, 1)) for level in logits]
         best, label = torch.cat([p[0] for p in picks], 1), torch.cat([p[2] for p in picks], 1)
         anchor = torch.cat([p[1] + start for p, start in zip(picks, self.starts, strict=True)], 1)  # (B, N)
-        candidates = torch.cat([d.permute(0, 2, 3, 1).reshape(len(d), -1, 4) for d in deltas], 1)
+        candidates = torch.cat([d.permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)) for d in deltas], 1)
         picked = candidates.gather(1, anchor.unsqueeze(-1).expand(-1, -1, 4))  # (B, N, 4)
         return clip(decode(picked, F.embedding(anchor, anchors)), limit_xyxy), best.sigmoid(), label
 
     def _pick(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The best logits (B, n) of a level (B, H, W, A*K), the anchor of each within the level, and its class."""
         classes = self.num_classes
-        per_anchor = logits.reshape(len(logits), -1, classes)  # (B, H*W*A, K)
+        per_anchor = logits.flatten(1).unflatten(1, (-1, classes))  # (B, H*W*A, K)
         kept = min(self.pre_nms, per_anchor.shape[1] * classes)
         if classes < WORTH_GROUPING or per_anchor.shape[1] <= kept:
             best, pair = per_anchor.flatten(1).topk(kept)

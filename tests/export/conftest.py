@@ -41,6 +41,17 @@ def lite_onnx(lite_graph, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def lite_openvino(lite, tmp_path_factory) -> Path:
+    """The ONNX file that OpenVINO's model is made of."""
+    from pvt_edge.export.graph import DeployGraph
+    from pvt_edge.export.onnx import export_onnx
+
+    path = tmp_path_factory.mktemp("lite-openvino") / "model.onnx"
+    export_onnx(DeployGraph(lite, (64, 96), for_openvino=True), path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def classifier():
     """A b0 classifier of 10 classes: copy it, do not change it."""
     from .made import build

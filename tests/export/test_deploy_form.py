@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from pvt_edge.errors import ImageSizeError, PvtEdgeError
-from pvt_edge.export.deploy.block import DeployAttention, DeployBlock, DeployMlp
+from pvt_edge.export.deploy.block import DeployAttention, DeployBlock, DeployMlp, MapNorm
 from pvt_edge.export.deploy.form import check_imgsz, to_deploy_form
 from pvt_edge.models.backbone import Block
 from pvt_edge.models.create import create_model
@@ -36,19 +36,40 @@ def plain(x: torch.Tensor, norm: torch.nn.LayerNorm) -> torch.Tensor:
     return F.layer_norm(x, norm.normalized_shape, eps=norm.eps)
 
 
+def on_tokens(module: torch.nn.Module, tokens: torch.Tensor, map_hw: tuple[int, int]) -> torch.Tensor:
+    """What a module of maps (B, C, H, W) gives for tokens (B, H*W, C), as tokens."""
+    found = module(tokens.transpose(1, 2).unflatten(2, map_hw))
+    assert found.shape[2:] == map_hw
+    return found.flatten(2).transpose(1, 2)
+
+
 @pytest.mark.parametrize("kind", BLOCKS)
 @pytest.mark.parametrize("map_hw", MAPS)
 @torch.inference_mode()
 def test_parts_of_a_block(kind, map_hw):
     block, (h, w) = make_block(kind), map_hw
     x = noise(2, h * w, BLOCKS[kind][0])
-    attended = block.attn(block.norm1(x), h, w)
-    assert (DeployAttention(block.norm1, block.attn, map_hw)(plain(x, block.norm1)) - attended).abs().max() < EXACT
-    mixed = block.mlp(block.norm2(x), h, w)
-    assert (DeployMlp(block.norm2, block.mlp, map_hw)(plain(x, block.norm2)) - mixed).abs().max() < EXACT
-    whole = block(x, h, w)
-    assert whole.std() > 0.5
-    assert (DeployBlock(block, map_hw)(x) - whole).abs().max() < EXACT
+    parts = {
+        "attn": (
+            DeployAttention(block.norm1, block.attn, map_hw),
+            plain(x, block.norm1),
+            block.attn(block.norm1(x), h, w),
+        ),
+        "mlp": (DeployMlp(block.norm2, block.mlp), plain(x, block.norm2), block.mlp(block.norm2(x), h, w)),
+        "whole": (DeployBlock(block, map_hw), x, block(x, h, w)),
+    }
+    for name, (deploy, tokens, wanted) in parts.items():
+        assert wanted.std() > 0.1, name  # something there to differ
+        assert (on_tokens(deploy, tokens, map_hw) - wanted).abs().max() < EXACT, name
+
+
+@pytest.mark.parametrize("map_hw", MAPS)
+@pytest.mark.parametrize("affine", [False, True])
+def test_norm_of_a_map(map_hw, affine):
+    norm = randomise(torch.nn.LayerNorm(5, eps=1e-3).double())
+    x = noise(2, map_hw[0] * map_hw[1], 5)
+    wanted = norm(x) if affine else plain(x, norm)
+    assert (on_tokens(MapNorm(norm, map_hw, affine), x, map_hw) - wanted).abs().max() < EXACT
 
 
 @torch.inference_mode()

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from pvt_edge.export.deploy.folding import (
+    as_conv,
+    centre_conv,
     fold_batch_norm,
     fold_input,
     fold_norm_into_conv,
@@ -95,6 +97,33 @@ def test_split(dim, out, parts, bias):
     assert same(torch.cat([piece(x) for piece in pieces], dim=2), linear(x))
 
 
+@pytest.mark.parametrize(("dim", "out"), LINEARS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_as_conv(dim, out, bias):
+    linear, x = made(nn.Linear(dim, out, bias=bias)), noise(2, 6, dim)
+    image = x.transpose(1, 2).unflatten(2, (2, 3))  # (B, C, 2, 3)
+    conv = as_conv(linear)
+    assert conv.kernel_size == (1, 1)
+    assert same(conv(image).flatten(2).transpose(1, 2), linear(x))
+
+
+@pytest.mark.parametrize(
+    ("dim", "out", "options"),
+    [
+        (3, 5, {"kernel_size": 1}),
+        (3, 1, {"kernel_size": 1}),
+        (3, 32, {"kernel_size": 7, "stride": 4, "padding": 3}),
+        (32, 64, {"kernel_size": 3, "stride": 2, "padding": 1}),
+        (64, 64, {"kernel_size": 4, "stride": 4}),
+    ],
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_centred_conv(dim, out, options, bias):
+    conv, x = made(nn.Conv2d(dim, out, bias=bias, **options)), noise(2, dim, 8, 12)
+    wanted = conv(x)
+    assert same(centre_conv(conv)(x), wanted - wanted.mean(dim=1, keepdim=True))
+
+
 @pytest.mark.parametrize("size", [(32, 32), (36, 52), (5, 9)])
 def test_input_with_its_borders(size):
     conv = made(nn.Conv2d(3, 16, 7, 4, padding=3))
@@ -118,8 +147,10 @@ def test_input_with_its_borders(size):
         lambda linear, norm, conv, batch: scale_linear(linear, 2.0),
         lambda linear, norm, conv, batch: split_linear(linear, 1)[0],
         lambda linear, norm, conv, batch: fold_input(conv, torch.ones(3)),
+        lambda linear, norm, conv, batch: centre_conv(conv),
+        lambda linear, norm, conv, batch: as_conv(linear),
     ],
-    ids=["norm into linear", "norm into conv", "batch norm", "scale", "split", "input"],
+    ids=["norm into linear", "norm into conv", "batch norm", "scale", "split", "input", "centre", "as conv"],
 )
 def test_the_old_layers_are_left_alone_and_share_nothing(fold):
     layers = [made(layer) for layer in (nn.Linear(3, 3), nn.LayerNorm(3), nn.Conv2d(3, 3, 2), nn.BatchNorm2d(3))]

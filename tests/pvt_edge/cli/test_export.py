@@ -14,7 +14,11 @@ def test_cells_bundle(cells_bundle):
     manifest = pvt_edge.read_bundle(cells_bundle).manifest
     assert (manifest.variant, manifest.task, manifest.labels) == ("b0", "detect", ("RBC", "WBC", "Platelets"))
     assert (manifest.input.height, manifest.input.width) == (480, 640)
-    assert [a.file for a in manifest.artifacts] == ["model.fp32.onnx", "openvino/fp32.xml", "openvino/int8.xml"]
+    files = ["model.fp32.onnx", "openvino/fp32.xml", "openvino/int8.xml", "model.int8.onnx"]
+    assert [a.file for a in manifest.artifacts] == files
+    assert manifest.auto_precision["openvino"] == "int8"
+    assert {"int8", "float"} == set(manifest.precision_plan.values())
+    assert "int8 kept" in (cells_bundle / "report.md").read_text(encoding="utf-8")
     assert manifest.calibration.count >= 32
     assert manifest.calibration.source == "generated scenes"
     assert manifest.provenance.weights == "cells"
@@ -23,10 +27,11 @@ def test_cells_bundle(cells_bundle):
 
 def test_cells_accuracy_is_in_the_bundle(cells_bundle):
     metrics = pvt_edge.read_bundle(cells_bundle).manifest.accuracy.metrics
-    assert set(metrics) == {"onnxruntime-fp32", "openvino-fp32", "openvino-int8"}
+    assert set(metrics) == {"onnxruntime-fp32", "openvino-fp32", "openvino-int8", "onnxruntime-int8"}
     assert metrics["openvino-fp32"]["AP"] > 0.5
     assert metrics["openvino-fp32"]["AP"] == pytest.approx(metrics["onnxruntime-fp32"]["AP"], abs=2e-3)
-    assert metrics["openvino-int8"]["AP"] == pytest.approx(metrics["openvino-fp32"]["AP"], abs=0.02)
+    for runtime in ("openvino", "onnxruntime"):
+        assert metrics[f"{runtime}-int8"]["AP"] == pytest.approx(metrics["openvino-fp32"]["AP"], abs=0.02)
 
 
 def test_export_of_a_file(pvt_edge_command, tmp_path):
