@@ -30,9 +30,9 @@ def name_layers(model: "onnx.ModelProto") -> None:
         if node.op_type not in LAYERS:
             continue
         weight = next((name for name in node.input[1:2] if name in weights), None)
-        if weight is not None:
+        if weight is not None and weight.endswith(".weight"):
             block = _block_of_weight(weight)
-        elif node.op_type == "MatMul" and attention and node.input[0] not in weights:  # not a pooling matrix
+        elif node.op_type == "MatMul" and attention and not weights.intersection(node.input):  # nor a pooling matrix
             block = f"{attention}.products"
         else:
             continue

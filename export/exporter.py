@@ -226,6 +226,8 @@ class _Steps:
             artifacts += self._write_openvino()
         if self.quantisation is not None and self.quantisation.plan and "onnx" in self.request.formats:
             artifacts.append(self._write_qdq(fp32_onnx))
+        if not artifacts:  # INT8 alone was asked for, and is not worth writing
+            raise ExportError(self.quantisation.record.verdict if self.quantisation else "nothing to write")
         return tuple(artifacts)
 
     def _write_onnx(self, graph: DeployGraph, path: Path) -> None:

@@ -97,5 +97,7 @@ def make_judge(
         return box_judge(
             annotations, folder, request.labels, request.imgsz, request.resize, request.postprocess, data=words
         )
+    if request.metric not in ("auto", "agreement"):
+        raise ExportError(f"the metric {request.metric} does not judge {task}: take auto or agreement")
     inputs = calibration.inputs[:AGREEMENT_PICTURES]
     return AgreementJudge(inputs, task, request.postprocess, f"{len(inputs)} calibration pictures, unlabelled")

@@ -54,7 +54,7 @@ class ExportRequest:
     def step_count(self) -> int:
         """How many steps the export will tell of, the many of a precision search as one."""
         openvino, onnx = "openvino" in self.formats or self.int8, "onnx" in self.formats
-        return 3 + 2 * onnx + 2 * openvino + 2 * self.int8 + (self.bundled is not None)
+        return 2 + 2 * onnx + 2 * openvino + 2 * self.int8 + (self.bundled is not None)
 
     def budget(self, metric: str) -> float | None:
         """How much of `metric` INT8 may lose; None for random weights, whose accuracy is stated but not gated."""

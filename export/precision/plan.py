@@ -59,7 +59,7 @@ def read_plan(path: str | Path, variant: str, task: str) -> PrecisionPlan:
     if isinstance(content, dict) and "artifacts" in content:  # a whole model.json
         if not content.get("precision_plan"):
             raise ExportError(f"the bundle of {path} has no precision plan: it was exported without --int8")
-        content = {key: content[key] for key in ("variant", "task")} | {"blocks": content["precision_plan"]}
+        content = {key: content.get(key) for key in ("variant", "task")} | {"blocks": content["precision_plan"]}
     try:
         plan = PrecisionPlan.model_validate(content)
     except ValidationError as error:

@@ -1,7 +1,7 @@
 """Float ONNX + plan + ranges -> ONNX with QuantizeLinear/DequantizeLinear: what ONNX Runtime runs and TensorRT builds.
 
 TensorRT's rules: symmetric int8, zero point 0, weights per output channel, activations per tensor. The quantisers
-stand where OpenVINO's do, with the same ranges, so that both give the same answers.
+stand where OpenVINO's do, with the same ranges; only what is never negative has half of OpenVINO's steps here.
 """
 
 from collections.abc import Collection

@@ -77,6 +77,7 @@ class SearchRecord(_Record):
     tuned: bool  # whether blocks were tried alone and candidates timed
     candidates: tuple[Candidate, ...]
     sensitivities: tuple[BlockSensitivity, ...]
+    sensitivity_pictures: int | None = None  # how many of the metric's pictures blocks were measured on; None: all
     layer_groups: tuple[LayerGroup, ...] = ()
     verdict: str  # "int8 14.2 ms, bf16 17.9 ms, fp32 31.0 ms (p50, 2 threads): int8 kept, AP -0.003"
     kept: bool  # whether INT8 was written

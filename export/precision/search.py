@@ -85,7 +85,7 @@ class Search:
                 self._count_layers(self.placements[self.chosen])
         except KeyboardInterrupt:
             raise SearchInterruptedError(
-                self.record("the search was interrupted", kept=False, interrupted=True)
+                self.record("the search was interrupted", kept=False, tuned=tune, interrupted=True)
             ) from None
         return self.record(self._verdict(), kept=self.chosen is not None, tuned=tune)
 
@@ -116,6 +116,7 @@ class Search:
             tuned=tuned,
             candidates=tuple(self.candidates.values()),
             sensitivities=tuple(sorted(self.sensitivities, key=lambda s: -s.drop)),
+            sensitivity_pictures=min(SENSITIVITY_PICTURES, len(self.judge.inputs)),
             layer_groups=self.groups,
             verdict=verdict,
             kept=kept,
@@ -184,7 +185,8 @@ class Search:
                     block=block,
                     drop=round(base - value, 6),
                     details={key: round(number, 6) for key, number in details.items()},
-                    ms_saved=round(before.get(block, 0.0) - after.get(block, 0.0), 4),
+                    # a layer that is the model's output goes by another name
+                    ms_saved=round(before[block] - after[block], 4) if block in before and block in after else None,
                 )
             )
 
@@ -194,6 +196,8 @@ class Search:
         Counters cannot tell: what a block costs depends on the precision of its neighbours.
         """
         trials = {name: Trial(self.placed(blocks), bf16=self.bf16) for name, blocks in self.placements.items()}
+        if not trials:
+            return
         self.tell(f"timing {len(trials)} placements in turns")
         latencies = self._latencies(trials, RECIPE_SECONDS * len(trials))
         start = min(latencies, key=lambda name: latencies[name].p50)
@@ -270,7 +274,7 @@ class Search:
         times = [f"{name} {c.latency.p50:.1f} ms" for name, c in rows if c and c.latency]
         head = f"{', '.join(times)} (p50, {self.threads} threads): " if times else ""
         if best:
-            return f"{head}int8 kept, {metric} {-best.drop:+.3f}"
+            return f"{head}int8 kept, {metric} {0.0 - best.drop:+.3f}"
         if shown is None:
             least = min(placed, key=lambda c: c.drop, default=None)
             lost = f"the best placement tried loses {least.drop:.4f}" if least else "none was tried"

@@ -130,6 +130,7 @@ def _sensitivities(search: SearchRecord) -> str:
     if not blocks:
         why = "" if search.tuned else ": the recorded recipe was taken as it is"
         return f"## Sensitivity\n\nNo block was measured alone{why}."
+    few = f"on the first {counted(search.sensitivity_pictures, 'picture')} " if search.sensitivity_pictures else ""
     shown, rest = blocks[:SENSITIVITIES_SHOWN], blocks[SENSITIVITIES_SHOWN:]
     rows = [
         [
@@ -142,7 +143,7 @@ def _sensitivities(search: SearchRecord) -> str:
     ]
     lines = [
         "## Sensitivity",
-        f"The {plain(search.metric.words)} lost with only this block in INT8, all else in FP32, and the time the "
+        f"The {plain(search.metric.words)} lost {few}with only this block in INT8, all else in FP32, and the time the "
         "runtime's counters say that INT8 saves in it.",
         table(["block", "details", "drop", "ms saved"], rows, words=2),
     ]

@@ -32,9 +32,10 @@ def draw(search: SearchRecord) -> "Figure | None":
     blocks = measured[:SHOWN]
     if not blocks:
         return None
+    few = f"the first {search.sensitivity_pictures} of " if search.sensitivity_pictures else ""
     figure, axes = canvas.axes_below(
         f"The most sensitive blocks of {search.variant} {search.task}",
-        f"{len(blocks)} of {counted(len(measured), 'block')}. {search.metric.words} on {search.metric.data}.",
+        f"{len(blocks)} of {counted(len(measured), 'block')}. {search.metric.words} on {few}{search.metric.data}.",
         1.1 + 0.235 * len(blocks),
     )
     canvas.bars_axes(axes, [block.block for block in blocks], longest=46)

@@ -122,6 +122,31 @@ def test_weights_are_int8_by_output_channel(whole, plain):
     assert kinds == {"Conv", "Gemm"}
 
 
+LINEARS = [("MatMul", {}, 1), ("Gemm", {}, 1), ("Gemm", {"transB": 1}, 0)]  # axis of the output channels
+
+
+@pytest.mark.parametrize(("kind", "attributes", "axis"), LINEARS)
+def test_the_output_channels_of_a_linear(kind, attributes, axis):
+    """Columns of what is not transposed; TensorRT takes no scales along what is summed."""
+    weight = np.random.default_rng(0).uniform(-1, 1, (3, 3)).astype(np.float32)
+    weight *= np.float32([1, 20, 300]).reshape((1, 3) if axis else (3, 1))
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(kind, ["images", "weight"], ["logits"], "head#0", **attributes)],
+        "linear",
+        [onnx.helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, [1, 3])],
+        [onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, [1, 3])],
+        [onnx.numpy_helper.from_array(weight, "weight")],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    quantised = add_qdq(model, ["head"], {"head#0:0": (-1.0, 1.0)})
+    [dequantise] = [node for node in quantised.graph.node if node.name == "weight_dequantise"]
+    assert [(a.name, a.i) for a in dequantise.attribute] == [("axis", axis)]
+    x = np.float32([[1, -64 / 127, 0]])  # on the grid
+    [found], [wanted] = run(quantised, x), run(model, x)
+    assert (np.abs(found - wanted) < [[0.01, 0.2, 3]]).all()
+    assert (np.abs(found - wanted) > 0).any()
+
+
 def test_every_layer_reads_quantised_tensors(whole):
     for name, node in Graph(whole).layers.items():
         for tensor in node.input[: 2 if ".products#" in name else 1]:

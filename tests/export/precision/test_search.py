@@ -116,6 +116,7 @@ def test_what_is_measured(measured):
     assert (record.tuned, record.interrupted, record.max_drop) == (True, False, None)
     assert record.threads >= 1
     assert record.metric.data == "three scenes"
+    assert record.sensitivity_pictures == 2
     assert SearchRecord.model_validate_json(record.model_dump_json()) == record
     assert sum("alone in INT8" in step for step in steps) == len(BLOCKS)
     assert any(step.startswith("move 1 of ") for step in steps)
