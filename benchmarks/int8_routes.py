@@ -4,7 +4,7 @@
 
 Three models: `cells` at 480x640, B2 classify at 224, mmdet-style RetinaNet-B0 (256x4 head, 80 classes) at 640; the last
 two with random weights, every norm and bias moved. Ours is the bundle that `export_model(..., precisions=("fp32",
-"int8"))` writes, opened as a user's predictor opens it. The default route is the trained graph through
+"int8"))` writes. The default route is the trained graph through
 torch.onnx.export and NNCF with model_type=TRANSFORMER and defaults otherwise, calibrated on the same pictures, at its
 better precision hint. Inference only, batch 1, one generated scene, in turns; compare the ratios.
 """
@@ -15,10 +15,12 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import openvino
 import torch
 import typer
 
@@ -32,7 +34,6 @@ from pvt_edge.export.request import default_resize
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.detector import Detector
 from pvt_edge.preprocessing import normalise
-from pvt_edge.runtimes import open_runtime
 from pvt_edge.scenes import draw_scene, write_scenes
 
 CALIBRATION = 64
@@ -124,21 +125,18 @@ def compare(name: str, folder: Path, seconds: float, tune: bool) -> dict[str, An
     search = json.loads((bundle / "report.json").read_text())["search"]
     stock, stock_int8 = default_route(model, imgsz, scenes, folder)
     image = draw_scene(0, *imgsz).image[None]
-    runtimes = {
-        precision: open_runtime("openvino", bundle / f"openvino/{file}.xml", precision=precision)
-        for precision, file in (("fp32", "fp32"), ("bf16", "fp32"), ("int8", "int8"))
-        if (bundle / f"openvino/{file}.xml").is_file()
-    }
-    trials = {
+    core = openvino.Core()
+    fp32 = core.read_model(bundle / "openvino/fp32.xml")
+    trials = {"fp32": Trial(fp32, bf16=False), "bf16": Trial(fp32, bf16=True)}
+    if (bundle / "openvino/int8.xml").is_file():
+        trials["int8"] = Trial(core.read_model(bundle / "openvino/int8.xml"), bf16=True)
+    trials |= {
         "default fp32": Trial(stock, bf16=False),
         "default bf16": Trial(stock, bf16=True),
         "default int8, f32 hint": Trial(stock_int8, bf16=False),
         "default int8, bf16 hint": Trial(stock_int8, bf16=True),
     }
-    runs: dict[str, Callable[[], object]] = {
-        precision: lambda r=runtime: r.infer({"images": image}) for precision, runtime in runtimes.items()
-    }
-    runs |= {key: lambda t=trial: t.run(image) for key, trial in trials.items()}
+    runs = {key: partial(trial.run, image) for key, trial in trials.items()}
     latencies = measure(runs, seconds)
     return {
         "imgsz": imgsz,
@@ -154,7 +152,6 @@ def compare(name: str, folder: Path, seconds: float, tune: bool) -> dict[str, An
 def default_route(model: torch.nn.Module, imgsz: tuple[int, int], scenes: Path, folder: Path) -> tuple[Any, Any]:
     """The stock graph in float, and as NNCF quantises it by default."""
     import nncf
-    import openvino
 
     path = folder / "stock.onnx"
     example = torch.zeros((1, *imgsz, 3), dtype=torch.uint8)
@@ -177,8 +174,6 @@ def default_route(model: torch.nn.Module, imgsz: tuple[int, int], scenes: Path, 
 
 def layers(bundle: Path, stock_int8: Any, image: np.ndarray) -> dict[str, dict[str, float]]:
     """Milliseconds by group of layers, by the plugin's counters: default INT8, our bf16, our INT8."""
-    import openvino
-
     core = openvino.Core()
     models = {"default int8": stock_int8, "bf16": core.read_model(bundle / "openvino/fp32.xml")}
     if (bundle / "openvino/int8.xml").is_file():
