@@ -151,7 +151,8 @@ def test_every_block_is_tried_alone(measured, small, small_ranges, scenes, fp32)
         alone = drops(place(small, {sensitivity.block}, small_ranges), fp32, scenes[:2], bf16=False)
         assert sensitivity.drop == pytest.approx(alone, abs=1e-5)
         assert sensitivity.details["cosine"] < 1
-    assert all(sensitivity.ms_saved is not None for sensitivity in record.sensitivities)
+    untold = {sensitivity.block for sensitivity in record.sensitivities if sensitivity.ms_saved is None}
+    assert untold <= {BLOCKS[-1]}  # the plugin calls a layer that is the model's output by the output's name
     assert any(sensitivity.ms_saved for sensitivity in record.sensitivities)
 
 
