@@ -1,5 +1,7 @@
 """The whole deployed function as one module: raw camera pixels in, named outputs out."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -7,12 +9,14 @@ from pvt_edge.export.deploy.centred import centre
 from pvt_edge.export.deploy.decode import DeployDecode
 from pvt_edge.export.deploy.folding import fold_input
 from pvt_edge.export.deploy.form import DeployBackbone, to_deploy_form
+from pvt_edge.export.deploy.tokens import attend_on_tokens
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.detector import Detector
 from pvt_edge.preprocessing import MEAN_RGB, STD_RGB
 
 INPUT_NAME = "images"
+Target = Literal["onnxruntime", "openvino", "tensorrt"]  # whose compiler the graph is shaped for
 
 
 class DeployGraph(nn.Module):
@@ -24,17 +28,21 @@ class DeployGraph(nn.Module):
 
     output_names: tuple[str, ...]
 
-    def __init__(self, model: nn.Module, imgsz: tuple[int, int], *, for_openvino: bool = False) -> None:
-        """The form that ONNX Runtime and TensorRT fuse best, or with `for_openvino` the one that OpenVINO does."""
+    def __init__(
+        self, model: nn.Module, imgsz: tuple[int, int], *, target: Target = "onnxruntime", batch: int = 1
+    ) -> None:
+        """The form that `target` fuses best; `batch` is the smallest that TensorRT will be given."""
         super().__init__()
-        self.imgsz, self.for_openvino = imgsz, for_openvino
+        self.imgsz, self.target = imgsz, target
         self.model = to_deploy_form(model, imgsz).float().cpu()
         backbone = self.model if isinstance(self.model, DeployBackbone) else self.model.backbone
         assert isinstance(backbone, DeployBackbone)
         first = backbone.stages[0]
         first.patch_embed = fold_input(first.patch_embed, torch.tensor(STD_RGB))  # type: ignore[arg-type]
-        if for_openvino:
+        if target == "openvino":
             centre(backbone)
+        elif target == "tensorrt":
+            attend_on_tokens(backbone, batch=batch)
         # one row of pixels: subtracting along 3 W values fills vector registers, along 3 it does not
         self.register_buffer("mean_row", torch.tensor(MEAN_RGB[::-1]).repeat(imgsz[1]))
         self.decode: DeployDecode | None = None
@@ -50,7 +58,7 @@ class DeployGraph(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         mean: Tensor = self.mean_row  # type: ignore[assignment]
         # TensorRT takes uint8 only into a Cast; OpenVINO casts and subtracts in one kernel when nothing stands between
-        rows = images.flatten(2).to(mean.dtype) if self.for_openvino else images.to(mean.dtype).flatten(2)
+        rows = images.flatten(2).to(mean.dtype) if self.target == "openvino" else images.to(mean.dtype).flatten(2)
         rows = rows - mean  # (B, H, W * 3)
         outputs = self.model(rows.unflatten(2, (-1, 3)).permute(0, 3, 1, 2))
         if self.decode is not None:

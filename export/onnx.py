@@ -21,6 +21,9 @@ MAX_BATCH = 64  # of a dynamic batch, for the tracer's bounds
 # Operators that only appear when shapes are computed at run time, which static graphs must not do.
 SHAPE_OPERATORS = ("Shape", "Range", "NonZero", "Loop", "If", "ConstantOfShape")
 
+# Left to the runtimes, which do it too: here it would take the names of layers, by which INT8 is placed.
+NOT_FUSED = ("fuse_matmul_add_bias_into_gemm", "fuse_qkv")
+
 
 def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch: bool = False) -> None:
     """Write `graph` to `path` as ONNX: weights inside, sizes as constants, simplified, and checked for form.
@@ -71,7 +74,7 @@ def _simplify(model: "onnx.ModelProto") -> "onnx.ModelProto":
     import onnxsim
 
     with _mapped("onnxsim"):
-        simplified, same = onnxsim.simplify(model)
+        simplified, same = onnxsim.simplify(model, skipped_optimizers=list(NOT_FUSED))
     if not same:
         raise ExportError("onnxsim's simplified graph does not give the original's outputs")
     result: onnx.ModelProto = simplified

@@ -1,19 +1,22 @@
 """What an export is asked for, checked before anything is computed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
+from pvt_edge.bundle.schema import InputSpec, PostprocessSpec, ResizeSpec
 from pvt_edge.errors import ExportError, UnknownNameError
 from pvt_edge.export.deploy.form import check_imgsz
+from pvt_edge.export.graph import INPUT_NAME
+from pvt_edge.export.tensorrt.options import BuildOptions
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.create import Model
 from pvt_edge.models.detector import Detector
 from pvt_edge.weights import BundledWeights
 
-FORMATS = ("onnx", "openvino")
-PRECISIONS = ("fp32", "int8")
+FORMATS = ("onnx", "openvino", "tensorrt", "tensorrt-rtx")
+ENGINE_FORMATS = ("tensorrt", "tensorrt-rtx")
+PRECISIONS = ("fp32", "fp16", "int8")
 METRICS = ("auto", "agreement", "top1", "map")
 DEFAULT_BUDGET = {"map": 0.005, "top1": 0.005, "agreement": 0.02}
 RESIZE_MODES = ("letterbox", "stretch", "crop")
@@ -44,6 +47,7 @@ class ExportRequest:
     data: str | Path | None = None
     images: str | Path | None = None
     trained: bool = True  # whether the weights came from somewhere
+    engine: BuildOptions = field(default_factory=BuildOptions)
 
     @property
     def int8(self) -> bool:
@@ -51,10 +55,59 @@ class ExportRequest:
         return "int8" in self.precisions
 
     @property
+    def half(self) -> bool:
+        """Whether a float16 graph is asked for."""
+        return "fp16" in self.precisions
+
+    @property
+    def engine_formats(self) -> tuple[str, ...]:
+        """The libraries that engines are asked of."""
+        return tuple(name for name in ENGINE_FORMATS if name in self.formats)
+
+    @property
+    def tensorrt_graphs(self) -> bool:
+        """Whether graphs for TensorRT are asked for; `model.int8.onnx` is then one of them."""
+        return self.half or (self.int8 and bool(self.engine_formats))
+
+    @property
+    def cpu_int8(self) -> bool:
+        """Whether INT8 is to be placed for the CPU too."""
+        return self.int8 and ("openvino" in self.formats or not self.tensorrt_graphs)
+
+    @property
+    def fp32_onnx(self) -> bool:
+        """Whether `model.fp32.onnx` is asked for."""
+        return "onnx" in self.formats and "fp32" in self.precisions
+
+    @property
+    def onnx_int8(self) -> bool:
+        """Whether `model.int8.onnx` is to be made of the placement for the CPU."""
+        return self.cpu_int8 and "onnx" in self.formats and not self.tensorrt_graphs
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """The graph's input as the bundle records it."""
+        return InputSpec(
+            name=INPUT_NAME,
+            batch=self.batch,
+            dynamic_batch=self.dynamic_batch,
+            height=self.imgsz[0],
+            width=self.imgsz[1],
+        )
+
+    @property
     def step_count(self) -> int:
         """How many steps the export will tell of, the many of a precision search as one."""
-        openvino, onnx = "openvino" in self.formats or self.int8, "onnx" in self.formats
-        return 2 + 2 * onnx + 2 * openvino + 2 * self.int8 + (self.bundled is not None)
+        openvino, onnx = "openvino" in self.formats or self.cpu_int8, self.fp32_onnx or self.onnx_int8
+        return (
+            2
+            + 2 * onnx
+            + 2 * openvino
+            + self.int8
+            + self.cpu_int8
+            + 3 * self.tensorrt_graphs
+            + (self.bundled is not None)
+        )
 
     def budget(self, metric: str) -> float | None:
         """How much of `metric` INT8 may lose; None for random weights, whose accuracy is stated but not gated."""
@@ -72,6 +125,13 @@ class ExportRequest:
             raise ExportError(f"no format asked for: choose among {', '.join(FORMATS)}")
         if not self.precisions:
             raise ExportError(f"no precision asked for: choose among {', '.join(PRECISIONS)}")
+        if self.half and not self.engine_formats and "onnx" not in self.formats:
+            raise ExportError(
+                "float16 is a precision of ONNX and TensorRT; OpenVINO runs its fp32 file in it where the device can: "
+                "add onnx or tensorrt to the formats, or leave fp16 out"
+            )
+        if self.engine_formats and not self.tensorrt_graphs:
+            raise ExportError("TensorRT engines are built in float16 or INT8: ask for fp16, int8 or both")
         check_imgsz(self.imgsz)
         if self.batch < 1:
             raise ExportError(f"batch must be at least 1, got {self.batch}")

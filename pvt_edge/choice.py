@@ -8,13 +8,15 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.reader import Bundle
     from pvt_edge.bundle.schema import Artifact
 
-AUTO_RUNTIMES = ("openvino", "onnxruntime", "tensorrt")
+AUTO_RUNTIMES = ("tensorrt", "tensorrt-rtx", "openvino", "onnxruntime")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 # What "auto" takes where the bundle does not say: the first that it holds.
 AUTO_PRECISIONS = {
     "openvino": ("int8", "fp32", "fp16"),
     "onnxruntime": ("int8", "fp32", "fp16"),
-    "tensorrt": ("int8", "fp16", "fp32"),
+    # float16 until a clock has said that INT8 is faster
+    "tensorrt": ("fp16", "int8", "fp32"),
+    "tensorrt-rtx": ("fp16", "int8", "fp32"),
 }
 
 

@@ -3,6 +3,7 @@
 from pvt_edge.errors import RuntimeMissingError
 
 EXTRA_OF = {
+    "cuda": "tensorrt",
     "cv2": "opencv",
     "matplotlib": "bench",
     "nncf": "bench",
@@ -14,6 +15,7 @@ EXTRA_OF = {
     "pycocotools": "export",
     "safetensors": "export",
     "supervision": "supervision",
+    "tensorrt": "tensorrt",
     "torch": "export",
 }
 

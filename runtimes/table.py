@@ -42,6 +42,20 @@ RUNTIMES = {
         "openvino",
         ("auto", "fp32", "bf16", "fp16", "int8"),
     ),
+    "tensorrt": RuntimeEntry(
+        "pvt_edge.runtimes.tensorrt",
+        "TensorRtRuntime",
+        ("tensorrt", "cuda.bindings"),
+        "tensorrt",
+        ("auto", "fp32", "fp16", "int8"),
+    ),
+    "tensorrt-rtx": RuntimeEntry(
+        "pvt_edge.runtimes.tensorrt",
+        "TensorRtRtxRuntime",
+        ("tensorrt_rtx", "cuda.bindings"),
+        "tensorrt-rtx",
+        ("auto", "fp32", "fp16", "int8"),
+    ),
 }
 
 
@@ -58,7 +72,10 @@ def missing(name: str) -> str | None:
     """
     entry = _entry(name)
     for package in entry.packages:
-        spec = find_spec(package)
+        try:
+            spec = find_spec(package)
+        except ModuleNotFoundError:  # the package around it is absent
+            spec = None
         # Python takes any folder of that name for a package without origin, and a bundle has such folders.
         if spec is None or spec.origin is None:
             return f'the {name} runtime needs {package}: pip install "pvt-edge[{entry.extra}]"'

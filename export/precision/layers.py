@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import openvino
 
 # Operations that move values without changing them: a quantiser passes through, to fuse with what computed them.
-MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze")
+MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Expand")
 WEIGHTED = ("Convolution", "GroupConvolution", "MatMul")
 # Raw pixels, and what writes the residual stream first: nothing there is worth an 8-bit grid.
 ALWAYS_FLOAT = (".embed_norm",)

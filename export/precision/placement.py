@@ -6,7 +6,7 @@ compensation in every kernel. Weights are int8 per output channel, stored as suc
 """
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -90,12 +90,18 @@ def int8_weight(layer: Layer) -> "openvino.Node":
     return op.multiply(op.convert(op.constant(values), np.float32), op.constant(scale))
 
 
-def quantise_weight(weight: "NDArray[np.float32]", axis: int) -> "tuple[NDArray[np.int8], NDArray[np.float32]]":
-    """int8 values in -127..127, and the scale of each slice along `axis`, of the weight's rank."""
+def quantise_weight(weight: "NDArray[Any]", axis: int) -> "tuple[NDArray[np.int8], NDArray[Any]]":
+    """int8 values in -127..127, and the scale of each slice along `axis`, of the weight's rank and type."""
     others = tuple(i for i in range(weight.ndim) if i != axis)
     top = np.maximum(np.abs(weight).max(axis=others, keepdims=True), SMALLEST)
-    scale = (top / 127).astype(np.float32)
-    return np.clip(np.rint(weight / scale), -127, 127).astype(np.int8), scale
+    scale = grid_step(top, weight.dtype)
+    return np.clip(np.rint(weight.astype(np.float32) / scale.astype(np.float32)), -127, 127).astype(np.int8), scale
+
+
+def grid_step(top: "NDArray[Any]", dtype: "np.dtype[Any]") -> "NDArray[Any]":
+    """The step of a symmetric int8 grid up to `top`, as a number of `dtype` that is not subnormal."""
+    step: NDArray[Any] = np.maximum(np.asarray(top, np.float32) / 127, np.finfo(dtype).tiny).astype(dtype)
+    return step
 
 
 def evaluate(value: "openvino.Output") -> "NDArray[np.float32]":

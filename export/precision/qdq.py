@@ -1,17 +1,18 @@
 """Float ONNX + plan + ranges -> ONNX with QuantizeLinear/DequantizeLinear: what ONNX Runtime runs and TensorRT builds.
 
-TensorRT's rules: symmetric int8, zero point 0, weights per output channel, activations per tensor. The quantisers
-stand where OpenVINO's do, with the same ranges; only what is never negative has half of OpenVINO's steps here.
+TensorRT's rules: symmetric int8, zero point 0, weights per output channel, activations per tensor, scales of the type
+of what they scale. The quantisers stand where OpenVINO's do, with the same ranges; only what is never negative has half
+of OpenVINO's steps here.
 """
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pvt_edge.export.block_names import block_of
 from pvt_edge.export.precision.layers import MOVES
-from pvt_edge.export.precision.placement import SMALLEST, quantise_weight
+from pvt_edge.export.precision.placement import SMALLEST, grid_step, quantise_weight
 
 if TYPE_CHECKING:
     import onnx
@@ -26,7 +27,7 @@ def add_qdq(model: "onnx.ModelProto", int8_blocks: Collection[str], ranges: "Ran
     """A copy of `model` with the layers of `int8_blocks` between quantisers, in topological order and checked."""
     import onnx
 
-    graph = onnx.ModelProto.FromString(model.SerializeToString()).graph
+    graph = onnx.shape_inference.infer_shapes(model).graph
     writer = _Writer(graph)
     nodes = []
     for node in list(graph.node):
@@ -37,7 +38,10 @@ def add_qdq(model: "onnx.ModelProto", int8_blocks: Collection[str], ranges: "Ran
                     node.input[index] = writer.weight(node, index)
                 elif key in ranges:
                     node.input[index] = writer.activation(node.input[index], ranges[key])
-        nodes += [*writer.take(), node]
+        if writer.is_half_conv(node) and block_of(node.name) in int8_blocks:
+            nodes += [*writer.take(), node, writer.bias_apart(node)]
+        else:
+            nodes += [*writer.take(), node]
     del graph.node[:]
     graph.node.extend(nodes)
     _drop_unused(graph)
@@ -56,6 +60,8 @@ class _Writer:
 
         self.graph = graph
         self.weights = {weight.name: onnx.numpy_helper.to_array(weight) for weight in graph.initializer}
+        values = (*graph.value_info, *graph.input, *graph.output)
+        self.types = {value.name: value.type.tensor_type.elem_type for value in values}
         self.producers = {output: node for node in graph.node for output in node.output}
         self.done: dict[str, str] = {}  # a tensor -> its quantised form
         self.pending: list[onnx.NodeProto] = []
@@ -78,8 +84,9 @@ class _Writer:
                 self.pending.append(copy)
                 self.done[tensor] = copy.output[0]
             else:
-                top = max(-bounds[0], bounds[1], SMALLEST)
-                self.done[tensor] = self._pair(tensor, np.array(top / 127, np.float32))
+                top = np.array(max(-bounds[0], bounds[1], SMALLEST))
+                dtype = onnx.helper.tensor_dtype_to_np_dtype(self.types[tensor])
+                self.done[tensor] = self._pair(tensor, grid_step(top, dtype))
         return self.done[tensor]
 
     def weight(self, layer: "onnx.NodeProto", index: int) -> str:
@@ -104,7 +111,28 @@ class _Writer:
             )
         return self.done[name]
 
-    def _pair(self, tensor: str, scale: "NDArray[np.float32]") -> str:
+    def is_half_conv(self, node: "onnx.NodeProto") -> bool:
+        """Whether it is a convolution with a float16 bias."""
+        return node.op_type == "Conv" and len(node.input) == 3 and self.weights[node.input[2]].dtype == np.float16
+
+    def bias_apart(self, layer: "onnx.NodeProto") -> "onnx.NodeProto":
+        """The addition of a convolution's bias, which it loses.
+
+        ONNX Runtime would turn it into int32 by a float16 scale, the product of two, which is subnormal and loses most
+        of its digits; TensorRT fuses it back.
+        """
+        import onnx
+
+        name, output = layer.input.pop(), layer.output[0]
+        inner, shaped = f"{output}_unbiased", f"{name}_map"
+        if shaped not in self.done:
+            bias = self.weights[name].reshape(1, -1, 1, 1)
+            self.graph.initializer.append(onnx.numpy_helper.from_array(bias, shaped))
+            self.done[shaped] = shaped
+        layer.output[0] = inner
+        return onnx.helper.make_node("Add", [inner, shaped], [output], f"{layer.name}_bias")
+
+    def _pair(self, tensor: str, scale: "NDArray[Any]") -> str:
         import onnx
 
         self.graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{tensor}_scale"))

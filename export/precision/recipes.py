@@ -62,5 +62,22 @@ def moves(known: Sequence[str]) -> list[frozenset[str]]:
     return [blocks for blocks in sets if blocks]
 
 
+# For TensorRT, where no clock is at hand when the graph is made. In the layers it builds, attention is one fused
+# kernel in float16 already, and a depthwise convolution fuses with its GELU in float16 but in INT8 is padded to
+# fourfold channels and stands alone: neither gains. The lighter ones are for budgets that the first does not meet.
+FOR_TENSORRT = (
+    Recipe(
+        "int8",
+        "all linears and convolutions but the depthwise",
+        (r"\.mlp\.fc[12]$", HEAD, REDUCTION, EMBED, FIRST, LINEARS),
+    ),
+    Recipe(
+        "int8 mlp+sr",
+        "MLPs, spatial reduction, patch embeds, neck and head",
+        (r"\.mlp\.fc[12]$", HEAD, REDUCTION, EMBED),
+    ),
+    Recipe("int8 mlp", "MLPs, neck and head", (r"\.mlp\.fc[12]$", HEAD)),
+)
+
 # What --no-tune takes: the fastest on the machine the README's figures come from.
 RECORDED = {"detect": RECIPES[2], "classify": RECIPES[2], "features": RECIPES[2]}

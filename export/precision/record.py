@@ -83,3 +83,56 @@ class SearchRecord(_Record):
     kept: bool  # whether INT8 was written
     interrupted: bool = False
     seconds: float
+
+
+class ActivationRange(_Record):
+    """The extremes of one activation over pictures, and whether float16 is not trusted with it."""
+
+    tensor: str
+    block: str  # that computed it, or the last one before it
+    kind: str  # "norm" and "softmax": their inputs; "residual" sums; "reduction": a spatial reduction's output; "other"
+    lowest: float
+    highest: float
+    pinned: bool  # to float32
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude."""
+        return max(-self.lowest, self.highest)
+
+
+class OverflowAudit(_Record):
+    """The ranges of a model's activations against the largest number of float16."""
+
+    pictures: str  # "64 calibration pictures of images/"
+    limit: float
+    headroom: float  # what comes within this factor of the limit is pinned
+    ranges: tuple[ActivationRange, ...]
+
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        """The tensors that stay float32."""
+        return tuple(row.tensor for row in self.ranges if row.pinned)
+
+
+class GraphTrial(_Record):
+    """A graph for TensorRT, judged on this machine's CPU."""
+
+    name: str  # "fp16", "int8 tensorrt"
+    words: str
+    int8_blocks: int
+    float_blocks: int
+    value: float  # of the metric
+    drop: float  # against fp32
+    details: dict[str, float] = {}
+    within_budget: bool
+
+
+class TensorRtRecord(_Record):
+    """What an export found out for TensorRT, whole: written to report.json."""
+
+    metric: Metric
+    max_drop: float | None
+    audit: OverflowAudit
+    trials: tuple[GraphTrial, ...]
+    notes: tuple[str, ...] = ()  # for people: what was built, what to run on the device

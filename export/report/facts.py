@@ -4,11 +4,11 @@ from math import isfinite
 from typing import Any
 
 from pvt_edge.bundle.schema import Artifact, Manifest
-from pvt_edge.export.precision.record import SearchRecord
+from pvt_edge.export.precision.record import SearchRecord, TensorRtRecord
 
 
-def facts(manifest: Manifest, search: SearchRecord) -> dict[str, Any]:
-    """JSON of the search, whole, and of what the manifest says beside it.
+def facts(manifest: Manifest, search: SearchRecord | None, tensorrt: TensorRtRecord | None = None) -> dict[str, Any]:
+    """JSON of the search and of what was found out for TensorRT, whole, and of what the manifest says beside it.
 
     `SearchRecord.model_validate` takes the "search" of it, and "nan" and "inf" in there for numbers.
     """
@@ -24,7 +24,8 @@ def facts(manifest: Manifest, search: SearchRecord) -> dict[str, Any]:
         # the pictures themselves are listed in model.json
         "calibration": calibration.model_dump(mode="json", exclude={"images"}) if calibration else None,
         "command": manifest.provenance.command,
-        "search": _without_nan(search.model_dump(mode="json")),
+        "search": _without_nan(search.model_dump(mode="json")) if search else None,
+        "tensorrt": _without_nan(tensorrt.model_dump(mode="json")) if tensorrt else None,
     }
 
 

@@ -1,14 +1,15 @@
-"""report.md: an INT8 export for a reader who did not run it."""
+"""report.md: an export for a reader who did not run it."""
 
 from collections.abc import Sequence
 
 from pvt_edge.bundle.schema import Manifest
-from pvt_edge.export.precision.record import Candidate, SearchRecord
+from pvt_edge.export.precision.record import Candidate, SearchRecord, TensorRtRecord
 from pvt_edge.export.report.candidates import most_sensitive, speedup
 from pvt_edge.export.report.facts import whole_bytes
 from pvt_edge.export.report.markdown import bold, bullets, code, plain, table
 from pvt_edge.export.report.placement import placement_section
 from pvt_edge.export.report.rounding import NOTHING, counted, drop, duration, fraction, mebibytes, ms, times
+from pvt_edge.export.report.tensorrt import tensorrt_sections
 
 PLACEMENTS = {
     "searched": "searched for this model on this machine",
@@ -20,10 +21,27 @@ LEFT_OUT_SHOWN = 5
 WITHOUT_PLOTS = 'No plots: matplotlib was not installed where this was made. `pip install "pvt-edge[bench]"` brings it.'
 
 
-def page(manifest: Manifest, search: SearchRecord, plots: Sequence[str] | None) -> str:
+def page(
+    manifest: Manifest,
+    search: SearchRecord | None,
+    plots: Sequence[str] | None,
+    tensorrt: TensorRtRecord | None = None,
+) -> str:
     """The text of report.md; `plots` are the relative names of those drawn, None where matplotlib is missing."""
-    drawn = plots or ()
     sections = [
+        *(_searched(manifest, search, plots) if search else [f"# {_title(manifest)} for TensorRT"]),
+        *(tensorrt_sections(manifest, tensorrt) if tensorrt else []),
+        _calibration(manifest),
+        _artifacts(manifest, search),
+        _again(manifest),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _searched(manifest: Manifest, search: SearchRecord, plots: Sequence[str] | None) -> list[str]:
+    """The sections on a search for the CPU."""
+    drawn = plots or ()
+    return [
         _opening(manifest, search),
         *([WITHOUT_PLOTS] if plots is None else []),
         _candidates(search),
@@ -34,18 +52,17 @@ def page(manifest: Manifest, search: SearchRecord, plots: Sequence[str] | None) 
         *_pictures(drawn, sensitivity="the most sensitive blocks"),
         *([_layer_groups(search)] if search.layer_groups else []),
         *_pictures(drawn, layers="time by kind of layer"),
-        _calibration(manifest),
-        _artifacts(manifest, search),
-        _again(manifest),
     ]
-    return "\n\n".join(sections) + "\n"
+
+
+def _title(manifest: Manifest) -> str:
+    return f"PVT-v2 {manifest.variant}, {manifest.task}, {manifest.input.height}x{manifest.input.width}"
 
 
 def _opening(manifest: Manifest, search: SearchRecord) -> str:
-    size = f"{manifest.input.height}x{manifest.input.width}"
     verdict = plain(search.verdict)
     lines = [
-        f"# INT8 of PVT-v2 {manifest.variant}, {manifest.task}, {size}",
+        f"# INT8 of {_title(manifest)}",
         bold(verdict if search.kept else f"No INT8 was written: {verdict}"),
     ]
     if search.interrupted:
@@ -183,10 +200,10 @@ def _calibration(manifest: Manifest) -> str:
     return "\n\n".join(lines)
 
 
-def _artifacts(manifest: Manifest, search: SearchRecord) -> str:
+def _artifacts(manifest: Manifest, search: SearchRecord | None) -> str:
     rows = [[code(a.file), a.runtime, a.precision, mebibytes(whole_bytes(a))] for a in manifest.artifacts]
     text = f"## Artifacts\n\n{table(['file', 'runtime', 'precision', 'MiB'], rows, words=3)}"
-    if search.runtime in manifest.auto_precision:
+    if search and search.runtime in manifest.auto_precision:
         text += f"\n\n`--precision auto` takes {manifest.auto_precision[search.runtime]} on {search.runtime}."
     return text
 

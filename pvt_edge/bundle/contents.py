@@ -47,6 +47,13 @@ def records(manifest: Manifest) -> tuple[FileRecord, ...]:
     return tuple(record for artifact in manifest.artifacts for record in (artifact, *artifact.companions))
 
 
+def reports(folder: Path) -> tuple[str, ...]:
+    """The reports in the folder, by relative path: what is there without being listed in model.json."""
+    places = [folder / name for name in _REPORTS]
+    found = [path for place in places for path in ([place] if place.is_file() else place.rglob("*")) if path.is_file()]
+    return tuple(sorted(path.relative_to(folder).as_posix() for path in found))
+
+
 def unlisted(folder: Path, files: tuple[str, ...]) -> tuple[str, ...]:
     """The folder's files, by relative path, that are not among `files` nor a bundle's own reports."""
     known = {MANIFEST, *(str(PurePosixPath(file)) for file in files)}

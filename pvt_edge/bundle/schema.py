@@ -59,7 +59,7 @@ class FileRecord(_Record):
 class Artifact(FileRecord):
     """A model file for one runtime and precision; `companions` lie beside it (an IR's weights)."""
 
-    runtime: Literal["onnxruntime", "openvino", "tensorrt"]
+    runtime: Literal["onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"]
     precision: Precision
     companions: tuple[FileRecord, ...] = ()
     passport: dict[str, str] | None = None
@@ -82,6 +82,14 @@ class AccuracyRecord(_Record):
 
     data: str
     metrics: dict[str, dict[str, float]]
+
+
+class TensorRtSpec(_Record):
+    """What engines are built of, here or on the device: strongly typed graphs, types and quantisers in them."""
+
+    graphs: dict[Precision, str]  # precision -> file of the bundle
+    precision_plan: dict[str, Literal["int8", "float"]] | None = None  # of the int8 graph, by block name
+    float32: tuple[str, ...] = ()  # tensors that float16 could not hold, by the overflow audit
 
 
 class Provenance(_Record):
@@ -110,6 +118,7 @@ class Manifest(_Record):
     postprocess: PostprocessSpec | None = None  # detectors only
     artifacts: tuple[Artifact, ...]
     auto_precision: dict[str, Precision] = {}  # runtime -> the precision "auto" takes there
+    tensorrt: TensorRtSpec | None = None
     calibration: CalibrationRecord | None = None
     precision_plan: dict[str, Literal["int8", "float"]] | None = None  # what of int8 runs in which, by block name
     accuracy: AccuracyRecord | None = None

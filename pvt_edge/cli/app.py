@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pvt_edge import __version__
+from pvt_edge.cli.build import build
 from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(export)
+app.command()(build)
 app.command()(predict)
 app.command()(inspect)
 

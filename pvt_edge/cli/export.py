@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pvt_edge.cli.engine import (
+    Dla,
+    HardwareCompat,
+    OptLevel,
+    Target,
+    TimingCache,
+    VersionCompatible,
+    Workspace,
+    engine_options,
+    parse_batch,
+)
 from pvt_edge.cli.options import parse_imgsz, parse_list, read_labels, write_json
 
 if TYPE_CHECKING:
@@ -31,7 +42,10 @@ def export(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle. Default: out/<variant>-<task>.")] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size: 640, or height,width.")] = None,
-    formats: Annotated[str, typer.Option("--format", help="Among onnx and openvino.")] = "onnx,openvino",
+    formats: Annotated[
+        str, typer.Option("--format", help="Among onnx, openvino, tensorrt, tensorrt-rtx.")
+    ] = "onnx,openvino",
+    fp16: Annotated[bool, typer.Option("--fp16", help="A float16 ONNX as well, which TensorRT builds.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise to INT8 as well.")] = False,
     calib: Annotated[
         str | None, typer.Option(help="Pictures for INT8 ranges: a folder, pattern or video.", metavar="SOURCE")
@@ -61,14 +75,23 @@ def export(
     num_classes: Annotated[int | None, typer.Option(min=1, help="Default: what the weights have.")] = None,
     head: Annotated[str | None, typer.Option(help="Detection head: retinanet or lite.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Text file with one label a line.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Static batch size.")] = 1,
+    batch: Annotated[
+        str, typer.Option(help="Static batch size; with --dynamic-batch TensorRT's lowest,best,highest.", metavar="N")
+    ] = "1",
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Any batch size instead.")] = False,
+    target: Target = None,
+    workspace: Workspace = None,
+    timing_cache: TimingCache = None,
+    opt_level: OptLevel = None,
+    hardware_compat: HardwareCompat = "none",
+    version_compatible: VersionCompatible = False,
+    dla: Dla = None,
     resize: Annotated[str | None, typer.Option(help="letterbox, stretch or crop. Default: by task.")] = None,
     json: Annotated[
         str | None, typer.Option("--json", help="Write a machine-readable report; - is stdout.", metavar="PATH")
     ] = None,
 ) -> None:
-    """Export a checkpoint to a bundle of ONNX and OpenVINO files, each checked against the model."""
+    """Export a checkpoint to a bundle for ONNX Runtime, OpenVINO and TensorRT, each file checked against the model."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -76,6 +99,21 @@ def export(
     console = Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
     started = perf_counter()
     size = parse_imgsz(imgsz) if imgsz else None
+    batch_size, batches = parse_batch(batch, dynamic_batch)
+    engine = engine_options(
+        target=target,
+        workspace=workspace,
+        timing_cache=timing_cache,
+        opt_level=opt_level,
+        hardware_compat=hardware_compat,
+        version_compatible=version_compatible,
+        dla=dla,
+        batches=batches,
+    )
+    chosen_formats = parse_list(formats)
+    # an engine is float16 unless INT8 is asked for, never float32
+    fp16 = fp16 or (not int8 and any(name.startswith("tensorrt") for name in chosen_formats))
+    precisions = ("fp32", *(("fp16",) if fp16 else ()), *(("int8",) if int8 else ()))
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
     bar = Progress(
         *columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
@@ -83,10 +121,14 @@ def export(
     with _interruption_told(), bar:
         step = bar.add_task("loading the weights", total=None)
 
+        last = ""
+
         def tell(done: int, total: int, text: str) -> None:
+            nonlocal last
             bar.update(step, completed=done, total=total, description=text)
-            if not console.is_terminal:  # a log keeps each step
-                console.print(text)
+            if not console.is_terminal and text.partition(":")[0] != last:  # a log keeps each step
+                console.print(text, markup=False, highlight=False)
+            last = text.partition(":")[0]
 
         from pvt_edge.export.exporter import export_model
         from pvt_edge.export.request import resize_named
@@ -98,8 +140,8 @@ def export(
         bundle = export_model(
             chosen.model,
             out or Path("out") / f"{chosen.variant}-{chosen.task}",
-            formats=parse_list(formats),
-            precisions=("fp32", "int8") if int8 else ("fp32",),
+            formats=chosen_formats,
+            precisions=precisions,
             imgsz=size,
             calib=calib,
             calib_n=calib_n,
@@ -112,8 +154,9 @@ def export(
             plan=plan,
             tune=tune,
             labels=read_labels(labels) if labels else chosen.labels,
-            batch=batch,
+            batch=batch_size,
             dynamic_batch=dynamic_batch,
+            engine=engine,
             resize=resize_named(resize) if resize else None,
             weights_file=chosen.file,
             dialect=chosen.dialect,
@@ -153,12 +196,43 @@ def _report(console: "Console", bundle: "Bundle", seconds: float) -> None:
     if manifest.calibration:
         c = manifest.calibration
         console.print(f"INT8 ranges from {c.count} pictures of {c.source}, seed {c.seed}{_dropped(c)}", highlight=False)
-        verdict = json_module.loads((bundle.folder / "report.json").read_text(encoding="utf-8"))["search"]["verdict"]
-        console.print(verdict, style="bold", highlight=False)
+    if (bundle.folder / "report.json").is_file():
+        report = json_module.loads((bundle.folder / "report.json").read_text(encoding="utf-8"))
+        _report_search(console, report)
+        _report_tensorrt(console, report)
         console.print(f"report: {_short(bundle.folder) / 'report.md'}", highlight=False)
     console.print(f"wrote {bundle.folder} in {seconds:.0f} s", highlight=False)
     shown = shlex.quote(str(_short(bundle.folder)))
+    held = {artifact.runtime for artifact in manifest.artifacts}
+    if manifest.tensorrt and not held & {"tensorrt", "tensorrt-rtx"}:
+        console.print(f"next, on the device: pvt-edge build {shown}", highlight=False)
     console.print(f"next: pvt-edge predict {shown} your-images/ --save annotated/", highlight=False)
+
+
+def _report_search(console: "Console", report: dict[str, Any]) -> None:
+    if report["search"]:
+        console.print(report["search"]["verdict"], style="bold", highlight=False)
+
+
+def _report_tensorrt(console: "Console", report: dict[str, Any]) -> None:
+    """What the graphs for TensorRT lose, and what is left to do on the device."""
+    record = report["tensorrt"]
+    if not record:
+        return
+    words, data = record["metric"]["words"], record["metric"]["data"]
+    for trial in record["trials"]:
+        console.print(
+            f"TensorRT {trial['name']}: {words} {trial['value']:.4f}, {trial['drop']:+.4f} lost, on {data}",
+            style="bold",
+            markup=False,
+            highlight=False,
+        )
+    pinned = [row["block"] for row in record["audit"]["ranges"] if row["pinned"]]
+    audited = f"float16 audited on {record['audit']['pictures']}: "
+    told = f"pinned to float32: {', '.join(pinned)}" if pinned else "nothing comes near its limit"
+    console.print(audited + told, markup=False, highlight=False)
+    for note in record["notes"]:
+        console.print(note, style="yellow", markup=False, highlight=False)
 
 
 def _dropped(calibration: "CalibrationRecord") -> str:

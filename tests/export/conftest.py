@@ -47,7 +47,7 @@ def lite_openvino(lite, tmp_path_factory) -> Path:
     from pvt_edge.export.onnx import export_onnx
 
     path = tmp_path_factory.mktemp("lite-openvino") / "model.onnx"
-    export_onnx(DeployGraph(lite, (64, 96), for_openvino=True), path)
+    export_onnx(DeployGraph(lite, (64, 96), target="openvino"), path)
     return path
 
 

@@ -57,19 +57,20 @@ def exported(classifier, lite_onnx, lite_openvino, tmp_path_factory):
     """The ONNX model of a case, in either form, exported when first asked for."""
     made = {}
 
-    def get(case: str, *, for_openvino: bool = False) -> "onnx.ModelProto":
-        key = (case, for_openvino)
+    def get(case: str, target: str = "onnxruntime") -> "onnx.ModelProto":
+        key = (case, target)
         if key not in made:
-            path = {"lite": lite_openvino if for_openvino else lite_onnx}.get(case) or export(case, for_openvino)
+            ready = {("lite", "openvino"): lite_openvino, ("lite", "onnxruntime"): lite_onnx}
+            path = ready.get(key) or export(case, target)
             made[key] = onnx.shape_inference.infer_shapes(onnx.load(path))
         return made[key]
 
-    def export(case: str, for_openvino: bool) -> Path:
+    def export(case: str, target: str) -> Path:
         task, variant, head, imgsz, _ = CASES[case]
         row = dataclasses.replace(get_variant(variant), depths=(1, 1, 1, 1))
         model = classifier if case == "classify" else build(task, row, head=head)
         path = tmp_path_factory.mktemp("named") / "model.onnx"
-        export_onnx(DeployGraph(model, imgsz, for_openvino=for_openvino), path)
+        export_onnx(DeployGraph(model, imgsz, target=target), path)
         return path
 
     return get
@@ -87,14 +88,15 @@ def shape(model: "onnx.ModelProto", tensor: str) -> list[int]:
     return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
+@pytest.mark.parametrize("target", ["onnxruntime", "tensorrt"])
 @pytest.mark.parametrize("case", CASES)
-def test_what_layers_are_called(exported, case):
-    assert set(layers(exported(case))) == CASES[case][-1]
+def test_what_layers_are_called(exported, case, target):
+    assert set(layers(exported(case, target))) == CASES[case][-1]
 
 
 @pytest.mark.parametrize("case", ["classify", "b2-li", "lite"])
 def test_openvinos_form_has_the_same_layers(exported, case):
-    assert set(layers(exported(case, for_openvino=True))) == CASES[case][-1] | EMBED_NORMS
+    assert set(layers(exported(case, "openvino"))) == CASES[case][-1] | EMBED_NORMS
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -76,6 +76,6 @@ def test_the_whole_graph(classifier):
     (image,) = pictures(1, 64, 96)
     with torch.inference_mode():
         (plain,) = DeployGraph(classifier, (64, 96))(torch.from_numpy(image))
-        (found,) = DeployGraph(classifier, (64, 96), for_openvino=True)(torch.from_numpy(image))
+        (found,) = DeployGraph(classifier, (64, 96), target="openvino")(torch.from_numpy(image))
     assert plain.std() > 0.05
     assert (found - plain).abs().max() < 1e-5 * plain.abs().max()

@@ -37,7 +37,7 @@ def tiny_classifier():
 def tiny(tiny_classifier, tmp_path_factory):
     """The tiny classifier in the form that OpenVINO gets."""
     path = tmp_path_factory.mktemp("tiny") / "model.onnx"
-    export_onnx(DeployGraph(tiny_classifier, IMGSZ, for_openvino=True), path)
+    export_onnx(DeployGraph(tiny_classifier, IMGSZ, target="openvino"), path)
     return read(path)
 
 
@@ -81,7 +81,7 @@ def pooled(tmp_path_factory):
     """Feature maps of a b2-li of one block a stage, in the form that OpenVINO gets."""
     path = tmp_path_factory.mktemp("pooled") / "model.onnx"
     model = build("features", replace(get_variant("b2-li"), **SHORT))
-    export_onnx(DeployGraph(model, IMGSZ, for_openvino=True), path)
+    export_onnx(DeployGraph(model, IMGSZ, target="openvino"), path)
     return read(path)
 
 

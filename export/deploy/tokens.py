@@ -1,0 +1,68 @@
+"""Attention on tokens: a rewrite of the deploy form for TensorRT. Exact up to float rounding.
+
+Where OpenVINO and ONNX Runtime like 1x1 convolutions on maps, TensorRT fuses linears on tokens with what stands
+around them, K with V into one product, and LayerNorm whole; seen in the layers it builds.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pvt_edge.export.deploy.block import DeployAttention, DeployBlock, to_map, to_tokens
+from pvt_edge.export.deploy.form import DeployBackbone, DeployStage
+
+QUERY_GROUPS = 2  # the fewest that make TensorRT fuse the attention of one head of one picture
+
+
+class TokenLinear(nn.Module):
+    """The linear on tokens (B, N, C) that gives what a 1x1 convolution gives on maps; weight (C, C')."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        assert conv.bias is not None
+        self.weight = nn.Parameter(conv.weight[:, :, 0, 0].T.clone())
+        self.bias = nn.Parameter(conv.bias.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+class TokenAttention(nn.Module):
+    """As DeployAttention. With `groups` above 1 the queries of its one head are split, as if into heads.
+
+    TensorRT's fused kernel wants batch times heads of at least 2; every query sees all keys, so groups of queries
+    are heads whose keys and values are the same.
+    """
+
+    def __init__(self, attn: DeployAttention, groups: int) -> None:
+        super().__init__()
+        assert groups == 1 or attn.heads == 1
+        self.heads, self.map_hw, self.sr, self.groups = attn.heads, attn.map_hw, attn.sr, groups
+        self.q, self.k, self.v = TokenLinear(attn.q), TokenLinear(attn.k), TokenLinear(attn.v)
+        self.proj = TokenLinear(attn.proj)
+
+    def _heads(self, tokens: Tensor) -> Tensor:
+        """(B, N, C) -> (B, heads, N, C/heads), or for every group the same (B, groups, N, C)."""
+        if self.groups > 1:
+            return tokens.unsqueeze(1).expand(-1, self.groups, -1, -1)
+        return tokens.unflatten(2, (self.heads, -1)).permute(0, 2, 1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        source = to_tokens(self.sr(x))  # (B, M, C)
+        q, k, v = self.q(to_tokens(x)), self._heads(self.k(source)), self._heads(self.v(source))
+        # (B, groups, N/groups, C) or (B, heads, N, C/heads)
+        q = q.unflatten(1, (self.groups, -1)) if self.groups > 1 else self._heads(q)
+        out = torch.softmax(q @ k.transpose(2, 3), dim=-1) @ v
+        out = out.flatten(1, 2) if self.groups > 1 else out.permute(0, 2, 1, 3).flatten(2)  # (B, N, C)
+        return to_map(self.proj(out), self.map_hw)
+
+
+@torch.no_grad()
+def attend_on_tokens(backbone: DeployBackbone, *, batch: int = 1) -> None:
+    """Rewrite the attention of `backbone` in place, for the smallest `batch` it will run at."""
+    for stage in backbone.stages:
+        assert isinstance(stage, DeployStage)
+        for block in stage.blocks:
+            assert isinstance(block, DeployBlock)
+            alone = batch * block.attn.heads == 1
+            block.attn = TokenAttention(block.attn, QUERY_GROUPS if alone else 1)  # type: ignore[assignment]
+    backbone.requires_grad_(False)

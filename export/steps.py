@@ -1,0 +1,263 @@
+"""The steps of an export: every artifact written, checked and measured, and what they leave for each other."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pvt_edge.bundle import BundleWriter
+from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision, Task
+from pvt_edge.errors import ExportError
+from pvt_edge.export.calibration import CalibrationSet, calibration_from_images, calibration_from_scenes
+from pvt_edge.export.graph import INPUT_NAME, DeployGraph
+from pvt_edge.export.onnx import export_onnx
+from pvt_edge.export.openvino import own_biases, read_model, save_ir
+from pvt_edge.export.parity import check_parity, check_runs, model_outputs
+from pvt_edge.export.precision.trial import measure
+from pvt_edge.export.quantising import Quantisation, make_judge, quantise
+from pvt_edge.export.request import ENGINE_FORMATS, ExportRequest
+from pvt_edge.export.tensorrt.writing import TensorRtExport, open_workshops, write_tensorrt
+from pvt_edge.models.backbone import PVTv2
+from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.create import Model
+from pvt_edge.models.detector import Detector
+from pvt_edge.runtimes import missing, open_runtime
+
+if TYPE_CHECKING:
+    import openvino
+    from numpy.typing import NDArray
+
+Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is done now
+
+PARITY_IMAGES = 2
+AUDIT_SCENES = 16  # drawn ones, where no pictures were given
+ONNX_SECONDS = 6.0
+ACCURACY_SCENES, ACCURACY_SEED = 48, 3  # seeds of training and calibration lie elsewhere
+
+
+class Steps:
+    """The steps of one export, and what they leave for each other."""
+
+    def __init__(
+        self, model: Model, request: ExportRequest, writer: BundleWriter, scratch: Path, progress: Progress | None
+    ) -> None:
+        self.model, self.request, self.writer, self.scratch, self.progress = model, request, writer, scratch, progress
+        self.done = 0
+        self.calibration: CalibrationSet | None = None
+        self.quantisation: Quantisation | None = None
+        self.tensorrt: TensorRtExport | None = None
+        self.auto_precision: dict[str, Precision] = {}
+        self.workshops, self.no_workshop = open_workshops(request)
+        if request.int8:
+            self.tell("collecting calibration pictures")
+            self.calibration = self._collect_calibration()
+        self.tell("rewriting the model into its deploy form")
+        self.graph = DeployGraph(model, request.imgsz)
+        self.probes = self._probes()
+        self.expected = model_outputs(model, self.graph, self.probes)
+
+    def tell(self, step: str) -> None:
+        """Say that `step` begins."""
+        if self.progress:
+            self.progress(self.done, self.request.step_count, step)
+        self.done += 1
+
+    def tell_more(self, step: str) -> None:
+        """Say what goes on within a step."""
+        if self.progress:
+            self.progress(self.done - 1, self.request.step_count, step)
+
+    def _collect_calibration(self) -> CalibrationSet:
+        r = self.request
+        if r.calib is None:
+            return calibration_from_scenes(r.imgsz, r.resize, count=min(r.calib_n, 64), seed=r.seed)
+        return calibration_from_images(
+            r.calib, r.imgsz, r.resize, count=r.calib_n, seed=r.seed, allow_small=r.allow_small
+        )
+
+    def _probes(self) -> "list[NDArray[np.uint8]]":
+        """Pictures for the parity checks: of the calibration set where there is one, else drawn scenes."""
+        if self.calibration is not None:
+            return list(self.calibration.inputs[:PARITY_IMAGES])
+        scenes = calibration_from_scenes(self.request.imgsz, self.request.resize, count=PARITY_IMAGES)
+        return list(scenes.inputs)
+
+    def write_artifacts(self) -> tuple[Artifact, ...]:
+        """Every artifact asked for, written and checked."""
+        artifacts = []
+        request = self.request
+        fp32_onnx = self.writer.path("model.fp32.onnx") if request.fp32_onnx else self.scratch / "model.onnx"
+        if request.fp32_onnx or request.onnx_int8:
+            self._write_onnx(self.graph, fp32_onnx)
+        if request.fp32_onnx:
+            artifacts.append(self.writer.artifact("onnxruntime", "fp32", "model.fp32.onnx"))
+        if "openvino" in request.formats or request.cpu_int8:
+            artifacts += self._write_openvino()
+        if self.quantisation is not None and self.quantisation.plan and request.onnx_int8:
+            artifacts.append(self._write_qdq(fp32_onnx))
+        if request.tensorrt_graphs:
+            artifacts += self._write_tensorrt()
+        if not artifacts:  # INT8 alone was asked for, and is not worth writing
+            raise ExportError(self.quantisation.record.verdict if self.quantisation else "nothing to write")
+        self._choose_onnx(artifacts)
+        return tuple(artifacts)
+
+    def _write_onnx(self, graph: DeployGraph, path: Path) -> None:
+        self.tell("exporting ONNX")
+        export_onnx(graph, path, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
+        if (reason := missing("onnxruntime")) is not None:
+            raise ExportError(f"the ONNX file cannot be checked: {reason}")
+        self.tell("checking ONNX against the model")
+        self._check("onnxruntime", path, "fp32")
+
+    def _write_openvino(self) -> list[Artifact]:
+        artifacts = []
+        self.tell("converting to OpenVINO")
+        traced = self.scratch / "openvino.onnx"
+        graph = DeployGraph(self.model, self.request.imgsz, target="openvino")
+        export_onnx(graph, traced, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
+        model = read_model(traced)
+        own_biases(model)
+        keep = "openvino" in self.request.formats
+        fp32 = self.writer.path("openvino/fp32.xml") if keep else self.scratch / "fp32.xml"
+        save_ir(model, fp32)
+        self.tell("checking OpenVINO against the model")
+        self._check("openvino", fp32, "fp32")
+        if keep:
+            artifacts.append(self._ir_artifact("fp32"))
+        if self.calibration is not None and self.request.cpu_int8:
+            self._quantise(model, self.calibration)
+            assert self.quantisation is not None
+            if keep and self.quantisation.plan:
+                save_ir(self.quantisation.openvino_model(), self.writer.path("openvino/int8.xml"))
+                self._check_runs("openvino", "openvino/int8.xml")
+                artifacts.append(self._ir_artifact("int8"))
+        return artifacts
+
+    def _quantise(self, model: "openvino.Model", calibration: CalibrationSet) -> None:
+        self.tell("placing INT8")
+        judge = make_judge(self.request, task_of(self.model), calibration, self.scenes)
+        self.quantisation = quantise(
+            model, judge, calibration, self.request, variant_of(self.model), INPUT_NAME, self.tell_more
+        )
+        if "openvino" in self.request.formats:
+            self.auto_precision["openvino"] = self.quantisation.search.fastest
+
+    def _write_qdq(self, fp32: Path) -> Artifact:
+        import onnx
+
+        assert self.quantisation is not None
+        path = self.writer.path("model.int8.onnx")
+        onnx.save(self.quantisation.onnx_model(onnx.load(str(fp32))), str(path))
+        self._check_runs("onnxruntime", "model.int8.onnx")
+        return self.writer.artifact("onnxruntime", "int8", "model.int8.onnx")
+
+    def _write_tensorrt(self) -> list[Artifact]:
+        self.tell("exporting ONNX for TensorRT")
+        request = self.request
+        batch = 1 if request.dynamic_batch else request.batch
+        fp32 = self.scratch / "tensorrt.onnx"
+        graph = DeployGraph(self.model, request.imgsz, target="tensorrt", batch=batch)
+        export_onnx(graph, fp32, batch=request.batch, dynamic_batch=request.dynamic_batch)
+        self.tell("checking it against the model")
+        self._check("onnxruntime", fp32, "fp32")
+        self.tell("making graphs for TensorRT")
+        seen = self.calibration or self._audit_pictures()
+        self.tensorrt = write_tensorrt(
+            fp32,
+            self.writer,
+            request,
+            variant=variant_of(self.model),
+            judge=make_judge(request, task_of(self.model), seen, self.scenes),
+            batches=seen.batches(batch),
+            pictures=f"{seen.record.count} pictures of {seen.record.source}",
+            workshops=self.workshops,
+            reasons=self.no_workshop,
+            tell=self.tell_more,
+        )
+        self.auto_precision |= self.tensorrt.auto_precision
+        return self.tensorrt.artifacts
+
+    def _audit_pictures(self) -> CalibrationSet:
+        """What float16 is audited on where INT8 needs no pictures: those given, else drawn scenes."""
+        r = self.request
+        if r.calib is None:
+            return calibration_from_scenes(r.imgsz, r.resize, count=AUDIT_SCENES, seed=r.seed)
+        return calibration_from_images(r.calib, r.imgsz, r.resize, count=r.calib_n, seed=r.seed, allow_small=True)
+
+    def _choose_onnx(self, artifacts: Sequence[Artifact]) -> None:
+        """What "auto" is to take in ONNX Runtime, which has no CPU kernels for float16 and some pairs of INT8."""
+        files = {a.precision: self.writer.path(a.file) for a in artifacts if a.runtime == "onnxruntime"}
+        if len(files) < 2:
+            return
+        if not self.request.tune:
+            self.auto_precision["onnxruntime"] = "fp32" if "fp32" in files else "fp16"
+            return
+        self.tell_more("timing ONNX Runtime")
+        with ExitStack() as opened:
+            runtimes = {p: opened.enter_context(open_runtime("onnxruntime", path)) for p, path in files.items()}
+            batch = max(next(iter(runtimes.values())).inputs[0].shape[0], 1)
+            feeds = {INPUT_NAME: np.repeat(self.probes[0], batch, axis=0)}
+            latency = measure({p: partial(runtime.infer, feeds) for p, runtime in runtimes.items()}, ONNX_SECONDS)
+        self.auto_precision["onnxruntime"] = min(files, key=lambda p: latency[p].p50)
+
+    def _ir_artifact(self, precision: str) -> Artifact:
+        return self.writer.artifact(
+            "openvino", precision, f"openvino/{precision}.xml", companions=(f"openvino/{precision}.bin",)
+        )
+
+    def _check(self, runtime: str, path: Path, precision: str) -> None:
+        with open_runtime(runtime, path, precision=precision) as opened:
+            check_parity(opened, INPUT_NAME, self.probes, self.expected)
+
+    def _check_runs(self, runtime: str, file: str) -> None:
+        with open_runtime(runtime, self.writer.path(file), precision="int8") as opened:
+            check_runs(opened, INPUT_NAME, self.probes)
+
+    @cached_property
+    def scenes(self) -> tuple[Path, str] | None:
+        """The labelled data of bundled weights: generated scenes' COCO file, and what it is."""
+        if self.request.bundled is None or self.request.postprocess is None:
+            return None
+        from pvt_edge.scenes import write_scenes
+
+        annotations = write_scenes(self.scratch / "scenes", ACCURACY_SCENES, seed=ACCURACY_SEED)
+        return annotations, f"{ACCURACY_SCENES} generated scenes, seed {ACCURACY_SEED}"
+
+    def measure_accuracy(self, artifacts: Sequence[Artifact]) -> AccuracyRecord | None:
+        """AP on generated scenes of each artifact, for the weights that come with the package."""
+        from pvt_edge.data.coco import read_coco
+        from pvt_edge.metrics.detector import detector_accuracy
+
+        post = self.request.postprocess
+        if self.scenes is None or post is None:
+            return None
+        annotations, words = self.scenes
+        self.tell(f"measuring accuracy on {words}")
+        dataset = read_coco(annotations, annotations.parent / "images")
+        metrics = {}
+        for artifact in artifacts:
+            if artifact.runtime in ENGINE_FORMATS:
+                continue
+            path = self.writer.path(artifact.file)
+            with open_runtime(artifact.runtime, path, precision=artifact.precision) as runtime:
+                metrics[f"{artifact.runtime}-{artifact.precision}"] = detector_accuracy(
+                    runtime, dataset, self.request.resize, post
+                )
+        return AccuracyRecord(data=words, metrics=metrics)
+
+
+def task_of(model: Model) -> Task:
+    """What the model is for."""
+    if isinstance(model, Classifier):
+        return "classify"
+    return "detect" if isinstance(model, Detector) else "features"
+
+
+def variant_of(model: Model) -> str:
+    """The variant's name: "b0"."""
+    backbone = model if isinstance(model, PVTv2) else model.backbone
+    return backbone.variant.name

@@ -1,0 +1,103 @@
+"""The two graphs for TensorRT: strongly typed FP16, and INT8 as Q/DQ in it, both judged before they are kept."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pvt_edge.export.precision.extremes import (
+    float_activations,
+    layer_ranges,
+    observe_extremes,
+    placeable_blocks,
+)
+from pvt_edge.export.precision.half import to_half
+from pvt_edge.export.precision.onnx_session import outputs_of
+from pvt_edge.export.precision.overflow import audit_overflow
+from pvt_edge.export.precision.qdq import add_qdq
+from pvt_edge.export.precision.recipes import FOR_TENSORRT
+from pvt_edge.export.precision.record import GraphTrial, OverflowAudit
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    from numpy.typing import NDArray
+
+    from pvt_edge.export.precision.judge import Judge
+    from pvt_edge.export.precision.ranges import Ranges
+
+TOLD_APART = 1e-9  # of a metric: rounding
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An INT8 graph that is worth writing."""
+
+    model: "onnx.ModelProto"
+    blocks: frozenset[str]
+    trial: GraphTrial
+
+
+class TensorRtGraphs:
+    """FP16 and INT8 of one float32 ONNX file in TensorRT's form, and what was found out on the way.
+
+    `judge` holds the pictures that both are judged by, `batches` those that ranges are taken from.
+    """
+
+    def __init__(
+        self,
+        fp32: Path,
+        judge: "Judge",
+        batches: "Sequence[NDArray[np.uint8]]",
+        *,
+        pictures: str,
+        budget: float | None,
+    ) -> None:
+        import onnx
+
+        self.fp32 = onnx.load(str(fp32))
+        self.budget = budget
+        self.known = placeable_blocks(self.fp32)
+        extremes = observe_extremes(self.fp32, float_activations(self.fp32), batches)
+        self.audit: OverflowAudit = audit_overflow(self.fp32, extremes, pictures)
+        self.ranges: Ranges = layer_ranges(self.fp32, extremes)
+        self.half = to_half(self.fp32, self.audit.pinned)
+        self.judge = replace(judge, reference=tuple(outputs_of(self.fp32, judge.inputs)))
+        self.reference_value = self.judge.value(self.judge.reference)
+
+    def fp16(self) -> GraphTrial:
+        """What FP16 loses."""
+        pinned = len(self.audit.pinned)
+        words = "float16" + (f", {pinned} tensors pinned to float32" if pinned else "")
+        return self._trial("fp16", words, self.half, 0)
+
+    def int8(
+        self, given: Collection[str] | None, tell: Callable[[str], None]
+    ) -> tuple[list[GraphTrial], Placed | None]:
+        """The placements tried, and the first within the budget; where blocks are `given`, only these are tried."""
+        trials = []
+        candidates = [(recipe.name, recipe.words, recipe.blocks(self.known)) for recipe in FOR_TENSORRT]
+        if given is not None:
+            candidates = [("int8", "the plan that was given", frozenset(given))]
+        for name, words, blocks in candidates:
+            tell(f"judging {name} for TensorRT")
+            model = add_qdq(self.half, blocks, self.ranges)
+            trial = self._trial(name, words, model, len(blocks))
+            trials.append(trial)
+            if trial.within_budget:
+                return trials, Placed(model, blocks, trial)
+        return trials, None
+
+    def _trial(self, name: str, words: str, model: "onnx.ModelProto", int8_blocks: int) -> GraphTrial:
+        value, details = self.judge.judge(outputs_of(model, self.judge.inputs))
+        drop = self.reference_value - value
+        return GraphTrial(
+            name=name,
+            words=words,
+            int8_blocks=int8_blocks,
+            float_blocks=len(self.known) - int8_blocks,
+            value=value,
+            drop=drop,
+            details=details,
+            within_budget=self.budget is None or drop <= self.budget + TOLD_APART,
+        )

@@ -1,0 +1,82 @@
+"""`pvt-edge build`: on the device, a bundle's graphs -> TensorRT engines."""
+
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+
+from pvt_edge.cli.engine import (
+    Dla,
+    HardwareCompat,
+    OptLevel,
+    Target,
+    TimingCache,
+    VersionCompatible,
+    Workspace,
+    engine_options,
+    parse_batch,
+)
+from pvt_edge.cli.options import write_json
+
+
+def build(
+    bundle: Annotated[Path, typer.Argument(help="The folder an export wrote.")],
+    library: Annotated[str, typer.Option("--format", help="tensorrt or tensorrt-rtx.")] = "tensorrt",
+    target: Target = None,
+    workspace: Workspace = None,
+    timing_cache: TimingCache = None,
+    opt_level: OptLevel = None,
+    hardware_compat: HardwareCompat = "none",
+    version_compatible: VersionCompatible = False,
+    batch: Annotated[
+        str | None, typer.Option(help="Of a dynamic batch: lowest,best,highest. Default: 1,1,16.", metavar="LIST")
+    ] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build engines again that fit this machine.")] = False,
+    dla: Dla = None,
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write model.json's content; - is stdout.", metavar="PATH")
+    ] = None,
+) -> None:
+    """Build a bundle's TensorRT engines on this machine; needs TensorRT and cuda-python, no torch."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pvt_edge.cli.inspect import artifact_rows
+    from pvt_edge.export.tensorrt.bundle_build import build_bundle
+
+    console = Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
+    started = perf_counter()
+    options = engine_options(
+        target=target,
+        workspace=workspace,
+        timing_cache=timing_cache,
+        opt_level=opt_level,
+        hardware_compat=hardware_compat,
+        version_compatible=version_compatible,
+        dla=dla,
+        batches=parse_batch(batch, dynamic=True)[1] if batch else None,
+    )
+    with console.status("starting") as status:
+        last = ""
+
+        def tell(text: str) -> None:
+            nonlocal last
+            status.update(text)
+            step = text.partition(":")[0]
+            if not console.is_terminal and step != last:  # a log keeps each step
+                console.print(text, markup=False, highlight=False)
+            last = step
+
+        found = build_bundle(bundle, library=library, options=options, rebuild=rebuild, tell=tell)
+    if json:
+        content: dict[str, Any] = {"bundle": str(found.folder), "seconds": round(perf_counter() - started, 1)}
+        write_json(content | {"manifest": found.manifest.model_dump(mode="json")}, json)
+    columns, rows = artifact_rows(found)
+    table = Table(*columns, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"wrote {found.folder} in {perf_counter() - started:.0f} s", highlight=False)
+    console.print(f"next: pvt-edge predict {bundle} your-images/ --runtime {library}", highlight=False)
