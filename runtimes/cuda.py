@@ -79,9 +79,10 @@ def probe_cuda(device: str = "auto") -> CudaDevice:
     status, count = cuda.cudaGetDeviceCount()
     speaks = _version(cuda.cudaDriverGetVersion()[1])
     if int(status) == _OLD_DRIVER and speaks != "0.0":
+        wanted, newest = _version(cuda.cudaRuntimeGetVersion()[1]), int(speaks.partition(".")[0]) + 1
         raise RuntimeMissingError(
-            f"the NVIDIA driver speaks CUDA {speaks}, cuda-python here wants {_version(cuda.cudaRuntimeGetVersion()[1])}"
-            f': pip install "cuda-python<{int(speaks.partition(".")[0]) + 1}", or update the driver'
+            f"the NVIDIA driver speaks CUDA {speaks}, cuda-python here wants {wanted}: "
+            f'pip install "cuda-python<{newest}", or update the driver'
         )
     if int(status) in (_OLD_DRIVER, _NO_DEVICE) or (not int(status) and not count):
         what = "no NVIDIA driver" if int(status) == _OLD_DRIVER else "an NVIDIA driver, but no GPU"

@@ -9,6 +9,7 @@ from typing import cast
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.runtimes.runtime import Runtime
+from pvt_edge.runtimes.tensorrt_library import how_to_install
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
@@ -78,7 +79,8 @@ def missing(name: str) -> str | None:
             spec = None
         # Python takes any folder of that name for a package without origin, and a bundle has such folders.
         if spec is None or spec.origin is None:
-            return f'the {name} runtime needs {package}: pip install "pvt-edge[{entry.extra}]"'
+            mend = how_to_install(name) if package == "tensorrt" else f'pip install "pvt-edge[{entry.extra}]"'
+            return f"the {name} runtime needs {package}: {mend}"
     return None
 
 

@@ -14,7 +14,7 @@ from pvt_edge.runtimes.feeds import check_feeds
 from pvt_edge.runtimes.passport import differences, here, sidecar
 from pvt_edge.runtimes.runtime import TensorSpec
 from pvt_edge.runtimes.session import Session
-from pvt_edge.runtimes.table import check_precision, check_threads
+from pvt_edge.runtimes.table import check_precision, check_threads, require
 from pvt_edge.runtimes.tensorrt_buffers import Buffers
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary, load_library
 
@@ -52,6 +52,7 @@ class TensorRtRuntime(Session):
     ) -> None:
         check_precision(self.library_name, precision)
         check_threads(threads)
+        require(self.library_name)
         file = model_file(path)
         gpu = cuda.probe_cuda(device)  # before TensorRT is touched: it crashes without a driver
         library = load_library(self.library_name)

@@ -27,9 +27,10 @@ GIVEN = {  # what is fed -> what the message must say of it, and the mend
 
 
 class RuntimeContract:
-    """Subclasses set `name`, the fixture `file`, and where needed `precision` and `tolerance`."""
+    """Subclasses set `name`, the fixture `file`, and where needed `device`, `precision` and `tolerance`."""
 
     name: str
+    device = "cpu"
     precision = "fp32"
     tolerance = 1e-4
 
@@ -39,12 +40,12 @@ class RuntimeContract:
 
     @pytest.fixture
     def runtime(self, file):
-        with open_runtime(self.name, file, precision=self.precision, device="cpu") as runtime:
+        with open_runtime(self.name, file, precision=self.precision, device=self.device) as runtime:
             yield runtime
 
     def test_says_what_it_is(self, runtime):
         assert isinstance(runtime, Runtime)
-        assert (runtime.name, runtime.precision, runtime.device) == (self.name, self.precision, "cpu")
+        assert (runtime.name, runtime.precision, runtime.device) == (self.name, self.precision, self.device)
         assert runtime.inputs == INPUTS
         assert {spec.name: spec for spec in runtime.outputs} == OUTPUTS
 
