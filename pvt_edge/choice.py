@@ -40,11 +40,24 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
             reasons.append(f"{name} has no artifact in it")
         elif name not in RUNTIMES:
             reasons.append(f"{name} is not in this version of pvt-edge")
-        elif (reason := missing(name)) is not None:
+        elif (reason := missing(name) or _no_gpu(name)) is not None:
             reasons.append(reason)
         else:
             return name
     raise RuntimeMissingError(f"nothing here can run {bundle.folder} ({_held(bundle)}): {'; '.join(reasons)}")
+
+
+def _no_gpu(runtime: str) -> str | None:
+    """Why an engine cannot run here; None where it can, and for runtimes that need no GPU."""
+    from pvt_edge.runtimes.cuda import probe_cuda
+
+    if not runtime.startswith("tensorrt"):
+        return None
+    try:
+        probe_cuda()
+    except RuntimeMissingError as error:
+        return str(error)
+    return None
 
 
 def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> tuple["Artifact", str]:

@@ -1,5 +1,6 @@
 """A bundle that runs: pictures in, results out."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -28,7 +29,26 @@ if TYPE_CHECKING:
 
 Pictures: TypeAlias = str | Path | Sequence[NDArray[np.generic] | str | Path]
 OUTPUTS = {"detect": ("boxes", "scores", "labels"), "classify": ("logits",), "features": ()}
+ENGINE_RUNTIMES = ("tensorrt", "tensorrt-rtx")
 MAX_BATCH = 16  # of a dynamic batch, to bound memory
+
+
+def refresh_engines(bundle: "Bundle", library: str) -> "Bundle":
+    """The bundle with engines that fit this machine: built again, with a warning, where they do not."""
+    from pvt_edge.runtimes.cuda import probe_cuda
+    from pvt_edge.runtimes.passport import differences, here
+    from pvt_edge.runtimes.tensorrt_library import load_library
+
+    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.runtime == library]
+    machine = here(probe_cuda(), load_library(library))
+    wrong = [text for engine in engines for text in differences(engine.passport or {}, machine)]
+    if not wrong:
+        return bundle
+    from pvt_edge.export.tensorrt.bundle_build import build_bundle
+
+    told = "; ".join(dict.fromkeys(wrong))
+    warnings.warn(f"{bundle.folder}: engines are built again for this machine ({told})", stacklevel=3)
+    return build_bundle(bundle.folder, library=library)
 
 
 def load(
@@ -38,11 +58,14 @@ def load(
     precision: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    rebuild: bool = False,
 ) -> "Predictor":
     """The predictor of the bundle in a folder.
 
-    `runtime` "auto" is the first of openvino, onnxruntime and tensorrt that is installed and in the bundle;
-    `precision` "auto" what the bundle found to pay there. Raises `BundleError` for a bundle that is broken or
+    `runtime` "auto" is the first of tensorrt, tensorrt-rtx, openvino and onnxruntime that is installed, in the bundle
+    and, for engines, has a GPU; `precision` "auto" what the bundle found to pay there. An engine that was built for
+    another machine is built again from the bundle's graph, which takes minutes, where `rebuild` or `runtime` "auto"
+    allows it. Raises `BundleError` for a bundle that is broken or
     lacks what is asked for, `RuntimeMissingError` when nothing here can run it, `UnknownNameError` for a name
     that does not exist.
     """
@@ -51,6 +74,8 @@ def load(
 
     bundle = read_bundle(Path(bundle_path))
     name = choose_runtime(bundle, runtime)
+    if name in ENGINE_RUNTIMES and (rebuild or runtime == "auto"):
+        bundle = refresh_engines(bundle, name)
     artifact, run_as = choose_artifact(bundle, name, precision)
     opened = open_runtime(name, bundle.path(artifact), precision=run_as, device=device, threads=threads)
     return Predictor(bundle, opened)

@@ -61,6 +61,7 @@ REQUIRED = (
     "OnnxParser.parse",
     "ParserError.desc",
     "ParserError.node_name",
+    "ParserError.node_operator",
     "ProfilingVerbosity.DETAILED",
     "Runtime.deserialize_cuda_engine",
     "Runtime.engine_host_code_allowed",

@@ -44,7 +44,7 @@ def build_engine(
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     _configure(config, library, options)
     _add_profile(builder, network, config, options)
-    cache = _read_cache(config, options)
+    cache = _read_cache(config, options) if library.name == "tensorrt" else None  # TensorRT-RTX has none
     monitor = make_monitor(trt, progress) if progress else None
     if monitor is not None:
         config.progress_monitor = monitor
@@ -69,9 +69,9 @@ def _parse(onnx: Path, library: TensorRtLibrary, network: Any, logger: Any) -> N
         content = onnx.read_bytes()
     except OSError as error:
         raise ExportError(f"cannot read {onnx}: {error.strerror}") from error
-    if parser.parse(content):
+    if parser.parse(content) and network.num_inputs:
         return
-    told = [_parser_error(parser.get_error(i)) for i in range(parser.num_errors)] or [logger.errors()]
+    told = [_parser_error(parser.get_error(i)) for i in range(parser.num_errors)] or [logger.errors() or "it is empty"]
     raise ExportError(
         f"{library.name} {library.version} does not take {onnx.name}: {_shortened('; '.join(told))}: export it again "
         "with pvt-edge export, or take a newer TensorRT"
@@ -83,7 +83,8 @@ def _parser_error(error: Any) -> str:
     name, words = str(error.node_name()), " ".join(str(error.desc()).split())
     if not name:
         return words
-    return f"{block_of(name)}: {words}" if "#" in name else f"node {name}: {words}"
+    place = block_of(name) if "#" in name else f"node {name}"
+    return f"{place} ({error.node_operator()}): {words}"
 
 
 def _configure(config: Any, library: TensorRtLibrary, options: BuildOptions) -> None:

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from pvt_edge.bundle.schema import FileRecord, InputSpec, Precision
-from pvt_edge.errors import ExportError, RuntimeMissingError
+from pvt_edge.errors import ExportError, RuntimeMissingError, UnknownNameError
 from pvt_edge.export.tensorrt.engine import build_engine
 from pvt_edge.export.tensorrt.options import BuildOptions
 from pvt_edge.runtimes import open_runtime
@@ -39,6 +39,8 @@ def open_workshop(name: str, options: BuildOptions) -> Workshop:
 
     CUDA is probed before TensorRT is touched, which crashes without a driver.
     """
+    if name not in LIBRARIES:
+        raise UnknownNameError("library", name, LIBRARIES)
     device: CudaDevice | None = None
     try:
         device = probe_cuda()

@@ -48,6 +48,11 @@ def build(
 
     console = Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
     started = perf_counter()
+    batches = parse_batch(batch, dynamic=True)[1] if batch else None
+    if batch and batches is None:
+        raise typer.BadParameter(
+            "the batches of an engine are lowest,best,highest, such as 1,4,16", param_hint="--batch"
+        )
     options = engine_options(
         target=target,
         workspace=workspace,
@@ -56,7 +61,7 @@ def build(
         hardware_compat=hardware_compat,
         version_compatible=version_compatible,
         dla=dla,
-        batches=parse_batch(batch, dynamic=True)[1] if batch else None,
+        batches=batches,
     )
     with console.status("starting") as status:
         last = ""

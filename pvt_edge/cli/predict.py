@@ -26,10 +26,13 @@ def predict(
     iou: Annotated[float | None, typer.Option(min=0, max=1, help="NMS overlap. Default: the bundle's.")] = None,
     max_det: Annotated[int | None, typer.Option(min=1, help="Most detections. Default: the bundle's.")] = None,
     classes: Annotated[str | None, typer.Option(help="Only these: names or ids, comma-separated.")] = None,
-    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or int8.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, ...")] = "auto",
+    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime, tensorrt or tensorrt-rtx.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads. Default: the runtime's choice.")] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build TensorRT engines again that were built for another machine.")
+    ] = False,
 ) -> None:
     """Run a bundle on images or a video; write annotated pictures and JSON lines."""
     from rich.console import Console
@@ -43,7 +46,7 @@ def predict(
     counts: Counter[str] = Counter()
     speeds: list[Mapping[str, float]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with load(bundle, runtime, precision=precision, device=device, threads=threads) as predictor:
+    with load(bundle, runtime, precision=precision, device=device, threads=threads, rebuild=rebuild) as predictor:
         wanted = [_class(name) for name in parse_list(classes)] if classes else None
         with (
             open_source(source) as opened,

@@ -53,7 +53,7 @@ EMBED_NORMS = {f"stages.{i}.embed_norm#0" for i in range(4)}  # of OpenVINO's fo
 
 
 @pytest.fixture(scope="module")
-def exported(classifier, lite_onnx, lite_openvino, tmp_path_factory):
+def exported(classifier, lite, lite_onnx, lite_openvino, tmp_path_factory):
     """The ONNX model of a case, in either form, exported when first asked for."""
     made = {}
 
@@ -68,7 +68,8 @@ def exported(classifier, lite_onnx, lite_openvino, tmp_path_factory):
     def export(case: str, target: str) -> Path:
         task, variant, head, imgsz, _ = CASES[case]
         row = dataclasses.replace(get_variant(variant), depths=(1, 1, 1, 1))
-        model = classifier if case == "classify" else build(task, row, head=head)
+        ready = {"classify": classifier, "lite": lite}
+        model = ready.get(case) or build(task, row, head=head)
         path = tmp_path_factory.mktemp("named") / "model.onnx"
         export_onnx(DeployGraph(model, imgsz, target=target), path)
         return path
