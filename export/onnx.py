@@ -23,6 +23,8 @@ SHAPE_OPERATORS = ("Shape", "Range", "NonZero", "Loop", "If", "ConstantOfShape")
 
 # Left to the runtimes, which do it too: here it would take the names of layers, by which INT8 is placed.
 NOT_FUSED = ("fuse_matmul_add_bias_into_gemm", "fuse_qkv")
+# TensorRT fuses attention only behind a linear with a bias, so one of zeros (untrained weights) must stay.
+ZERO_BIASES = "eliminate_nop_with_unit"
 
 
 def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch: bool = False) -> None:
@@ -30,7 +32,8 @@ def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch
 
     With `dynamic_batch` the first axis is named "batch" and everything else stays static. Raises `ExportError`.
     """
-    model = _simplify(_trace(graph, max(batch, 2) if dynamic_batch else batch, dynamic_batch))
+    skipped = (*NOT_FUSED, *((ZERO_BIASES,) if graph.target == "tensorrt" else ()))
+    model = _simplify(_trace(graph, max(batch, 2) if dynamic_batch else batch, dynamic_batch), skipped)
     _check_form(model, dynamic_batch)
     name_layers(model)
     import onnx
@@ -70,11 +73,11 @@ def _integer_divide(numerator: Any, denominator: Any) -> Any:
     return op.Div(numerator, op.CastLike(denominator, numerator))
 
 
-def _simplify(model: "onnx.ModelProto") -> "onnx.ModelProto":
+def _simplify(model: "onnx.ModelProto", skipped: tuple[str, ...]) -> "onnx.ModelProto":
     import onnxsim
 
     with _mapped("onnxsim"):
-        simplified, same = onnxsim.simplify(model, skipped_optimizers=list(NOT_FUSED))
+        simplified, same = onnxsim.simplify(model, skipped_optimizers=list(skipped))
     if not same:
         raise ExportError("onnxsim's simplified graph does not give the original's outputs")
     result: onnx.ModelProto = simplified

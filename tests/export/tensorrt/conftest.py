@@ -26,6 +26,7 @@ MODELS = {  # variant, task, weights, image
     "cells": ("b0", "detect", "cells", (480, 640)),
     "retinanet": ("b0", "detect", None, (640, 640)),
     "b2-li": ("b2-li", "classify", None, (224, 224)),
+    "untrained": ("b0", "classify", None, (224, 224)),
 }
 PICTURES = 4
 
@@ -43,7 +44,7 @@ def graph_files(tmp_path_factory):
     def make(name):
         variant, task, weights, imgsz = MODELS[name]
         model = create_model(variant, task, weights=weights)
-        if weights is None:
+        if weights is None and name != "untrained":
             randomise(model)
         folder = tmp_path_factory.mktemp(name)
         export_onnx(DeployGraph(model, imgsz, target="tensorrt"), folder / "fp32.onnx")
