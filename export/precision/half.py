@@ -1,7 +1,7 @@
 """Float ONNX -> strongly typed FP16 ONNX, for TensorRT: every type is in the graph and no builder may choose.
 
 Weights and activations are float16. Float32 stay: the pixels' normalisation, LayerNorm's statistics (within the
-operator, whole), the arithmetic on boxes and scores, the outputs, and tensors that an overflow audit pinned.
+operator, whole), softmax, the arithmetic on boxes and scores, the outputs, and tensors that an overflow audit pinned.
 """
 
 from collections.abc import Collection
@@ -32,6 +32,9 @@ KEEP_TYPE = frozenset(
         "Unsqueeze",
     ]
 )
+
+# Attention is the same fused kernel with its softmax in float32, and exponents of hundreds keep their digits.
+FLOAT_OPERATORS = frozenset({"Softmax"})
 
 
 def to_half(model: "onnx.ModelProto", pinned: Collection[str] = ()) -> "onnx.ModelProto":
@@ -86,7 +89,8 @@ class _Converter:
                 computed = next((self.now[name] for name in given if name in self.now), self.float)
             else:
                 pinned = self.pinned.intersection((*node.input, *node.output))
-                computed = self.float if pinned or node.output[0] in outside else self.half
+                wide = pinned or node.output[0] in outside or node.op_type in FLOAT_OPERATORS
+                computed = self.float if wide else self.half
             for index, name in enumerate(node.input):
                 if name in self.floats:
                     node.input[index] = self._as(name, computed)

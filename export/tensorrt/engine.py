@@ -33,7 +33,7 @@ def build_engine(
     a build that failed, in the builder's; for options that do not fit the file.
     """
     trt, logger = library.module, library.logger()
-    options.check(library)
+    options.check_for(library)
     try:
         builder = trt.Builder(logger)
     except TypeError as error:  # what a factory that returned nothing looks like from Python
@@ -56,7 +56,7 @@ def build_engine(
     if plan is None:
         raise ExportError(
             f"{library.name} {library.version} could not build {onnx.name}: {_shortened(logger.errors())}: give it "
-            "more memory (--workspace MIB, close other programs), or another --target"
+            "more memory: --workspace MIB, or close other programs"
         )
     if cache is not None and options.timing_cache is not None:
         _write_aside(options.timing_cache, bytes(config.get_timing_cache().serialize()))

@@ -41,6 +41,7 @@ def open_workshop(name: str, options: BuildOptions) -> Workshop:
     """
     if name not in LIBRARIES:
         raise UnknownNameError("library", name, LIBRARIES)
+    options.check()
     device: CudaDevice | None = None
     try:
         device = probe_cuda()
@@ -52,7 +53,7 @@ def open_workshop(name: str, options: BuildOptions) -> Workshop:
                 "TensorRT-RTX builds without a GPU, but must be told for which: give --target, such as sm86,sm89,sm120"
             ) from None
     library = load_library(name)
-    options.check(library)
+    options.check_for(library)
     return Workshop(library, device)
 
 

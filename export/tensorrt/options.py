@@ -36,21 +36,25 @@ class BuildOptions:
         ]
         return ", ".join(part for part in told if part) or "defaults"
 
-    def check(self, library: "TensorRtLibrary") -> None:
-        """Raise a `PvtEdgeError` that says the mend for what `library` cannot do."""
+    def check(self) -> None:
+        """Raise a `PvtEdgeError` that says the mend for what no library can do."""
         if self.opt_level is not None and not 0 <= self.opt_level <= 5:
             raise ExportError(f"the optimisation level is 0 to 5, got {self.opt_level}")
         if self.workspace_mib is not None and self.workspace_mib < 1:
             raise ExportError(f"the workspace is at least 1 MiB, got {self.workspace_mib}")
         if self.hardware_compat not in HARDWARE_COMPAT:
             raise UnknownNameError("hardware compatibility", self.hardware_compat, HARDWARE_COMPAT)
-        if not library.has(f"HardwareCompatibilityLevel.{HARDWARE_COMPAT[self.hardware_compat]}"):
-            raise ExportError(f"{library.name} {library.version} has no {self.hardware_compat}: take none or ampere+")
         if self.batches and not 1 <= self.batches[0] <= self.batches[1] <= self.batches[2]:
             raise ExportError(
                 f"a profile of batches is lowest,best,highest, each no less than the one before; got "
                 f"{','.join(map(str, self.batches))}"
             )
+
+    def check_for(self, library: "TensorRtLibrary") -> None:
+        """As `check`, and for what `library` cannot do."""
+        self.check()
+        if not library.has(f"HardwareCompatibilityLevel.{HARDWARE_COMPAT[self.hardware_compat]}"):
+            raise ExportError(f"{library.name} {library.version} has no {self.hardware_compat}: take none or ampere+")
         if self.target:
             self._check_target(library)
 

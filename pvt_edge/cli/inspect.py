@@ -58,12 +58,21 @@ def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
     if m.postprocess:
         p = m.postprocess
         rows.append(("thresholds", f"conf {p.conf:g}, iou {p.iou:g}, at most {p.max_det}"))
+    for artifact in m.artifacts:
+        if artifact.passport:
+            rows.append((artifact.file, _passport(artifact.passport)))
     if m.calibration:
         rows.append(("calibration", f"{m.calibration.count} pictures of {m.calibration.source}"))
     if m.accuracy:
         rows.append(("accuracy on", m.accuracy.data))
     rows.append(("made", f"{m.provenance.created} by pvt-edge {m.provenance.pvt_edge} on {m.provenance.machine}"))
     return rows
+
+
+def _passport(passport: dict[str, str]) -> str:
+    """What an engine was built with and for, in a line."""
+    built_for = passport.get("target") or f"{passport.get('gpu')} ({passport.get('compute_capability')})"
+    return f"{passport.get('library')} {passport.get('version')} for {built_for}, {passport.get('options')}"
 
 
 def artifact_rows(bundle: "Bundle") -> tuple[list[str], list[list[str]]]:

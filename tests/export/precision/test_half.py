@@ -44,11 +44,7 @@ def types(model):
 def test_every_layer_and_norm_is_half(lite_tensorrt):
     half = to_half(lite_tensorrt)
     known = types(half)
-    nodes = [
-        node
-        for node in half.graph.node
-        if "#" in node.name or node.op_type in ("LayerNormalization", "Softmax", "Gelu")
-    ]
+    nodes = [node for node in half.graph.node if "#" in node.name or node.op_type in ("LayerNormalization", "Gelu")]
     assert len(nodes) > 100
     for node in nodes:
         assert {known[name] for name in node.input} == {HALF}, node.name
@@ -60,6 +56,14 @@ def test_norms_stay_whole(tiny_onnx):
         return [node.op_type for node in model.graph.node].count("LayerNormalization")
 
     assert count(to_half(tiny_onnx)) == count(tiny_onnx) > 0
+
+
+def test_softmax_is_float32(lite_tensorrt):
+    half = to_half(lite_tensorrt)
+    known = types(half)
+    nodes = [node for node in half.graph.node if node.op_type == "Softmax"]
+    assert len(nodes) == 8
+    assert {known[name] for node in nodes for name in (*node.input, *node.output)} == {FLOAT}
 
 
 def test_pixels_and_boxes_are_float32(lite_tensorrt):

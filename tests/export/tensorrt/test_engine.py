@@ -144,7 +144,7 @@ def test_tensorrt_rtx_keeps_no_timing_cache(save, rtx, tmp_path):
 )
 def test_options_are_checked(rtx, options, told):
     with pytest.raises(PvtEdgeError) as caught:
-        BuildOptions(**{"target": ("sm86",)} | options).check(rtx)
+        BuildOptions(**{"target": ("sm86",)} | options).check_for(rtx)
     assert told in str(caught.value)
 
 
@@ -153,7 +153,7 @@ def test_targets_are_tensorrt_rtx_s(rtx):
 
     plain = dataclasses.replace(rtx, name="tensorrt")
     with pytest.raises(ExportError, match="only TensorRT-RTX builds for other GPUs"):
-        BuildOptions(target=("sm86",)).check(plain)
+        BuildOptions(target=("sm86",)).check_for(plain)
 
 
 @pytest.mark.parametrize(
