@@ -63,9 +63,11 @@ def parse_batch(text: str, dynamic: bool) -> tuple[int, tuple[int, int, int] | N
     except ValueError:
         numbers = []
     if len(numbers) not in (1, 3) or min(numbers, default=0) < 1:
-        raise typer.BadParameter(f"{text!r} is no batch: write 8, or with --dynamic-batch lowest,best,highest: 1,4,16")
+        told = f"{text!r} is no batch: write 8, or with --dynamic-batch lowest,best,highest: 1,4,16"
+        raise typer.BadParameter(told, param_hint="--batch")
     if len(numbers) == 1:
         return numbers[0], None
     if not dynamic:
-        raise typer.BadParameter(f"a profile of batches ({text}) is for --dynamic-batch; a static batch is one number")
+        told = f"a profile of batches ({text}) is for --dynamic-batch; a static batch is one number"
+        raise typer.BadParameter(told, param_hint="--batch")
     return numbers[1], (numbers[0], numbers[1], numbers[2])
