@@ -16,7 +16,8 @@ import pvt_edge
 from pvt_edge.bundle import read_bundle
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.errors import BundleError, DataError, ExportError, ImageSizeError, PvtEdgeError, UnknownNameError
-from pvt_edge.export import exporter, parity
+from pvt_edge.export import parity
+from pvt_edge.export import steps as export_steps
 from pvt_edge.export.deploy import block
 from pvt_edge.models.decode import Decode
 from pvt_edge.postprocessing import select, softmax
@@ -203,7 +204,7 @@ def test_int8_loads_and_runs(detect_bundle, picture, runtime):
 
 
 def test_bundled_weights_are_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr(exporter, "ACCURACY_SCENES", 1)
+    monkeypatch.setattr(export_steps, "ACCURACY_SCENES", 1)
     model = pvt_edge.create_model("b0", "detect", weights="cells")
     options = {"imgsz": (96, 128), "formats": ("openvino",), "batch": 2}
     manifest = pvt_edge.export_model(model, tmp_path / "b0", **options).manifest

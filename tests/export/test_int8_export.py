@@ -16,7 +16,7 @@ import torch
 import pvt_edge
 from pvt_edge.bundle import read_bundle
 from pvt_edge.errors import DataError, ExportError, UnknownNameError
-from pvt_edge.export import exporter
+from pvt_edge.export import steps as export_steps
 from pvt_edge.export.block_names import block_of
 from pvt_edge.export.precision import search as search_module
 from pvt_edge.export.precision.record import SearchRecord
@@ -323,7 +323,7 @@ def test_map_on_a_coco_file(coco, calib, tmp_path, monkeypatch):
     from pvt_edge.metrics.detector import detector_accuracy
     from pvt_edge.runtimes import open_runtime
 
-    monkeypatch.setattr(exporter, "ACCURACY_SCENES", 1)
+    monkeypatch.setattr(export_steps, "ACCURACY_SCENES", 1)
     cells = pvt_edge.create_model("b0", "detect", weights="cells")
     options = {**INT8, "imgsz": (96, 128), "formats": ("openvino",), "data": coco, "images": coco.parent / "images"}
     out = pvt_edge.export_model(cells, tmp_path / "b0", calib=calib, **options)
@@ -372,7 +372,7 @@ def test_a_few_pictures_are_refused_unless_allowed(model, calib, tmp_path):
 
 
 def test_a_search(model, calib, tmp_path, monkeypatch):
-    for module in (search_module, exporter):
+    for module in (search_module, export_steps):
         for name in [name for name in vars(module) if name.endswith("_SECONDS")]:
             monkeypatch.setattr(module, name, 0.02)
     steps: list[str] = []
