@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pvt_edge.results import Counter
 
 # BGR, hand-picked to differ from each other and to carry dark or light text.
 PALETTE = (
@@ -12,6 +16,7 @@ PALETTE = (
     (147, 69, 255), (45, 82, 160), (140, 230, 240), (250, 61, 60), (80, 127, 255), (40, 140, 122),
 )  # fmt: skip
 CROWD = 12  # boxes from which labels are likely to meet
+COUNTER_COLOUR = (0, 230, 255)
 DARK, LIGHT = (24, 24, 24), (255, 255, 255)
 
 
@@ -99,6 +104,22 @@ def draw_mask(image: NDArray[np.uint8], mask: NDArray[np.int64], opacity: float 
         if class_id >= 0:
             where = mask == class_id
             image[where] = (image[where] * (1 - opacity) + np.array(colour_of(class_id)) * opacity).astype(np.uint8)
+
+
+def draw_counters(image: NDArray[np.uint8], counters: "Sequence[Counter]") -> None:
+    """Paint lines and zones with their counts on `image` (H, W, 3) BGR in place."""
+    import cv2
+
+    style = style_for((image.shape[0], image.shape[1]))
+    for number, counter in enumerate(counters):
+        corners = np.array(counter.points, np.int32)
+        cv2.polylines(image, [corners], len(corners) > 2, COUNTER_COLOUR, style.line, cv2.LINE_AA)
+        text = f"{counter.name}: " + "  ".join(f"{name} {count}" for name, count in counter.counts.items())
+        wide, tall = _text_width(text, style) + 2 * style.margin, style.text + 2 * style.margin
+        middle_xy = corners.mean(axis=0).astype(int)
+        left = int(np.clip(middle_xy[0] - wide // 2, 0, max(0, image.shape[1] - wide)))
+        top = int(np.clip(middle_xy[1] + style.margin + number, 0, max(0, image.shape[0] - tall)))
+        _label(image, text, (left, top, left + wide, top + tall), COUNTER_COLOUR, style)
 
 
 def _place_label(

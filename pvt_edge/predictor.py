@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -26,6 +27,18 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.reader import Bundle
     from pvt_edge.postprocessing import ThresholdOptions
     from pvt_edge.runtimes import Runtime
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A frame, its picture (h, w, 3) BGR, and the model's input (H, W, 3) uint8 with how the picture lies in it."""
+
+    frame: Frame
+    image: NDArray[np.uint8]
+    placement: Placement
+    input: NDArray[np.uint8]
+    preprocess_ms: float
+
 
 Pictures: TypeAlias = str | Path | Sequence[NDArray[np.generic] | str | Path]
 OUTPUTS = {"detect": ("boxes", "scores", "labels"), "classify": ("logits",), "features": ()}
@@ -122,69 +135,81 @@ class Predictor:
         A path to an image, folder or pattern gives a list too. `conf`, `iou` (0 to 1), `max_det`, `classes`
         (ids or names) are the bundle's where None. A result keeps its picture: stream what is long.
         """
-        chosen = self._thresholds(thresholds)
+        chosen = self.choose_thresholds(**thresholds)
         if isinstance(frames, np.ndarray):
             if frames.ndim == 4:
                 raise DataError(f"one picture is (H, W, 3); for a batch {frames.shape} pass list(batch)")
-            return self._predict([Frame(to_bgr(frames))], chosen)[0]
+            return self.complete([self.prepare(Frame(to_bgr(frames)))], chosen)[0]
         if isinstance(frames, (str, Path)):
-            with open_source(frames) as source:
-                if isinstance(source, VideoFile):
-                    raise DataError(f"{frames} is a video: use predictor.stream({str(frames)!r})")
+            with open_source(frames, connect=False) as source:
+                if source.live or isinstance(source, VideoFile):
+                    raise DataError(f"{source.name} is a video: use predictor.stream({source.name!r})")
                 return list(self._run(source, chosen, self.batch or MAX_BATCH))
         if not isinstance(frames, (list, tuple)):
             raise DataError(f"cannot predict on {type(frames).__name__}: pass an array (H, W, 3), a list or a path")
         return list(self._run(_as_frames(frames), chosen, self.batch or MAX_BATCH))
 
     def stream(
-        self, source: str | Path | Source | Sequence[str | Path], **thresholds: "Unpack[ThresholdOptions]"
+        self,
+        source: "str | Path | int | Source | Sequence[str | Path]",
+        *,
+        max_age: float | None = None,
+        stall: float = 5.0,
+        track: bool = False,
+        **thresholds: "Unpack[ThresholdOptions]",
     ) -> Iterator[Result]:
-        """Results of a source, one by one as they are ready; an open `Source` is left open for its owner.
+        """Results of a camera, stream, video or images, one by one; an open `Source` is left open for its owner.
 
-        Thresholds as for a call; wrong ones and a source that cannot be opened are refused at once.
+        Another thread reads ahead. Of a live source each result is of the newest frame, `max_age` ms old at most
+        when the model gets it; a source that gives nothing for `stall` seconds is opened again, for ever. Files
+        give every frame in order. `track` gives boxes ids. Thresholds as for a call; wrong ones and a source that
+        cannot be opened are refused at once. Several sources at once: `pvt_edge.streams.run_streams`.
         """
-        chosen = self._thresholds(thresholds)
-        opened = open_source(source)
-        return self._stream(opened, chosen, owned=opened is not source)
+        from pvt_edge.sources import SourceOptions
+        from pvt_edge.streams import run_streams
 
-    def _stream(self, source: Source, thresholds: Thresholds, *, owned: bool) -> Iterator[Result]:
-        try:
-            yield from self._run(source, thresholds, self.batch or 1)
-        finally:
-            if owned:
-                source.close()
+        chosen = self.choose_thresholds(**thresholds)
+        opened = open_source(source, SourceOptions(stall_s=stall))
+        return run_streams(self, [opened], chosen, max_age_ms=max_age, track=track, owned=opened is not source)
 
-    def _thresholds(self, options: "ThresholdOptions") -> Thresholds:
+    def choose_thresholds(self, **options: "Unpack[ThresholdOptions]") -> Thresholds:
+        """The bundle's thresholds with those given in their place. Errors as for a call."""
         return choose_thresholds(self.manifest.postprocess or PostprocessSpec(), self.names, **options)
 
     def _run(self, frames: Iterable[Frame], thresholds: Thresholds, size: int) -> Iterator[Result]:
         waiting = iter(frames)
         while group := list(islice(waiting, size)):
-            yield from self._predict(group, thresholds)
+            yield from self.complete([self.prepare(frame) for frame in group], thresholds)
 
-    def _predict(self, frames: Sequence[Frame], thresholds: Thresholds) -> list[Result]:
-        """Results of at most one batch of frames; a static batch is filled up with the last one."""
+    def prepare(self, frame: Frame) -> Prepared:
+        """The frame as the model takes it. May run in another thread than `complete`."""
         started = perf_counter()
-        images = [to_bgr(frame.image) for frame in frames]
-        placements = [plan((im.shape[0], im.shape[1]), self.input_hw, self.manifest.resize) for im in images]
-        inputs = [apply(im, at, self.manifest.resize) for im, at in zip(images, placements, strict=True)]
+        image = to_bgr(frame.image)
+        placement = plan((image.shape[0], image.shape[1]), self.input_hw, self.manifest.resize)
+        model_input = apply(image, placement, self.manifest.resize)
+        return Prepared(frame, image, placement, model_input, (perf_counter() - started) * 1e3)
+
+    def complete(self, prepared: Sequence[Prepared], thresholds: Thresholds) -> list[Result]:
+        """Results of at most one batch of frames; a static batch is filled up with the last one."""
+        inputs = [one.input for one in prepared]
         inputs += [inputs[-1]] * ((self.batch or len(inputs)) - len(inputs))
+        started = perf_counter()
         batch = np.stack(inputs) if len(inputs) > 1 else inputs[0][None]  # (B, H, W, 3)
-        resized = perf_counter()
         arrays = self.runtime.infer({self.manifest.input.name: batch})
-        inferred = perf_counter()
+        inferred_ms = (perf_counter() - started) * 1e3
         self._check(arrays)
         results = []
-        for row, (frame, image, placement) in enumerate(zip(frames, images, placements, strict=True)):
+        for row, one in enumerate(prepared):
             began = perf_counter()
-            found = self._read_row({name: array[row] for name, array in arrays.items()}, placement, thresholds)
+            found = self._read_row({name: array[row] for name, array in arrays.items()}, one.placement, thresholds)
             speed = {
-                "preprocess": (resized - started) * 1e3 / len(frames),
-                "inference": (inferred - resized) * 1e3 / len(frames),
+                "preprocess": one.preprocess_ms,
+                "inference": inferred_ms / len(prepared),
                 "postprocess": (perf_counter() - began) * 1e3,
             }
+            frame = one.frame
             info = FrameInfo(frame.id, frame.captured_at, frame.age_ms)
-            results.append(Result(image, self.names, path=frame.path, speed=speed, frame=info, **found))
+            results.append(Result(one.image, self.names, path=frame.path, speed=speed, frame=info, **found))
         return results
 
     def _check(self, arrays: dict[str, NDArray[np.generic]]) -> None:

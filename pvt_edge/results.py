@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ STEPS = ("preprocess", "inference", "postprocess")
 @dataclass(frozen=True, eq=False)
 class Boxes:
     """n detections, best first: `xyxy` (n, 4) float32 in pixels of the original picture, `conf` (n,) float32
-    in 0..1, `cls` (n,) int64 class ids. `boxes[0]`, `boxes[2:5]`, `boxes[boxes.conf > 0.5]` are Boxes too.
+    in 0..1, `cls` (n,) int64 class ids, `id` (n,) int64 tracks where they are tracked (-1: not yet sure), else None.
+    `boxes[0]`, `boxes[2:5]`, `boxes[boxes.conf > 0.5]` are Boxes too.
 
     >>> Boxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
     Boxes(n=0)
@@ -29,6 +31,7 @@ class Boxes:
     xyxy: NDArray[np.float32]
     conf: NDArray[np.float32]
     cls: NDArray[np.int64]
+    id: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "xyxy", np.asarray(self.xyxy, np.float32))
@@ -40,13 +43,17 @@ class Boxes:
                 f"boxes need xyxy (n, 4), conf (n,) and cls (n,), not {self.xyxy.shape}, {self.conf.shape} "
                 f"and {self.cls.shape}"
             )
+        if self.id is not None:
+            object.__setattr__(self, "id", np.asarray(self.id, np.int64))
+            if self.id.shape != (n,):
+                raise DataError(f"track ids need the shape ({n},) of their boxes, not {self.id.shape}")
 
     def __len__(self) -> int:
         return len(self.xyxy)
 
     def __getitem__(self, index: "int | slice | Sequence[int] | NDArray[Any]") -> "Boxes":
         rows = [index] if isinstance(index, (int, np.integer)) else index
-        return Boxes(self.xyxy[rows], self.conf[rows], self.cls[rows])
+        return Boxes(self.xyxy[rows], self.conf[rows], self.cls[rows], None if self.id is None else self.id[rows])
 
     def __iter__(self) -> Iterator["Boxes"]:
         return (self[i] for i in range(len(self)))
@@ -85,12 +92,38 @@ class Probs:
 
 
 @dataclass(frozen=True)
+class StreamInfo:
+    """Which stream a frame is of, `source` without secrets, and what had gone wrong in it up to this frame:
+    frames dropped for newer ones, times the source was lost and came back, frames that could not be decoded.
+    """
+
+    id: int
+    source: str
+    dropped: int = 0
+    reconnects: int = 0
+    decode_errors: int = 0
+
+
+@dataclass(frozen=True)
 class FrameInfo:
-    """Which frame: `id` from 0, `captured_at` in Unix seconds, `age_ms` its age when the result was ready."""
+    """Which frame: `id` from 0, `captured_at` in Unix seconds, `age_ms` its age when the result was ready.
+
+    A frame that was dropped has used up its id. `stream` is None outside streams.
+    """
 
     id: int = 0
     captured_at: float = 0.0
     age_ms: float = 0.0
+    stream: StreamInfo | None = None
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A line or zone that counts: its corners (k, 2) in pixels, and the counts so far by name."""
+
+    name: str
+    points: tuple[tuple[int, int], ...]
+    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +132,7 @@ class Result:
 
     Of `boxes`, `probs`, `mask` (H, W) int64 class ids and `features` {name: (C, h, w) float32} those of the
     task are set, and None are the others. `names[id]` is a class's name; `speed` is in ms; `path` the file it
-    came from.
+    came from; `counters` the stream's lines and zones.
     """
 
     image: NDArray[np.uint8]
@@ -111,6 +144,7 @@ class Result:
     path: str | None = None
     speed: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STEPS, 0.0))
     frame: FrameInfo = FrameInfo()
+    counters: tuple[Counter, ...] = ()
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
@@ -132,18 +166,43 @@ class Result:
 
     def plot(self) -> NDArray[np.uint8]:
         """An annotated copy of the picture, (H, W, 3) uint8 BGR."""
-        from pvt_edge.drawing import draw_boxes, draw_classes, draw_mask
+        return self.annotated.copy()
+
+    @cached_property
+    def annotated(self) -> NDArray[np.uint8]:
+        """The annotated picture, drawn once for all who show it, and read-only."""
+        from pvt_edge.drawing import draw_boxes, draw_classes, draw_counters, draw_mask
 
         image = self.image.copy()
         if self.mask is not None:
             draw_mask(image, self.mask)
         if self.boxes is not None:
             ids = self.boxes.cls.tolist()
-            texts = [(self.names[i], f"{c:.2f}") for i, c in zip(ids, self.boxes.conf.tolist(), strict=True)]
+            words = [self._words(i, track) for i, track in zip(ids, self._tracks(), strict=True)]
+            texts = [(word, f"{c:.2f}") for word, c in zip(words, self.boxes.conf.tolist(), strict=True)]
             draw_boxes(image, self.boxes.xyxy, ids, texts)
         if self.probs is not None:
             draw_classes(image, [(self.names[i], float(self.probs.data[i])) for i in self.probs.top5])
+        draw_counters(image, self.counters)
+        image.flags.writeable = False
         return image
+
+    def _tracks(self) -> list[int | None]:
+        """The track of each box; None where it has none."""
+        if self.boxes is None:
+            return []
+        if self.boxes.id is None:
+            return [None] * len(self.boxes)
+        return [track if track >= 0 else None for track in self.boxes.id.tolist()]
+
+    def _words(self, class_id: int, track: int | None) -> str:
+        return self.names[class_id] if track is None else f"{self.names[class_id]} #{track}"
+
+    def found_names(self) -> list[str]:
+        """What was found, by name: each box's class, or a picture's best class."""
+        if self.boxes is not None:
+            return [self.names[i] for i in self.boxes.cls.tolist()]
+        return [self.names[self.probs.top1]] if self.probs is not None else []
 
     def save(self, path: str | Path) -> Path:
         """The path, after writing the annotated picture there; its suffix chooses the format."""
@@ -154,13 +213,17 @@ class Result:
     def summary(self) -> list[dict[str, Any]]:
         """A row per box, {"name", "class", "confidence", "box": {"x1", "y1", "x2", "y2"}}, best first.
 
-        A classification gives its top five without "box"; feature maps give {"name", "shape"}.
+        Tracked boxes have "track_id" too, None before the track is sure. A classification gives its top five
+        without "box"; feature maps give {"name", "shape"}.
         """
         if self.boxes is not None:
-            rows = zip(self.boxes.cls.tolist(), self.boxes.conf.tolist(), self.boxes.xyxy.tolist(), strict=True)
+            boxes = self.boxes
+            rows = zip(boxes.cls.tolist(), boxes.conf.tolist(), boxes.xyxy.tolist(), self._tracks(), strict=True)
             return [
-                self._row(i, conf) | {"box": dict(zip(("x1", "y1", "x2", "y2"), _rounded(box), strict=True))}
-                for i, conf, box in rows
+                self._row(i, conf)
+                | {"box": dict(zip(("x1", "y1", "x2", "y2"), _rounded(box), strict=True))}
+                | ({} if boxes.id is None else {"track_id": track})
+                for i, conf, box, track in rows
             ]
         if self.probs is not None:
             return [self._row(i, float(self.probs.data[i])) for i in self.probs.top5]
@@ -170,22 +233,28 @@ class Result:
         return {"name": self.names[class_id], "class": class_id, "confidence": round(conf, 5)}
 
     def to_json(self) -> str:
-        """One line: {"path", "frame", "orig_hw", "speed", "predictions"}, the last as `summary` gives it."""
-        frame = {
+        """One line: {"path", "frame", "orig_hw", "speed", "predictions"}, the last as `summary` gives it.
+
+        A stream's have "stream" too, {"id", "source", "dropped", "reconnects", "decode_errors"}, and "counts" of
+        its lines and zones.
+        """
+        frame: dict[str, Any] = {
             "id": self.frame.id,
             "captured_at": self.frame.captured_at,
             "age_ms": round(self.frame.age_ms, 3),
         }
-        return json.dumps(
-            {
-                "path": self.path,
-                "frame": frame,
-                "orig_hw": list(self.orig_hw),
-                "speed": {step: round(self.speed[step], 3) for step in STEPS},
-                "predictions": self.summary(),
-            },
-            ensure_ascii=False,
-        )
+        line = {
+            "path": self.path,
+            "frame": frame,
+            "orig_hw": list(self.orig_hw),
+            "speed": {step: round(self.speed[step], 3) for step in STEPS},
+            "predictions": self.summary(),
+        }
+        if self.frame.stream is not None:
+            line["stream"] = asdict(self.frame.stream)
+        if self.counters:
+            line["counts"] = {counter.name: dict(counter.counts) for counter in self.counters}
+        return json.dumps(line, ensure_ascii=False)
 
     def to_supervision(self) -> "Detections":
         """The boxes as `supervision.Detections`; names are in `data["class_name"]`.
@@ -205,6 +274,7 @@ class Result:
             xyxy=self.boxes.xyxy,
             confidence=self.boxes.conf,
             class_id=self.boxes.cls.astype(int),
+            tracker_id=None if self.boxes.id is None else self.boxes.id.astype(int),
             data={"class_name": names},
         )
 

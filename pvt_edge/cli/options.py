@@ -27,6 +27,19 @@ def parse_list(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
+def parse_points(text: str, option: str) -> tuple[tuple[int, int], ...]:
+    """The points of "x1,y1,x2,y2": whole pixels, x before y; wrong usage otherwise."""
+    try:
+        values = [int(part) for part in text.replace(" ", ",").split(",") if part]
+    except ValueError:
+        values = []
+    if len(values) < 4 or len(values) % 2:
+        raise typer.BadParameter(
+            f"{option} {text!r} is no list of points: write x1,y1,x2,y2 in pixels, such as 0,240,640,240"
+        )
+    return tuple(zip(values[::2], values[1::2], strict=True))
+
+
 def write_json(content: dict[str, Any], target: str) -> None:
     """Write `content` to the file `target`, or to standard output for "-"."""
     text = json.dumps(content, indent=2) + "\n"

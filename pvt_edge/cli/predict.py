@@ -1,86 +1,294 @@
-"""`pvt-edge predict`: a bundle on images or video."""
+"""`pvt-edge predict`: a bundle on images, video and cameras."""
 
 from collections import Counter
-from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.cli.options import parse_list
+from pvt_edge.cli.config import read_config
+from pvt_edge.cli.options import parse_list, parse_points
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
+
     from pvt_edge.results import Result
+    from pvt_edge.sinks import Sink
+    from pvt_edge.sources import Source
+    from pvt_edge.streams import Delivery, StreamRunner
+
+SOURCES_HELP = (
+    "Cameras (0, /dev/video0, csi://0), streams (rtsp://, http://), synthetic://cells, images, folders, patterns "
+    "such as 'shots/*.jpg', videos. Several share the model."
+)
+FILES, CAMERAS, COUNTING, MODEL = "Outputs", "Cameras and streams", "Tracking and counting", "Model"
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="The folder an export wrote.")],
-    source: Annotated[str, typer.Argument(help="An image, a folder, a pattern such as 'shots/*.jpg', or a video.")],
+    bundle: Annotated[Path | None, typer.Argument(help="The folder an export wrote.")] = None,
+    sources: Annotated[list[str] | None, typer.Argument(help=SOURCES_HELP, metavar="SOURCE...")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take options from a TOML file: bundle, sources, max-age ...", callback=read_config, is_eager=True
+        ),
+    ] = None,
     save: Annotated[
-        Path | None, typer.Option(help="Annotated output: a folder, or a video such as out.mp4.", metavar="PATH")
+        Path | None,
+        typer.Option(
+            help="Annotated output: a folder, or a video such as out.mp4.", metavar="PATH", rich_help_panel=FILES
+        ),
+    ] = None,
+    segment: Annotated[
+        float | None, typer.Option(min=1, help="Begin a new video every so many seconds.", rich_help_panel=FILES)
     ] = None,
     json: Annotated[
-        str | None, typer.Option("--json", help="One JSON line a frame; - is stdout.", metavar="PATH")
+        str | None,
+        typer.Option("--json", help="One JSON line a frame; - is stdout.", metavar="PATH", rich_help_panel=FILES),
     ] = None,
-    conf: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest score. Default: the bundle's.")] = None,
-    iou: Annotated[float | None, typer.Option(min=0, max=1, help="NMS overlap. Default: the bundle's.")] = None,
-    max_det: Annotated[int | None, typer.Option(min=1, help="Most detections. Default: the bundle's.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Only these: names or ids, comma-separated.")] = None,
-    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime, tensorrt or tensorrt-rtx.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads. Default: the runtime's choice.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="One CSV row a detection.", metavar="PATH", rich_help_panel=FILES)
+    ] = None,
+    webhook: Annotated[
+        str | None, typer.Option(help="Post each result's JSON there.", metavar="URL", rich_help_panel=FILES)
+    ] = None,
+    webhook_every: Annotated[
+        float, typer.Option(min=0, help="Post at most every so many seconds.", rich_help_panel=FILES)
+    ] = 0.0,
+    show: Annotated[
+        bool, typer.Option("--show", help="Show a window; q or escape ends it.", rich_help_panel=FILES)
+    ] = False,
+    serve: Annotated[
+        str | None,
+        typer.Option(help="Serve a live page, such as 127.0.0.1:8080.", metavar="HOST:PORT", rich_help_panel=FILES),
+    ] = None,
+    serve_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PVT_EDGE_TOKEN",
+            help="What viewers must know; needed beyond this machine.",
+            rich_help_panel=FILES,
+            show_envvar=True,
+        ),
+    ] = None,
+    max_age: Annotated[
+        float | None, typer.Option(help="Drop live frames older than so many ms.", rich_help_panel=CAMERAS)
+    ] = None,
+    stall: Annotated[
+        float, typer.Option(help="Reopen a source that is silent for so many seconds.", rich_help_panel=CAMERAS)
+    ] = 5.0,
+    source_width: Annotated[
+        int | None, typer.Option(help="Pixels to ask of a camera.", rich_help_panel=CAMERAS)
+    ] = None,
+    source_height: Annotated[
+        int | None, typer.Option(help="Pixels to ask of a camera.", rich_help_panel=CAMERAS)
+    ] = None,
+    source_fps: Annotated[
+        float | None, typer.Option(help="Frames a second to ask of a camera.", rich_help_panel=CAMERAS)
+    ] = None,
+    source_codec: Annotated[str | None, typer.Option(help="mjpg, yuyv, h264 or h265.", rich_help_panel=CAMERAS)] = None,
+    rtsp_transport: Annotated[str, typer.Option(help="tcp or udp.", rich_help_panel=CAMERAS)] = "tcp",
+    duration: Annotated[
+        float | None, typer.Option(min=0, help="End after so many seconds.", rich_help_panel=CAMERAS)
+    ] = None,
+    track: Annotated[
+        bool, typer.Option("--track", help="Follow objects: each keeps its id.", rich_help_panel=COUNTING)
+    ] = False,
+    count_line: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Count who crosses, in pixels; may be repeated.", metavar="X1,Y1,X2,Y2", rich_help_panel=COUNTING
+        ),
+    ] = None,
+    count_zone: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Count who is inside; may be repeated.", metavar="X1,Y1,X2,Y2,X3,Y3...", rich_help_panel=COUNTING
+        ),
+    ] = None,
+    conf: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Lowest score. Default: the bundle's.", rich_help_panel=MODEL)
+    ] = None,
+    iou: Annotated[
+        float | None, typer.Option(min=0, max=1, help="NMS overlap. Default: the bundle's.", rich_help_panel=MODEL)
+    ] = None,
+    max_det: Annotated[
+        int | None, typer.Option(min=1, help="Most detections. Default: the bundle's.", rich_help_panel=MODEL)
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Only these: names or ids, comma-separated.", rich_help_panel=MODEL)
+    ] = None,
+    runtime: Annotated[
+        str, typer.Option(help="auto, openvino, onnxruntime, tensorrt or tensorrt-rtx.", rich_help_panel=MODEL)
+    ] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.", rich_help_panel=MODEL)] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...", rich_help_panel=MODEL)] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads. Default: the runtime's choice.", rich_help_panel=MODEL)
+    ] = None,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build TensorRT engines again that were built for another machine.")
+        bool,
+        typer.Option(
+            "--rebuild", help="Build TensorRT engines again that were built for another machine.", rich_help_panel=MODEL
+        ),
     ] = False,
 ) -> None:
-    """Run a bundle on images or a video; write annotated pictures and JSON lines."""
+    """Run a bundle on images, videos, cameras and streams; write annotated pictures, JSON, CSV, or serve a page."""
+    if bundle is None or not sources:
+        missing = "BUNDLE" if bundle is None else "SOURCE"
+        raise typer.BadParameter(
+            f"give a bundle and a source, such as: pvt-edge predict out/b0 0 ({missing} is missing)"
+        )
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from pvt_edge.cli.progress import events_shown
     from pvt_edge.predictor import load
     from pvt_edge.sinks import open_sinks
-    from pvt_edge.sources import open_source
+    from pvt_edge.sources import SourceOptions
+    from pvt_edge.streams import Delivery, StreamRunner
+    from pvt_edge.streams.following import follower
+    from pvt_edge.streams.joining import open_sources
 
+    options = SourceOptions(source_width, source_height, source_fps, source_codec, stall, rtsp_transport)
+    lines = [parse_points(text, "--count-line") for text in count_line or ()]
+    zones = [parse_points(text, "--count-zone") for text in count_zone or ()]
+    follow = follower(lines=lines, zones=zones) if track or lines or zones else None
+    wanted = [int(name) if name.isdigit() else name for name in parse_list(classes)] if classes else None
     console = Console(stderr=True, soft_wrap=True)
-    counts: Counter[str] = Counter()
-    speeds: list[Mapping[str, float]] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with load(bundle, runtime, precision=precision, device=device, threads=threads, rebuild=rebuild) as predictor:
-        wanted = [_class(name) for name in parse_list(classes)] if classes else None
-        with (
-            open_source(source) as opened,
-            open_sinks(save, json, fps=opened.fps) as sinks,
-            Progress(*columns, console=console, transient=True) as bar,
-        ):
-            step = bar.add_task(opened.name, total=opened.frame_count)
-            results = predictor.stream(opened, conf=conf, iou=iou, max_det=max_det, classes=wanted)
-            for result in results:
-                sinks.write(result)
-                counts.update(_names(result))
-                speeds.append(result.speed)
-                bar.advance(step)
-        skipped = opened.skipped
-        ran = f"{predictor.runtime.name} {predictor.runtime.precision}"
-    for line in skipped:
-        console.print(f"skipped: {line}", style="yellow", markup=False, highlight=False)
-    found = ", ".join(f"{count} {name}" for name, count in counts.most_common(8)) or "nothing found"
-    mean = {key: sum(speed[key] for speed in speeds) / len(speeds) for key in speeds[0]} if speeds else {}
-    times = ", ".join(f"{key} {value:.1f}" for key, value in mean.items())
-    skips = f", {len(skipped)} skipped" if skipped else ""
-    console.print(f"{len(speeds)} frames{skips} with {ran}: {found}", highlight=False)
-    console.print(f"mean ms a frame: {times}", highlight=False)
-    for target in (save, json if json != "-" else None):
-        if target is not None:
-            console.print(f"wrote {Path(target).resolve()}", highlight=False)
+    with ExitStack() as stack:
+        stack.enter_context(events_shown(console))
+        opened = stack.enter_context(open_sources(sources, options))
+        predictor = stack.enter_context(
+            load(bundle, runtime, precision=precision, device=device, threads=threads, rebuild=rebuild)
+        )
+        thresholds = predictor.choose_thresholds(conf=conf, iou=iou, max_det=max_det, classes=wanted)
+        runner = stack.enter_context(StreamRunner(predictor, opened, thresholds, max_age_ms=max_age, follow=follow))
+        rates = {number: source.fps for number, source in enumerate(opened)}
+        files = open_sinks(
+            save,
+            json,
+            csv=csv,
+            webhook=webhook,
+            webhook_every_s=webhook_every,
+            fps=rates if len(rates) > 1 else rates[0],
+            live=runner.live,
+            segment_s=segment,
+        )
+        sinks = [*files.sinks, *_viewers(runner, show, serve, serve_token, stall, console)]
+        summary = _Summary()
+        with Delivery(sinks, live=runner.live) as delivery:
+            _run(runner, delivery, opened, summary, console, duration, stall)
+    summary.print(console, runner, opened, sinks, f"{predictor.runtime.name} {predictor.runtime.precision}")
+    _report_losses(console, runner, delivery)
 
 
-def _class(name: str) -> int | str:
-    return int(name) if name.isdigit() else name
+def _viewers(
+    runner: "StreamRunner", show: bool, serve: str | None, token: str | None, stall: float, console: "Console"
+) -> "list[Sink]":
+    """The sinks that somebody looks at."""
+    from pvt_edge.sinks import Window
+
+    sinks: list[Sink] = [Window(runner.stop)] if show else []
+    if serve is not None:
+        from pvt_edge.live import LivePage
+
+        page = LivePage(serve, token=token, statuses=runner.statuses, stall_s=stall)
+        console.print(f"live page: {page.url}", markup=False, highlight=False)
+        sinks.append(page)
+    return sinks
 
 
-def _names(result: "Result") -> list[str]:
-    """What the result found, by name: each box's class, or the best class of a picture."""
-    if result.boxes is not None:
-        return [result.names[int(i)] for i in result.boxes.cls]
-    return [result.names[result.probs.top1]] if result.probs is not None else []
+def _run(
+    runner: "StreamRunner",
+    delivery: "Delivery",
+    sources: "Sequence[Source]",
+    summary: "_Summary",
+    console: "Console",
+    duration: float | None,
+    stall: float,
+) -> None:
+    from threading import Timer
+
+    from pvt_edge.cli.progress import bar_shown, statuses_shown
+    from pvt_edge.streams.service import Service
+    from pvt_edge.streams.stopping import stop_on_signals
+
+    with ExitStack() as stack:
+        stack.enter_context(stop_on_signals(runner.stop))
+        stack.enter_context(Service(runner.statuses, hung_s=3 * stall))
+        if duration is not None:
+            timer = Timer(duration, runner.stop)
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
+        advance: Callable[[], None] = lambda: None  # noqa: E731
+        if runner.live:
+            stack.enter_context(statuses_shown(console, runner.statuses))
+        else:
+            counts = [source.frame_count for source in sources]
+            total = None if None in counts else sum(count for count in counts if count is not None)
+            name = sources[0].name if len(sources) == 1 else f"{len(sources)} sources"
+            advance = stack.enter_context(bar_shown(console, name, total))
+        for result in runner:
+            delivery.put(result)
+            summary.add(result)
+            advance()
+
+
+class _Summary:
+    """Sums over a run that may last for weeks."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.found: Counter[str] = Counter()
+        self.spent_ms: Counter[str] = Counter()
+
+    def add(self, result: "Result") -> None:
+        self.frames += 1
+        self.found.update(result.found_names())
+        for step, spent in result.speed.items():
+            self.spent_ms[step] += spent  # type: ignore[assignment]
+
+    def print(
+        self,
+        console: "Console",
+        runner: "StreamRunner",
+        sources: "Sequence[Source]",
+        sinks: "Sequence[Sink]",
+        ran: str,
+    ) -> None:
+        from pvt_edge.cli.progress import status_lines
+
+        skipped = [line for source in sources for line in source.skipped]
+        for line in skipped:
+            console.print(f"skipped: {line}", style="yellow", markup=False, highlight=False)
+        if runner.live:
+            for line in status_lines(runner.statuses()):
+                console.print(line, markup=False, highlight=False)
+        for status in runner.statuses():
+            for name, counts in (status.counts or {}).items():
+                told = ", ".join(f"{key} {count}" for key, count in counts.items())
+                console.print(f"{name}: {told}", markup=False, highlight=False)
+        found = ", ".join(f"{count} {name}" for name, count in self.found.most_common(8)) or "nothing found"
+        skips = f", {len(skipped)} skipped" if skipped else ""
+        console.print(f"{self.frames} frames{skips} with {ran}: {found}", highlight=False)
+        times = ", ".join(f"{step} {ms / self.frames:.1f}" for step, ms in self.spent_ms.items())
+        console.print(f"mean ms a frame: {times}", highlight=False)
+        for sink in sinks:
+            for path in sink.written():
+                console.print(f"wrote {path.resolve()}", markup=False, highlight=False)
+
+
+def _report_losses(console: "Console", runner: "StreamRunner", delivery: "Delivery") -> None:
+    """What was not done; exit code 1 where that was an output or a source."""
+    for target, count in delivery.dropped.items():
+        console.print(f"{target} was too slow for {count} results", style="yellow", markup=False, highlight=False)
+    for line in runner.failures:
+        console.print(line, style="red", markup=False, highlight=False)
+    for failure in delivery.failures:
+        console.print(f"pvt-edge: error: {failure}", style="red", markup=False, highlight=False)
+    if runner.failures or delivery.failures:
+        raise typer.Exit(1)

@@ -1,9 +1,25 @@
-"""Where results go: annotated pictures, an annotated video, JSON lines."""
+"""Where results go: annotated pictures and videos, JSON lines, CSV, a window, a webhook."""
 
+from pvt_edge.sinks.csv_rows import CsvRows
 from pvt_edge.sinks.images import ImageFile, ImageFolder
 from pvt_edge.sinks.json_lines import JsonLines
 from pvt_edge.sinks.opening import open_sinks
 from pvt_edge.sinks.sink import Sink, Sinks
 from pvt_edge.sinks.video import VideoFile
+from pvt_edge.sinks.videos import VideoFiles
+from pvt_edge.sinks.webhook import Webhook
+from pvt_edge.sinks.window import Window
 
-__all__ = ["ImageFile", "ImageFolder", "JsonLines", "Sink", "Sinks", "VideoFile", "open_sinks"]
+__all__ = [
+    "CsvRows",
+    "ImageFile",
+    "ImageFolder",
+    "JsonLines",
+    "Sink",
+    "Sinks",
+    "VideoFile",
+    "VideoFiles",
+    "Webhook",
+    "Window",
+    "open_sinks",
+]

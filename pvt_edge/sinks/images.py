@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class ImageFolder(Sink):
-    """One annotated JPEG per result, named after its picture, with the frame's number for a video's.
+    """One annotated JPEG per result, named after its picture, with the frame's number for a video's or camera's.
 
-    Names that would meet get _1, _2 ...; the file a result came from is never written over.
+    Names of pictures that would meet get _1, _2 ...; the file a result came from is never written over.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -27,16 +27,16 @@ class ImageFolder(Sink):
         path = self.folder / f"{self._name(result)}.jpg"
         if result.path is not None and path.exists() and path.samefile(result.path):
             raise DataError(f"saving to {self.folder} would write over {result.path}; choose another folder")
-        write_image(path, result.plot())
+        write_image(path, result.annotated)
 
     def _name(self, result: "Result") -> str:
         source = Path(result.path) if result.path is not None else None
-        if source is None:
-            stem = f"frame_{result.frame.id:06d}"
-        elif source.suffix.lower() in VIDEO_SUFFIXES:
-            stem = f"{source.stem}_{result.frame.id:06d}"
-        else:
-            stem = source.stem
+        if source is None:  # nothing is remembered of these: a camera runs for weeks
+            stream = f"stream{result.frame.stream.id}_" if result.frame.stream is not None else ""
+            return f"{stream}frame_{result.frame.id:06d}"
+        if source.suffix.lower() in VIDEO_SUFFIXES:
+            return f"{source.stem}_{result.frame.id:06d}"
+        stem = source.stem
         name, number = stem, 0
         while name.lower() in self._used:  # a file system may not tell A.jpg from a.jpg
             number += 1
@@ -46,6 +46,9 @@ class ImageFolder(Sink):
 
     def close(self) -> None:
         pass
+
+    def written(self) -> list[Path]:
+        return [self.folder]
 
 
 class ImageFile(Sink):
@@ -63,8 +66,11 @@ class ImageFile(Sink):
             raise DataError(f"{self.path} holds one picture and there are more; save to a folder or a .mp4")
         if result.path is not None and self.path.exists() and self.path.samefile(result.path):
             raise DataError(f"saving to {self.path} would write over its source; choose another name")
-        write_image(self.path, result.plot())
+        write_image(self.path, result.annotated)
         self._written = True
 
     def close(self) -> None:
         pass
+
+    def written(self) -> list[Path]:
+        return [self.path] if self._written else []

@@ -41,3 +41,6 @@ class JsonLines(Sink):
             self._file.close()
         except OSError as error:
             raise DataError(f"cannot finish {self.target}: {error.strerror or error}") from error
+
+    def written(self) -> list[Path]:
+        return [Path(self.target)] if self._owned else []

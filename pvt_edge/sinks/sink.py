@@ -7,15 +7,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typing_extensions import Self
 
     from pvt_edge.results import Result
 
 
 class Sink(ABC):
-    """Takes results. Close it, or use it as a context manager; `target` says where they go."""
+    """Takes results. Close it, or use it as a context manager; `target` says where they go, without secrets.
+
+    `newest_only`: who looks at it wants the newest result, not those that wait. `grace_s`: how long at the end
+    what still waits may take; None is until it is done.
+    """
 
     target: str
+    newest_only: bool = False
+    grace_s: float | None = None
 
     @abstractmethod
     def write(self, result: "Result") -> None:
@@ -24,6 +32,10 @@ class Sink(ABC):
     @abstractmethod
     def close(self) -> None:
         """Finish what was written; a second call does nothing. Raises `DataError` when that fails."""
+
+    def written(self) -> "list[Path]":
+        """The files and folders it wrote, to be told at the end."""
+        return []
 
     def __enter__(self) -> "Self":
         return self

@@ -1,27 +1,52 @@
 """What the user wrote -> the source that reads it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from glob import glob
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
-from pvt_edge.errors import DataError
+from pvt_edge.errors import DataError, UnknownNameError
+from pvt_edge.sources.credentials import redact
+from pvt_edge.sources.csi import CsiCamera
 from pvt_edge.sources.images import ImageFiles
+from pvt_edge.sources.live import LiveSource
+from pvt_edge.sources.network import HttpStream, RtspStream
+from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Source
+from pvt_edge.sources.synthetic import SCENES
 from pvt_edge.sources.video import VideoFile
+from pvt_edge.sources.webcam import Webcam
 
-ACCEPTED = "accepted are an image, a list of images, a folder, a pattern such as 'shots/*.jpg', a video file"
+SCHEMES = ("rtsp", "rtsps", "http", "https", "csi", "synthetic", "file")
+ACCEPTED = (
+    "accepted are a camera (0, /dev/video0, csi://0), a stream (rtsp://, http://, https://), synthetic://cells, "
+    "an image, a list of images, a folder, a pattern such as 'shots/*.jpg', a video file"
+)
 
 
-def open_source(spec: "str | Path | int | Source | Sequence[str | Path]") -> Source:
-    """The source of `spec`: image or video file, folder (not its sub-folders), pattern or list of images.
+def open_source(
+    spec: "str | Path | int | Source | Sequence[str | Path]",
+    options: SourceOptions | None = None,
+    *,
+    connect: bool = True,
+) -> Source:
+    """The source of `spec`: camera, stream, image or video file, folder (not its sub-folders), pattern or list.
 
-    An open source is given back as it is. `DataError` for what is missing, empty or of no known kind.
+    An open source is given back as it is. `DataError` for what is missing, empty, silent or of no known kind.
+    `connect` False leaves a live source to be connected later.
     """
     if isinstance(spec, Source):
         return spec
-    if isinstance(spec, int) or (isinstance(spec, str) and _is_stream(spec)):
-        raise DataError(f"cannot open {spec!r}: cameras and network streams are not read yet; {ACCEPTED}")
+    options = options or SourceOptions()
+    if isinstance(spec, int) or (isinstance(spec, str) and _is_live(spec)):
+        source = _live_source(spec, options)
+        if source is None:
+            return _open_path(str(spec).removeprefix("file://"))
+        if connect:
+            source.connect()
+        return source
     if isinstance(spec, (str, Path)):
         return _open_path(spec)
     paths = [Path(path) for path in spec]
@@ -33,8 +58,71 @@ def open_source(spec: "str | Path | int | Source | Sequence[str | Path]") -> Sou
     return ImageFiles(f"the list of {len(paths)} files", paths)
 
 
-def _is_stream(spec: str) -> bool:
+def _is_live(spec: str) -> bool:
     return spec.isdigit() or "://" in spec or spec.startswith("/dev/")
+
+
+def _live_source(spec: str | int, options: SourceOptions) -> LiveSource | None:
+    """The live source of `spec`, not yet connected; None for a file://."""
+    if isinstance(spec, int) or spec.isdigit():
+        return Webcam(int(spec), options)
+    if spec.startswith("/dev/"):
+        number = spec.removeprefix("/dev/video")
+        return Webcam(int(number) if number.isdigit() else spec, options)
+    scheme, _, rest = spec.partition("://")
+    scheme = scheme.lower()
+    if scheme not in SCHEMES:
+        raise UnknownNameError(f"kind of source in {redact(spec)!r}:", scheme, SCHEMES)
+    if scheme in ("rtsp", "rtsps"):
+        return RtspStream(f"{scheme}://{rest}", options)
+    if scheme in ("http", "https"):
+        return HttpStream(f"{scheme}://{rest}", options)
+    if scheme == "csi":
+        return _csi(spec, options)
+    return _synthetic(spec, options) if scheme == "synthetic" else None
+
+
+def _csi(spec: str, options: SourceOptions) -> CsiCamera:
+    name, given = _split(spec, ("width", "height", "fps", "flip"))
+    if not name.isdigit():
+        raise DataError(f"{spec} names no sensor: write csi://0, or csi://0?flip=2 for a camera that hangs upside down")
+    flip = int(given.pop("flip", 0))
+    if flip not in range(8):
+        raise DataError(f"{spec}: flip is 0 to 7 (2 turns by 180 degrees), not {flip}")
+    return CsiCamera(int(name), _sized(options, given), flip=flip)
+
+
+def _synthetic(spec: str, options: SourceOptions) -> LiveSource:
+    name, given = _split(spec, ("width", "height", "fps", "seed", "frames"))
+    if name not in SCENES:
+        raise UnknownNameError("synthetic scene", name, SCENES)
+    seed, frames = int(given.pop("seed", 0)), given.pop("frames", None)
+    return SCENES[name](_sized(options, given), seed=seed, frames=int(frames) if frames else None)
+
+
+def _split(spec: str, known: Sequence[str]) -> tuple[str, dict[str, float]]:
+    """The part after the scheme, and the numbers after the question mark."""
+    parts = urlsplit(spec)
+    given: dict[str, float] = {}
+    for key, value in parse_qsl(parts.query, keep_blank_values=True):
+        if key not in known:
+            raise UnknownNameError(f"setting in {spec}:", key, known)
+        try:
+            given[key] = float(value)
+        except ValueError as error:
+            raise DataError(f"{spec}: {key} must be a number, not {value!r}") from error
+    return parts.netloc or parts.path.strip("/"), given
+
+
+def _sized(options: SourceOptions, given: dict[str, float]) -> SourceOptions:
+    """The options with the sizes and the rate that the address gives in their place."""
+    width, height = given.get("width", options.width), given.get("height", options.height)
+    return replace(
+        options,
+        width=int(width) if width is not None else None,
+        height=int(height) if height is not None else None,
+        fps=given.get("fps", options.fps),
+    )
 
 
 def _open_path(spec: str | Path) -> Source:

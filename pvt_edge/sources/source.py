@@ -39,11 +39,13 @@ class Frame:
 class Source(ABC):
     """An iterator of frames, read once. Close it, or use it as a context manager.
 
-    `name` says what it is; `fps` and `frame_count` are None where unknown; `skipped` fills while reading with
-    a line per thing that could not be read.
+    `name` says what it is, without secrets; `live` that frames come in their own time, and are lost where
+    nobody takes them. `fps` and `frame_count` are None where unknown; `skipped` fills while reading with a line
+    per thing that could not be read.
     """
 
     name: str
+    live: bool = False
     fps: float | None = None
     frame_count: int | None = None
 

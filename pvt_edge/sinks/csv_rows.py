@@ -1,0 +1,56 @@
+"""Results as CSV, a row a box, for spreadsheets and plots."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pvt_edge.errors import DataError
+from pvt_edge.sinks.sink import Sink
+
+if TYPE_CHECKING:
+    from pvt_edge.results import Result
+
+COLUMNS = ("source", "frame", "captured_at", "name", "class", "confidence", "x1", "y1", "x2", "y2", "track_id")
+
+
+class CsvRows(Sink):
+    """A header, then a row for each thing found: a box, or a picture's classes, whose corners stay empty.
+
+    Each result is flushed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.target = str(path)
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115
+            self._rows = csv.writer(self._file)
+            self._rows.writerow(COLUMNS)
+            self._file.flush()
+        except OSError as error:
+            raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+
+    def write(self, result: "Result") -> None:
+        frame = result.frame
+        source = result.path or (frame.stream.source if frame.stream is not None else "")
+        try:
+            for row in result.summary():
+                box = row.get("box", {})
+                self._rows.writerow(
+                    [source, frame.id, f"{frame.captured_at:.3f}"]
+                    + [row.get(key, "") for key in ("name", "class", "confidence")]
+                    + [box.get(side, "") for side in ("x1", "y1", "x2", "y2")]
+                    + [row.get("track_id")]
+                )
+            self._file.flush()
+        except (OSError, ValueError) as error:  # ValueError: a closed file
+            raise DataError(f"cannot write to {self.target}: {error}") from error
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            raise DataError(f"cannot finish {self.target}: {error.strerror or error}") from error
+
+    def written(self) -> list[Path]:
+        return [Path(self.target)]

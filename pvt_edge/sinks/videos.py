@@ -1,0 +1,54 @@
+"""Annotated frames of several streams, or of weeks, as several video files."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pvt_edge.sinks.sink import Sink
+from pvt_edge.sinks.video import VideoFile
+
+if TYPE_CHECKING:
+    from pvt_edge.results import Result
+
+
+class VideoFiles(Sink):
+    """A `VideoFile` for each stream (out_0.mp4, out_1.mp4 ... where there are several) and each `segment_s` seconds
+    of it (out_0001.mp4, out_0002.mp4 ...). `fps` is by stream id.
+    """
+
+    def __init__(
+        self, path: str | Path, *, fps: Mapping[int, float | None], live: bool, segment_s: float | None = None
+    ) -> None:
+        self.path, self.target = Path(path), str(path)
+        self._fps, self._live, self._segment_s = fps, live, segment_s
+        self._open: dict[int, tuple[VideoFile, float]] = {}  # with when it began
+        self._segments: dict[int, int] = {}
+        self._last: dict[int, Path] = {}
+        VideoFile(path)  # refuses a wrong suffix at once
+
+    def write(self, result: "Result") -> None:
+        stream = result.frame.stream.id if result.frame.stream is not None else 0
+        now = result.frame.captured_at
+        if stream in self._open and self._segment_s and now - self._open[stream][1] >= self._segment_s:
+            self._open.pop(stream)[0].close()
+        if stream not in self._open:
+            self._segments[stream] = self._segments.get(stream, 0) + 1
+            self._last[stream] = self._name(stream)
+            video = VideoFile(self._last[stream], fps=self._fps.get(stream), live=self._live)
+            self._open[stream] = (video, now)
+        self._open[stream][0].write(result)
+
+    def _name(self, stream: int) -> Path:
+        number = f"_{stream}" if len(self._fps) > 1 else ""
+        segment = f"_{self._segments[stream]:04d}" if self._segment_s else ""
+        return self.path.with_name(f"{self.path.stem}{number}{segment}{self.path.suffix}")
+
+    def close(self) -> None:
+        with ExitStack() as stack:
+            for video, _ in self._open.values():
+                stack.callback(video.close)
+        self._open.clear()
+
+    def written(self) -> list[Path]:
+        return list(self._last.values())

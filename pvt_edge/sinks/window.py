@@ -1,0 +1,68 @@
+"""Annotated frames in a window."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pvt_edge.errors import DataError, RuntimeMissingError
+from pvt_edge.sinks.sink import Sink
+
+if TYPE_CHECKING:
+    from pvt_edge.results import Result
+
+CLOSING_KEYS = (ord("q"), 27)  # 27: escape
+
+
+class Window(Sink):
+    """A window a stream; q, escape or closing one calls `on_close`. Written to and closed by one thread.
+
+    `RuntimeMissingError` for an OpenCV without windows, `DataError` where there is no screen.
+    """
+
+    newest_only = True
+    target = "window"
+
+    def __init__(self, on_close: Callable[[], None]) -> None:
+        import cv2
+
+        gui = [line.split()[-1] for line in cv2.getBuildInformation().splitlines() if line.strip().startswith("GUI:")]
+        if gui and gui[0] == "NONE":
+            raise RuntimeMissingError(
+                "--show needs an OpenCV with windows, and this one is headless: pip uninstall opencv-python-headless, "
+                "pip install opencv-python; or watch in a browser with --serve 127.0.0.1:8080"
+            )
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise DataError(
+                "--show finds no screen (DISPLAY is not set): watch in a browser with --serve 127.0.0.1:8080"
+            )
+        self._on_close = on_close
+        self._names: dict[int, str] = {}
+
+    def write(self, result: "Result") -> None:
+        import cv2
+
+        stream = result.frame.stream
+        number = stream.id if stream is not None else 0
+        if number not in self._names:
+            self._names[number] = f"pvt-edge: {stream.source if stream is not None else result.path or 'picture'}"
+            cv2.namedWindow(self._names[number], cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.resizeWindow(self._names[number], *_fitting(result.orig_hw))
+        name = self._names[number]
+        cv2.imshow(name, result.annotated)
+        closed = cv2.waitKey(1) & 0xFF in CLOSING_KEYS
+        if closed or cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) < 1:
+            self._on_close()
+
+    def close(self) -> None:
+        import cv2
+
+        if self._names:
+            self._names.clear()
+            cv2.destroyAllWindows()
+
+
+def _fitting(hw: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of a window that fits on a usual screen."""
+    scale = min(1.0, 1280 / hw[1], 720 / hw[0])
+    return max(1, round(hw[1] * scale)), max(1, round(hw[0] * scale))

@@ -1,0 +1,120 @@
+"""Live sources that OpenCV opens."""
+
+import os
+import threading
+import time
+from abc import abstractmethod
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from pvt_edge.errors import DataError
+from pvt_edge.sources.live import LiveSource
+from pvt_edge.sources.options import SourceOptions
+from pvt_edge.sources.source import Frame
+
+RELEASE_S = 1.0  # that a device stuck in a read is waited for, before it is left to the end of the process
+MOST_BAD_FRAMES = 100  # in a row, before the source counts as lost
+
+
+def quiet_opencv() -> None:
+    """Keep OpenCV's libraries from writing to the terminal, addresses with passwords among it.
+
+    What the user has set in the environment stays.
+    """
+    import cv2
+
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read at the first capture
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def has_gstreamer() -> bool:
+    """Whether this OpenCV was built with GStreamer: JetPack's is, pip's wheels are not."""
+    import cv2
+
+    lines = [line for line in cv2.getBuildInformation().splitlines() if "GStreamer:" in line]
+    return any("YES" in line for line in lines)
+
+
+def require_gstreamer(name: str) -> None:
+    """`DataError`, before anything opens, where `name` needs GStreamer and this OpenCV has none."""
+    if not has_gstreamer():
+        import cv2
+
+        raise DataError(
+            f"{name} needs an OpenCV with GStreamer, and OpenCV {cv2.__version__} here has none: on a Jetson, "
+            "pip uninstall opencv-python and use JetPack's (python3-opencv); elsewhere build it with WITH_GSTREAMER=ON"
+        )
+
+
+class CaptureSource(LiveSource):
+    """A live source behind `cv2.VideoCapture`. `wh` is the size of its last frame."""
+
+    def __init__(self, name: str, options: SourceOptions) -> None:
+        super().__init__(name, options)
+        self._capture: Any = None
+        self._first: Frame | None = None
+        self._count = 0
+        self._busy = threading.RLock()  # a capture that is released while it reads takes the process down
+        self.wh = (0, 0)
+
+    @abstractmethod
+    def _open(self) -> Any:
+        """An open capture, or one that failed to open."""
+
+    @abstractmethod
+    def _why(self) -> str:
+        """Why it could not be opened or gave no picture, and the mend, asked after the fact."""
+
+    def connect(self) -> None:
+        import cv2
+
+        quiet_opencv()
+        self.disconnect()
+        self._capture = self._open()
+        if self._capture.isOpened():
+            fps = self._capture.get(cv2.CAP_PROP_FPS)
+            # FFMPEG gives 90000, the clock's rate, where a stream does not say
+            self.fps = float(fps) if isfinite(fps) and 0 < fps <= 1000 else None
+            self._first = self.read()
+        if self._first is None:
+            self.disconnect()
+            raise DataError(f"cannot open {self.name}: {self._why()}")
+        self.connected = True
+        self._note_differences()
+
+    def read(self) -> Frame | None:
+        if self._first is not None:
+            frame, self._first = self._first, None
+            return frame
+        with self._busy:
+            for _ in range(MOST_BAD_FRAMES):
+                if self._capture is None or not self._capture.grab():
+                    return None
+                at, tick = time.time(), time.perf_counter()
+                found, image = self._capture.retrieve()
+                if found and image is not None and image.size:
+                    self.wh = (image.shape[1], image.shape[0])
+                    self._count += 1
+                    return Frame(np.asarray(image, np.uint8), self._count - 1, at, fps=self.fps, tick=tick)
+                self.decode_errors += 1
+            return None
+
+    def disconnect(self) -> None:
+        self.connected, self._first = False, None
+        if self._busy.acquire(timeout=RELEASE_S):
+            try:
+                if self._capture is not None:
+                    self._capture.release()
+                    self._capture = None
+            finally:
+                self._busy.release()
+
+    def _note_differences(self) -> None:
+        asked = (self.options.width or self.wh[0], self.options.height or self.wh[1])
+        if asked != self.wh:
+            self.notes = [
+                f"{self.name} gives {self.wh[0]}x{self.wh[1]} pixels, not the {asked[0]}x{asked[1]} asked for"
+            ]

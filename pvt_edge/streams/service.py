@@ -1,0 +1,59 @@
+"""What systemd is told of a run: that it is ready, how it goes, and that it has not hung (sd_notify's protocol)."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pvt_edge.streams.status import RUNNING, StreamStatus
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+EVERY_S = 5.0
+
+
+class Service:
+    """Keeps systemd's watchdog quiet while frames are answered or their sources are known to be away.
+
+    Does nothing where systemd did not start us (NOTIFY_SOCKET is not set). A stream that should run and has given
+    no answer for `hung_s` is a hang, in a driver say, and systemd restarts the unit (WatchdogSec=).
+    """
+
+    def __init__(self, statuses: Callable[[], Sequence[StreamStatus]], *, hung_s: float) -> None:
+        self._statuses, self._hung_s = statuses, hung_s
+        self._address = os.environ.get("NOTIFY_SOCKET", "")
+        watchdog_us = os.environ.get("WATCHDOG_USEC", "")
+        self._every_s = min(EVERY_S, int(watchdog_us) / 2e6) if watchdog_us.isdigit() else EVERY_S
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pvt-edge service", daemon=True)
+
+    def hung(self) -> bool:
+        """Whether a stream should run and does not."""
+        return any(status.state == RUNNING and status.idle_s > self._hung_s for status in self._statuses())
+
+    def _run(self) -> None:
+        self._tell("READY=1")
+        while not self._ended.wait(self._every_s):
+            lines = "; ".join(status.line() for status in self._statuses())
+            self._tell(f"STATUS={lines}" + ("" if self.hung() else "\nWATCHDOG=1"))
+        self._tell("STOPPING=1")
+
+    def _tell(self, state: str) -> None:
+        path = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+                channel.sendto(state.encode(), path)
+        except OSError:
+            pass  # systemd's own loss: the run goes on
+
+    def __enter__(self) -> "Self":
+        if self._address:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
