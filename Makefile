@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
-SOURCES := pyproject.toml $(shell find pvt_edge export runtimes -name "*.py" -o -name "*.safetensors")
+SOURCES := pyproject.toml $(shell find pvt_edge export runtimes benchmarks -name "*.py" -o -name "*.safetensors" -o -path "*/page/*")
 BCCD ?= ../shared/data/bccd
 
 .PHONY: demo test lint wheel format train-cells clean

@@ -1,4 +1,4 @@
-"""benchmarks/gpu_check.py where there is no GPU: it stops at once, and what it does on the way is right."""
+"""benchmarks/studies/gpu_check.py where there is no GPU: it stops at once, and what it does on the way is right."""
 
 import importlib.util
 import json

@@ -1,6 +1,6 @@
 """Wall time and peak memory of the commands people wait for, each as a fresh process.
 
-    .venv/bin/python benchmarks/command_costs.py --json benchmarks/results/command_costs.json
+    .venv/bin/python benchmarks/studies/command_costs.py --json benchmarks/results/command_costs.json
 
 Prints and records min, median and max over the runs; none is left out. Run it with nothing else on the machine.
 """
@@ -60,7 +60,7 @@ def main(
             print(f"{name:38} {middle:7.3f} s  ({low:.3f} to {high:.3f}), {max(peaks):.0f} MiB")
     if json_path:
         machine = {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version()}
-        command = f"python benchmarks/command_costs.py --runs {runs} --export-runs {export_runs}"
+        command = f"python benchmarks/studies/command_costs.py --runs {runs} --export-runs {export_runs}"
         json_path.write_text(json.dumps({"command": command, "machine": machine, "rows": rows}, indent=2) + "\n")
 
 

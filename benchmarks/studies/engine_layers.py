@@ -1,6 +1,6 @@
 """What TensorRT-RTX builds of the graphs for TensorRT, against the stock graph; it builds without a GPU.
 
-    .venv/bin/python benchmarks/engine_layers.py --json benchmarks/results/engine_layers.json
+    .venv/bin/python benchmarks/studies/engine_layers.py --json benchmarks/results/engine_layers.json
 
 Per model, route and precision: seconds of the build, kernels, fused attentions, matrix products by the type they read,
 kernels that only change types, and bytes read and written by all kernels, which bound small batches on edge GPUs. The
@@ -104,7 +104,7 @@ def main(
                     results[name][route] = {"failed": str(error)[:200]}
                 print(name, route, results[name][route], flush=True)
     if json_path:
-        command = f"python benchmarks/engine_layers.py --target {target}"
+        command = f"python benchmarks/studies/engine_layers.py --target {target}"
         content = {"command": command, "tensorrt-rtx": library.version, "models": results}
         json_path.write_text(json.dumps(content, indent=2) + "\n")
 

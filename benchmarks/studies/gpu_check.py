@@ -1,6 +1,6 @@
 """Everything to know of a bundle on an NVIDIA GPU, in one run: do its engines agree with FP32, and how fast are they.
 
-    python benchmarks/gpu_check.py out/b0-detect --seconds 20 --json benchmarks/results/gpu_orin.json
+    python benchmarks/studies/gpu_check.py out/b0-detect --seconds 20 --json benchmarks/results/gpu_orin.json
 
 Engines that the bundle lacks are built in a copy of it. Parity: detections, classes or maps against ONNX Runtime's FP32
 on the CPU, on generated scenes. Latency: from host array to host array, in turns, percentiles of every call; and on the
@@ -91,7 +91,7 @@ def main(
         typer.echo(f"gpu_check: error: {error}", err=True)
         raise typer.Exit(1) from None
     facts = {
-        "command": f"python benchmarks/gpu_check.py BUNDLE --seconds {seconds:g} --scenes {scenes} "
+        "command": f"python benchmarks/studies/gpu_check.py BUNDLE --seconds {seconds:g} --scenes {scenes} "
         f"--compile-mode {compile_mode}",
         "machine": machine(device),
         "versions": versions(),

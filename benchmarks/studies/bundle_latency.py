@@ -1,6 +1,6 @@
 """Latency of a bundle's precisions under OpenVINO: interleaved rounds, medians, no outlier removed.
 
-    .venv/bin/python benchmarks/bundle_latency.py out/demo/b0 --json benchmarks/results/cells_latency.json
+    .venv/bin/python benchmarks/studies/bundle_latency.py out/demo/b0 --json benchmarks/results/cells_latency.json
 
 Inference only, batch 1, one generated scene. Compare the ratios: absolute times are this machine's, that day's.
 """
@@ -46,7 +46,7 @@ def main(
         ratio = rows["fp32"]["p50"] / row["p50"]
         print(f"{precision:5} p50 {row['p50']:6.1f}  p90 {row['p90']:6.1f}  p99 {row['p99']:6.1f} ms  {ratio:.2f}x")
     if json_path:
-        command = f"python benchmarks/bundle_latency.py BUNDLE --rounds {rounds}"
+        command = f"python benchmarks/studies/bundle_latency.py BUNDLE --rounds {rounds}"
         machine = {"cpu": cpu_name(), "cores": os.cpu_count()}
         content = {"command": command, "machine": machine, "ms": rows, "inferences": rounds * ROUND}
         json_path.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,6 +1,6 @@
 """What this machine can do at best: matrix products in float32, bfloat16 and int8 under OpenVINO, and copying.
 
-    .venv/bin/python benchmarks/machine_floor.py --json benchmarks/results/machine_floor.json
+    .venv/bin/python benchmarks/studies/machine_floor.py --json benchmarks/results/machine_floor.json
 
 The medians are floors to hold a model's time against: operations divided by the peak, bytes divided by the bandwidth.
 """
@@ -37,7 +37,7 @@ def main(json_path: Annotated[Path | None, typer.Option("--json", help="Where to
         print(f"{key:12} {value}")
     if json_path:
         machine = {"cpu": cpu_name(), "cores": os.cpu_count()}
-        command = "python benchmarks/machine_floor.py"
+        command = "python benchmarks/studies/machine_floor.py"
         json_path.write_text(json.dumps({"command": command, "machine": machine, **found}, indent=2) + "\n")
 
 

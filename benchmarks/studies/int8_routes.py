@@ -1,6 +1,6 @@
 """INT8 as an export places it, against what the default route gives, in one run.
 
-    .venv/bin/python benchmarks/int8_routes.py --json benchmarks/results/int8_routes.json
+    .venv/bin/python benchmarks/studies/int8_routes.py --json benchmarks/results/int8_routes.json
 
 Three models: `cells` at 480x640, B2 classify at 224, mmdet-style RetinaNet-B0 (256x4 head, 80 classes) at 640; the last
 two with random weights, every norm and bias moved. Ours is the bundle that `export_model(..., precisions=("fp32",
@@ -104,7 +104,7 @@ def main(
         report(name, results[name])
     if json_path:
         machine = {"cpu": cpu_name(), "cores": os.cpu_count()}
-        command = f"python benchmarks/int8_routes.py --seconds {seconds:g}" + ("" if tune else " --no-tune")
+        command = f"python benchmarks/studies/int8_routes.py --seconds {seconds:g}" + ("" if tune else " --no-tune")
         json_path.write_text(json.dumps({"command": command, "machine": machine, "cases": results}, indent=2) + "\n")
 
 
