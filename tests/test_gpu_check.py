@@ -21,7 +21,7 @@ from pvt_edge.scenes import draw_scene
 
 @pytest.fixture(scope="module")
 def script(checkout):
-    return checkout / "benchmarks" / "gpu_check.py"
+    return checkout / "benchmarks" / "studies" / "gpu_check.py"
 
 
 @pytest.fixture(scope="module")
