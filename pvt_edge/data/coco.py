@@ -1,12 +1,12 @@
 """COCO annotation files: images with labelled boxes."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pvt_edge.data.coco_file import Content, read_coco_file
 from pvt_edge.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,31 +15,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """One annotated image: boxes xyxy (n, 4) float32 in pixels, labels (n,) int64 counting from 0."""
+    """One annotated image: boxes xyxy (n, 4) float32 in pixels, labels (n,) int64 counting from 0.
+
+    `size_wh` is what the file says of the picture's size, None where it does not.
+    """
 
     path: Path
     image_id: int
     boxes_xyxy: "NDArray[np.float32]"
     labels: "NDArray[np.int64]"
+    size_wh: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """A COCO JSON file read: `names[i]` is the category behind label i, `category_ids[i]` its id in the file."""
+    """A COCO JSON file read: `names[i]` is the category behind label i, `category_ids[i]` its id in the file.
+
+    `notes` say what is odd in it but can be used, a line each.
+    """
 
     annotations: Path
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
     samples: tuple[Sample, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_coco(annotations: Path, images: Path) -> CocoDataset:
     """The data set of a COCO JSON file whose pictures lie in the folder `images`.
 
-    Crowd boxes are left out. `DataError` when the file is not COCO JSON or speaks of unknown images or categories.
+    Crowd boxes are left out. `DataError` when the file is not COCO JSON or has faults (`read_coco_file`).
     """
     try:
-        content = json.loads(annotations.read_text())
+        content = read_coco_file(annotations)
         categories = sorted(content["categories"], key=lambda c: c["id"])
         label_of = {c["id"]: i for i, c in enumerate(categories)}
         found: dict[int, list[tuple[list[float], int]]] = {image["id"]: [] for image in content["images"]}
@@ -52,20 +60,49 @@ def read_coco(annotations: Path, images: Path) -> CocoDataset:
                 image["id"],
                 _xyxy([box for box, _ in found[image["id"]]]),
                 np.array([label for _, label in found[image["id"]]], np.int64),
+                (image["width"], image["height"]) if "width" in image and "height" in image else None,
             )
             for image in content["images"]
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(f"cannot read {annotations} as COCO annotations: {reason}: check the path") from error
+    except ValueError as error:
+        raise DataError(f"cannot read {annotations} as COCO annotations: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:  # ids that are lists, names that are numbers ...
         raise DataError(f"cannot read {annotations} as COCO annotations: {type(error).__name__}: {error}") from error
     names = tuple(str(c["name"]) for c in categories)
-    return CocoDataset(annotations, names, tuple(label_of), samples)
+    return CocoDataset(annotations, names, tuple(label_of), samples, tuple(_notes(content, samples)))
 
 
 def _xyxy(boxes_xywh: list[list[float]]) -> "NDArray[np.float32]":
-    if any(len(box) != 4 for box in boxes_xywh):
-        raise ValueError("a bbox is four numbers: x, y, width, height")
     boxes = np.array(boxes_xywh, np.float32).reshape(-1, 4)
-    if not np.isfinite(boxes).all():
-        raise ValueError("a bbox is not finite")
     boxes[:, 2:] += boxes[:, :2]
     return boxes
+
+
+def _notes(content: Content, samples: tuple[Sample, ...]) -> list[str]:
+    annotations = content["annotations"]
+    flat = sum(not (item["bbox"][2] and item["bbox"][3]) for item in annotations)
+    empty = sum(not len(sample.labels) for sample in samples)
+    crowds = sum(bool(item.get("iscrowd", 0)) for item in annotations)
+    over = sum(_reaches_out(sample) for sample in samples)
+    told = [
+        (flat, f"boxes without area: {flat}; no detection can match them"),
+        (over, f"boxes that reach out of their picture: {over}; they are taken as they are"),
+        (crowds, f"crowd boxes: {crowds}; they are neither to be found nor wrong when found, as COCO has it"),
+        (empty, f"pictures without boxes: {empty}; whatever is found there is wrong"),
+        (
+            any(item.get("id") == 0 for item in annotations),
+            "an annotation has the id 0, which pycocotools takes for no match: number them from 1",
+        ),
+    ]
+    return [line for count, line in told if count]
+
+
+def _reaches_out(sample: Sample) -> int:
+    """How many boxes of the picture do so by more than a pixel, which is rounding."""
+    if sample.size_wh is None or not len(sample.labels):
+        return 0
+    boxes, limit = sample.boxes_xyxy, np.array(sample.size_wh)
+    return int(((boxes[:, :2] < -1) | (boxes[:, 2:] > limit + 1)).any(axis=1).sum())

@@ -2,11 +2,36 @@
 
 import contextlib
 import io
-from collections.abc import Iterable
-from pathlib import Path
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from pvt_edge.data.coco import CocoDataset
 from pvt_edge.postprocessing import Detections
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# pycocotools' `stats`, in its order: AP over IoU 0.50:0.95; s, m and l are boxes below 32 x 32, below 96 x 96 and
+# above; AR1, AR10 and AR100 the recall with so many detections a picture
+FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+CLASS_FIGURES = ("AP", "AP50", "AP75", "AR100")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CocoFigures:
+    """What COCOeval says, as fractions 0..1, NaN where there is no box to find (pycocotools says -1).
+
+    `figures` by the names in `FIGURES`; `classes` by the category's name, those of `CLASS_FIGURES` each.
+    """
+
+    figures: dict[str, float]
+    classes: dict[str, dict[str, float]]
 
 
 def average_precision(dataset: CocoDataset, found: Iterable[tuple[int, Detections]]) -> dict[str, float]:
@@ -15,32 +40,64 @@ def average_precision(dataset: CocoDataset, found: Iterable[tuple[int, Detection
     Keys: "AP" (IoU 0.50:0.95, 100 detections an image), "AP50", "AP75", and "AP <name>" of each category.
     Only images named in `found` count.
     """
+    image_ids, rows = [], []
+    for image_id, detections in found:
+        image_ids.append(image_id)
+        rows += coco_rows(image_id, detections, dataset.category_ids)
+    coco = coco_figures(dataset, rows, image_ids)
+    classes = {f"AP {name}": figures["AP"] for name, figures in coco.classes.items()}
+    return {name: coco.figures[name] for name in ("AP", "AP50", "AP75")} | classes
+
+
+def coco_rows(image_id: int, found: Detections, category_ids: Sequence[int]) -> list[Row]:
+    """Detections of an image as rows of COCO's results format; `category_ids[i]` is the category of class i."""
+    boxes = zip(found.xyxy.tolist(), found.conf.tolist(), found.cls.tolist(), strict=True)
+    return [
+        {"image_id": image_id, "category_id": category_ids[cls], "bbox": [x1, y1, x2 - x1, y2 - y1], "score": conf}
+        for (x1, y1, x2, y2), conf, cls in boxes
+    ]
+
+
+def coco_figures(dataset: CocoDataset, rows: list[Row], image_ids: Sequence[int]) -> CocoFigures:
+    """COCOeval's figures of `rows` on the images named, with its default settings."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    rows, image_ids = [], []
-    for image_id, det in found:
-        image_ids.append(image_id)
-        for (x1, y1, x2, y2), conf, cls in zip(det.xyxy.tolist(), det.conf.tolist(), det.cls.tolist(), strict=True):
-            category = dataset.category_ids[cls]
-            row = {"image_id": image_id, "category_id": category, "bbox": [x1, y1, x2 - x1, y2 - y1], "score": conf}
-            rows.append(row)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        truth = COCO(str(Path(dataset.annotations)))
-        for row in truth.dataset["annotations"]:  # pycocotools cannot do without them, `read_coco` can
-            row.setdefault("iscrowd", 0)
-            row.setdefault("area", row["bbox"][2] * row["bbox"][3])
-        evaluation = COCOeval(truth, truth.loadRes(rows) if rows else COCO(), "bbox")
-        evaluation.params.imgIds = image_ids
-        if rows:
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-    if not rows:
-        return dict.fromkeys(["AP", "AP50", "AP75", *(f"AP {name}" for name in dataset.names)], 0.0)
-    result = {"AP": evaluation.stats[0], "AP50": evaluation.stats[1], "AP75": evaluation.stats[2]}
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]  # (IoU, recall, category), all areas, 100 detections
-    for i, name in enumerate(dataset.names):
-        valid = precision[:, :, i][precision[:, :, i] > -1]
-        result[f"AP {name}"] = valid.mean() if valid.size else float("nan")
-    return {key: float(value) for key, value in result.items()}
+        truth = COCO()
+        truth.dataset = _whole(json.loads(dataset.annotations.read_text(encoding="utf-8")))
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes([dict(row) for row in rows]) if rows else COCO(), "bbox")
+        evaluation.params.imgIds = list(image_ids)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    figures = {name: _figure(value) for name, value in zip(FIGURES, evaluation.stats, strict=True)}
+    precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
+    classes = {}
+    for i, name in enumerate(dataset.names):  # over all areas, with 100 detections
+        at = precision[:, :, i, 0, -1]  # (IoU 0.50:0.95, recall)
+        sides = (at, at[0], at[5], recall[:, i, 0, -1])
+        classes[name] = {key: _mean(values) for key, values in zip(CLASS_FIGURES, sides, strict=True)}
+    return CocoFigures(figures, classes)
+
+
+def _whole(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with what pycocotools cannot do without and `read_coco` can."""
+    taken = max((row["id"] for row in content["annotations"] if "id" in row), default=0)
+    for number, row in enumerate(content["annotations"], taken + 1):
+        row.setdefault("id", number)
+        row.setdefault("iscrowd", 0)
+        row.setdefault("area", row["bbox"][2] * row["bbox"][3])
+    content.setdefault("info", {})
+    return content
+
+
+def _figure(value: float) -> float:
+    return math.nan if value == -1 else float(value)
+
+
+def _mean(values: "NDArray[np.float64]") -> float:
+    """Of what is not -1, as pycocotools has it."""
+    known = values[values > -1]
+    return float(known.mean()) if known.size else math.nan
