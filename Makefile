@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
-SOURCES := pyproject.toml $(shell find pvt_edge export runtimes benchmarks -name "*.py" -o -name "*.safetensors" -o -path "*/page/*")
+SOURCES := pyproject.toml $(shell find pvt_edge export runtimes benchmarks -name "*.py" -o -name "*.safetensors" -o -path "*/static/*")
 BCCD ?= ../shared/data/bccd
 
 .PHONY: demo test lint wheel format train-cells clean

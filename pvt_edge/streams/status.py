@@ -106,7 +106,7 @@ class StreamRecord:
             self._recent.append((now, result.frame.age_ms, result.speed["inference"]))
             self._forget(now)
             self._wh = (result.orig_hw[1], result.orig_hw[0])
-            self._objects = Counter(result.found_names())
+            self._objects = dict(Counter(result.found_names()))
             self._counts = {counter.name: dict(counter.counts) for counter in result.counters}
 
     def _forget(self, now: float) -> None:

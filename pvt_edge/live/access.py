@@ -1,0 +1,87 @@
+"""Who may see the live page."""
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from pvt_edge.errors import DataError
+from pvt_edge.live.address import Address
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Middleware
+    from aiohttp.web import Request, StreamResponse
+
+LEAST_TOKEN = 12  # characters
+LOGIN_PATHS = ("/login", "/style.css")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Access:
+    """Lets in who knows the token; everybody where there is none, which only this machine's address may have.
+
+    The token comes as `Authorization: Bearer`, as `?token=`, or once through the login form and then as a cookie
+    that is not the token itself. `DataError` for an address that others reach and no token, or a short one.
+    """
+
+    def __init__(self, address: Address, token: str | None) -> None:
+        if token is None and not address.loopback:
+            raise DataError(
+                f"others can reach {address.host}: set a token of {LEAST_TOKEN} characters or more in PVT_EDGE_TOKEN "
+                "or --serve-token (openssl rand -hex 16 makes one), or serve at 127.0.0.1 and use an SSH tunnel"
+            )
+        if token is not None and len(token) < LEAST_TOKEN:
+            raise DataError(f"the live page's token needs {LEAST_TOKEN} characters or more, not {len(token)}")
+        self._address, self._token = address, token
+        self.cookie = f"pvt_edge_{address.port}"  # cookies are not kept apart by port
+        self.cookie_value = hmac.new((token or "").encode(), b"live page", hashlib.sha256).hexdigest()
+
+    def knows(self, token: str) -> bool:
+        """Whether this is the token, told in the same time either way."""
+        return self._token is None or hmac.compare_digest(token.encode(), self._token.encode())
+
+    def allows(self, request: "Request") -> bool:
+        """Whether the request may see anything."""
+        if self._token is None or request.path in LOGIN_PATHS:
+            return True
+        if hmac.compare_digest(request.cookies.get(self.cookie, ""), self.cookie_value):
+            return True
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self.knows(given)
+        return self.knows(request.query.get("token", ""))
+
+    def host_is_ours(self, request: "Request") -> bool:
+        """Whether a page of this machine's alone was asked for by its name: another site's name that leads to
+        127.0.0.1 would let that site's scripts read it.
+        """
+        if not self._address.loopback:
+            return True
+        host = request.host.rpartition(":")[0] if request.host.rpartition(":")[2].isdigit() else request.host
+        return host.strip("[]") in ("localhost", "127.0.0.1", "::1", self._address.host)
+
+    def middleware(self) -> "Middleware":
+        """What aiohttp passes every request through."""
+        from aiohttp import web
+
+        @web.middleware
+        async def check(
+            request: "Request", handler: "Callable[[Request], Awaitable[StreamResponse]]"
+        ) -> "StreamResponse":
+            if not self.host_is_ours(request):
+                raise web.HTTPMisdirectedRequest(text="this page is served to this machine by its own name alone\n")
+            if not self.allows(request):
+                if request.path == "/":
+                    raise web.HTTPSeeOther("/login")
+                raise web.HTTPUnauthorized(
+                    text="token needed: Authorization: Bearer TOKEN, or log in at /login\n",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
+            return await handler(request)
+
+        return check
