@@ -68,7 +68,7 @@ def export_model(
     a folder of class folders; `labels` one per class; `batch` the static batch, or any with `dynamic_batch`; `engine`
     how TensorRT is to build; `resize` and `postprocess` what the bundle asks of its host; `weights_file`, `dialect`
     and `command` go into its provenance; `progress` is told each step. A model with the bundled weights brings its
-    size, labels and calibration scenes, and its accuracy is measured.
+    size, labels and calibration scenes, and its accuracy is measured; one with published weights brings its labels.
 
     FP32 artifacts must give the model's answers before they are kept. FP16 ones must stay within the budget. INT8 ones
     must too, and those for the CPU be faster here than floats, or they are not written and the report says why.
@@ -97,7 +97,7 @@ def export_model(
         dynamic_batch=dynamic_batch,
         engine=engine or BuildOptions(),
         labels=check_labels(model, labels or (bundled.labels if bundled else default_labels(model))),
-        resize=resize or default_resize(model),
+        resize=resize or default_resize(model, dialect),
         postprocess=postprocess or default_postprocess(model, bundled),
         bundled=bundled.name if bundled else None,
     )

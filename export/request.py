@@ -13,6 +13,7 @@ from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.create import Model
 from pvt_edge.models.detector import Detector
 from pvt_edge.weights import BundledWeights
+from pvt_edge.weights.published import labels_of
 
 FORMATS = ("onnx", "openvino", "tensorrt", "tensorrt-rtx")
 ENGINE_FORMATS = ("tensorrt", "tensorrt-rtx")
@@ -164,9 +165,13 @@ def default_imgsz(model: Model, bundled: BundledWeights | None) -> tuple[int, in
     return (640, 640) if isinstance(model, Detector) else (224, 224)
 
 
-def default_resize(model: Model) -> ResizeSpec:
-    """The published evaluation's rule: letterbox for detectors, bicubic centre crop of 0.875 otherwise."""
-    return resize_named("letterbox" if isinstance(model, Detector) else "crop")
+def default_resize(model: Model, dialect: str | None = None) -> ResizeSpec:
+    """The published evaluation's rule: letterbox for detectors, else a bicubic centre crop of 0.875, timm's of 0.9."""
+    if isinstance(model, Detector):
+        return resize_named("letterbox")
+    rule = resize_named("crop")
+    timm = dialect == "timm" or model.weights_name == "imagenet:timm"
+    return rule.model_copy(update={"crop_fraction": 0.9}) if timm else rule
 
 
 def default_postprocess(model: Model, bundled: BundledWeights | None) -> PostprocessSpec | None:
@@ -186,9 +191,11 @@ def resize_named(mode: str) -> ResizeSpec:
 
 
 def default_labels(model: Model) -> tuple[str, ...]:
-    """class_0, class_1, ... for models whose labels nobody gave; none for features."""
+    """Those of published weights, else class_0, class_1, ...; none for features."""
+    task = "classify" if isinstance(model, Classifier) else "detect"
     classes = model.num_classes if isinstance(model, Classifier | Detector) else 0
-    return tuple(f"class_{i}" for i in range(classes))
+    known = labels_of(model.weights_name, task) or ()
+    return known if len(known) == classes else tuple(f"class_{i}" for i in range(classes))
 
 
 def check_labels(model: Model, labels: Sequence[str]) -> tuple[str, ...]:

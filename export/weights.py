@@ -1,16 +1,18 @@
 """What `--weights` names -> a model that holds them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pvt_edge.errors import UnknownNameError, WeightsError
 from pvt_edge.models.create import Model, create_model
 from pvt_edge.variants import TASKS, get_variant
 from pvt_edge.weights import BUNDLED, get_bundled
+from pvt_edge.weights.download import Progress
+from pvt_edge.weights.obtaining import obtain
+from pvt_edge.weights.published import find_published, labels_of
 
 NO_WEIGHTS = "none"
-PUBLISHED = ("imagenet", "coco")
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,14 @@ def resolve_weights(
     *,
     num_classes: int | None = None,
     head: str | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
 ) -> ChosenWeights:
     """The model that the options of `pvt-edge export` ask for.
 
-    Without `weights`, b0 takes the bundled `cells`; without `task`, a file's own. Raises a `PvtEdgeError` with
-    the mend for anything that does not fit.
+    Without `weights`, b0 takes the bundled `cells`; without `task`, a file's own. Published weights (`imagenet`,
+    `coco`) are downloaded once, unless `offline`, and `progress` is told how far that is. Raises a `PvtEdgeError`
+    with the mend for anything that does not fit.
     """
     row = get_variant(variant)
     if task is not None and task not in TASKS:
@@ -47,17 +52,20 @@ def resolve_weights(
     if weights is None:
         raise WeightsError(
             f"no weights come with the package for {row.name} {task or ''}".rstrip()
-            + ": give a checkpoint with --weights FILE, or --weights none for random ones"
+            + ": take published ones with --weights imagenet or coco, give a checkpoint with --weights FILE, "
+            "or --weights none for random ones"
         )
     if bundled := get_bundled(weights):
         if head not in (None, bundled.head):
             raise WeightsError(f"weights {weights!r} have the head {bundled.head}, not {head}: leave --head out")
         model = create_model(row.name, task or bundled.task, num_classes, weights)
         return ChosenWeights(model, row.name, bundled.task, bundled.labels, bundled.path, "native")
-    if weights in PUBLISHED and not Path(weights).exists():
-        raise WeightsError(
-            f"this version does not download published weights ({weights}): download the file, then --weights FILE"
-        )
+    if published := find_published(weights, row.name):
+        published.check(task or published.task, num_classes, head)
+        path = obtain(published, offline=offline, progress=progress)
+        chosen = _from_file(row.name, task or published.task, path, num_classes, head)
+        chosen.model.weights_name = published.name
+        return replace(chosen, labels=labels_of(published.name, chosen.task))
     if weights == NO_WEIGHTS:
         return _random(row.name, task or "classify", num_classes, head)
     return _from_file(row.name, task, Path(weights), num_classes, head)

@@ -5,6 +5,7 @@ from pvt_edge.errors import RuntimeMissingError
 EXTRA_OF = {
     "cuda": "tensorrt",
     "cv2": "opencv",
+    "filelock": "export",
     "matplotlib": "bench",
     "nncf": "bench",
     "onnx": "export",
@@ -13,6 +14,7 @@ EXTRA_OF = {
     "onnxsim": "export",
     "openvino": "openvino",
     "pycocotools": "export",
+    "requests": "export",
     "safetensors": "export",
     "supervision": "supervision",
     "tensorrt": "tensorrt",

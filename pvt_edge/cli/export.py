@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pvt_edge.cli.download import download_shown
 from pvt_edge.cli.engine import (
     Dla,
     HardwareCompat,
@@ -35,11 +36,18 @@ def export(
     variant: Annotated[str, typer.Option(help="b0, b1, b2, b2-li, b3, b4 or b5.")],
     weights: Annotated[
         str | None,
-        typer.Option(help="A checkpoint file, cells (bundled, the default for b0) or none (random).", metavar="FILE"),
+        typer.Option(
+            help="A checkpoint file, imagenet or coco (published, downloaded once; imagenet:timm and imagenet:hf are "
+            "other origins), cells (bundled, the default for b0) or none (random).",
+            metavar="FILE|NAME",
+        ),
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="classify, features or detect. Default: what the weights are for.")
     ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Download nothing: published weights must be in the cache.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="The bundle. Default: out/<variant>-<task>.")] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size: 640, or height,width.")] = None,
     formats: Annotated[
@@ -74,7 +82,7 @@ def export(
     ] = True,
     num_classes: Annotated[int | None, typer.Option(min=1, help="Default: what the weights have.")] = None,
     head: Annotated[str | None, typer.Option(help="Detection head: retinanet or lite.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Text file with one label a line.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Text file with one label a line, or imagenet or coco.")] = None,
     batch: Annotated[
         str, typer.Option(help="Static batch size; with --dynamic-batch TensorRT's lowest,best,highest.", metavar="N")
     ] = "1",
@@ -118,8 +126,16 @@ def export(
     bar = Progress(
         *columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
+    with download_shown(console) as arrived:
+        from pvt_edge.export.weights import resolve_weights
+
+        chosen = resolve_weights(
+            variant, task, weights, num_classes=num_classes, head=head, offline=offline, progress=arrived
+        )
+    for note in chosen.notes:
+        console.print(note, style="yellow", markup=False, highlight=False)
     with _interruption_told(), bar:
-        step = bar.add_task("loading the weights", total=None)
+        step = bar.add_task("exporting", total=None)
 
         last = ""
 
@@ -132,11 +148,7 @@ def export(
 
         from pvt_edge.export.exporter import export_model
         from pvt_edge.export.request import resize_named
-        from pvt_edge.export.weights import resolve_weights
 
-        chosen = resolve_weights(variant, task, weights, num_classes=num_classes, head=head)
-        for note in chosen.notes:
-            console.print(note, style="yellow", markup=False, highlight=False)
         bundle = export_model(
             chosen.model,
             out or Path("out") / f"{chosen.variant}-{chosen.task}",

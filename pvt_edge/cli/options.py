@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from pvt_edge.errors import DataError
+from pvt_edge.weights.labels import LABEL_SETS, get_labels
 
 
 def parse_imgsz(text: str) -> tuple[int, int]:
@@ -53,9 +54,13 @@ def write_json(content: dict[str, Any], target: str) -> None:
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Labels of a text file, one a line, in class order."""
+    """Labels of a text file, one a line, in class order; or those of the data set that `path` names."""
+    if str(path) in LABEL_SETS:
+        return get_labels(str(path))
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the labels in {path}: {error}: give a text file, one label a line") from error
+        raise DataError(
+            f"cannot read the labels in {path}: {error}: give a text file, one label a line, or imagenet or coco"
+        ) from error
     return tuple(line.strip() for line in lines if line.strip())

@@ -9,6 +9,8 @@ from pvt_edge.models.detector import Detector
 from pvt_edge.models.retinanet import HeadConfig, get_head
 from pvt_edge.variants import TASKS, get_variant
 from pvt_edge.weights import get_bundled
+from pvt_edge.weights.obtaining import obtain
+from pvt_edge.weights.published import find_published
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -31,7 +33,8 @@ def create_model(
 
     Args: `variant` b0, b1, b2, b2-li, b3, b4 or b5; `task` classify, features or detect; `num_classes` 1000 for
     classify and 80 for detect unless given; `weights` a checkpoint of any dialect, the name of bundled weights
-    ("cells", which sets head and classes too), or None for fresh ones; `head` "retinanet", "lite" or a HeadConfig,
+    ("cells", which sets head and classes too) or of published ones ("imagenet", "imagenet:timm", "imagenet:hf",
+    "coco", downloaded once), or None for fresh ones; `head` "retinanet", "lite" or a HeadConfig,
     for detect; `drop_path` the stochastic depth of training.
 
     Returns: classify gives logits (B, num_classes); features four maps (B, C_i, H/2^(i+2), W/2^(i+2)); detect two
@@ -43,6 +46,7 @@ def create_model(
     if task not in TASKS:
         raise UnknownNameError("task", task, TASKS)
     bundled = get_bundled(weights) if isinstance(weights, str) else None
+    published = find_published(weights, row.name) if isinstance(weights, str) else None
     if bundled is not None:
         if (row.name, task) != (bundled.variant, bundled.task):
             raise PvtEdgeError(
@@ -52,6 +56,9 @@ def create_model(
         if num_classes not in (None, len(bundled.labels)):
             raise PvtEdgeError(f"weights {weights!r} have {len(bundled.labels)} classes, not {num_classes}")
         num_classes, head, weights = len(bundled.labels), bundled.head, bundled.path
+    if published is not None:
+        published.check(task, num_classes, head)
+        weights = obtain(published)
     classes = DEFAULT_CLASSES.get(task, 0) if num_classes is None else num_classes
     if classes < 1 and task != "features":
         raise PvtEdgeError(f"num_classes must be at least 1, got {num_classes}")
@@ -70,4 +77,6 @@ def create_model(
         load_weights(model, weights)
         if bundled is not None:
             model.weights_name = bundled.name
+        if published is not None:
+            model.weights_name = published.name
     return model.eval()

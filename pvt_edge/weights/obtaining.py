@@ -1,0 +1,122 @@
+"""Published weights -> a file in the cache that is what its publisher, or the first download, says it is."""
+
+import errno
+import os
+from pathlib import Path
+
+from pvt_edge.errors import WeightsError
+from pvt_edge.weights.cache import Record, cache_folder, hash_file, read_record, record_path, write_record
+from pvt_edge.weights.download import DownloadError, Patience, Progress, discard, download, mirrored
+from pvt_edge.weights.published import PublishedWeights
+
+
+def cached_path(published: PublishedWeights) -> Path:
+    """Where the file lies once it is here; a file put there by hand is taken as it is."""
+    return cache_folder() / "weights" / published.file
+
+
+def is_offline() -> bool:
+    """Whether $PVT_EDGE_OFFLINE forbids downloads."""
+    return os.environ.get("PVT_EDGE_OFFLINE", "0").lower() not in ("", "0", "false", "no")
+
+
+def obtain(
+    published: PublishedWeights,
+    *,
+    offline: bool = False,
+    progress: Progress | None = None,
+    patience: Patience | None = None,
+) -> Path:
+    """The path of the file, downloaded unless it is in the cache.
+
+    It must have the SHA-256 that the table or the server tells, and that it had when it first came. Several
+    processes may ask at once: one downloads, the others wait for it. Raises `WeightsError` when it cannot be had
+    (`offline` forbids to download), is no checkpoint, or is another file than before.
+    """
+    path = cached_path(published)
+    try:
+        record = read_record(path)
+        if record is not None and path.is_file():  # first, for this much works in a folder that cannot be written
+            _check(hash_file(path), published, record, path)
+            return path
+        return _obtain_alone(published, path, offline or is_offline(), progress, patience)
+    except DownloadError as error:
+        raise WeightsError(
+            f"cannot download {published.url}: {error}; try again, or put the file at {path} yourself"
+        ) from error
+    except OSError as error:
+        mend = "free some space on that disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
+        raise WeightsError(
+            f"cannot keep {path}: {error.strerror or error}: {mend}, or name another folder in PVT_EDGE_CACHE"
+        ) from error
+
+
+def _obtain_alone(
+    published: PublishedWeights, path: Path, offline: bool, progress: Progress | None, patience: Patience | None
+) -> Path:
+    """The same, while other processes wait."""
+    from filelock import FileLock
+
+    if offline and not path.is_file():
+        raise WeightsError(
+            f"{published.name} weights of {published.variant} are not in the cache, and being offline forbids to "
+            f"download them: put {published.url} at {path}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f"{path.name}.lock")):
+        record = read_record(path)
+        if path.is_file():  # put there by hand, or come while this process waited
+            sha256 = hash_file(path)
+            _check(sha256, published, record, path)
+            if record is None:
+                _check_readable(path, str(path))
+                write_record(path, Record(published.url, sha256, path.stat().st_size))
+            return path
+        part = path.with_name(f"{path.name}.part")
+        told = download(published.url, part, patience=patience, progress=progress)
+        sha256 = hash_file(part)
+        try:
+            _check(sha256, published, record, path, told)
+            if record is None:
+                _check_readable(part, mirrored(published.url))
+        except WeightsError:
+            discard(part)
+            raise
+        part.replace(path)
+        discard(part)
+        write_record(path, Record(mirrored(published.url), sha256, path.stat().st_size))
+        return path
+
+
+def _check(
+    sha256: str, published: PublishedWeights, record: Record | None, path: Path, told: str | None = None
+) -> None:
+    """`WeightsError` unless a file of `sha256`, at `path` or just downloaded, is the one it has to be."""
+    what = f"{path} is" if path.is_file() else f"{published.url} gave"
+    again = f"delete {path} to download it again" if path.is_file() else "try again"
+    for wanted, who in ((published.sha256, "its publisher tells"), (told, "the server tells")):
+        if wanted and not sha256.startswith(wanted):
+            raise WeightsError(
+                f"{what} another file than its publisher's: SHA-256 {sha256}, where {who} {_shown(wanted)}: "
+                f"{again}, or, if you trust it, give it by its own path with --weights FILE"
+            )
+    if record is not None and sha256 != record.sha256:
+        raise WeightsError(
+            f"{what} another file than the one that first came: SHA-256 {sha256}, recorded is {record.sha256}: "
+            f"{again}, or, if you accept the new one, delete {record_path(path)}"
+        )
+
+
+def _check_readable(path: Path, source: str) -> None:
+    """`WeightsError` for what is no whole checkpoint, before its hash is recorded as the right one."""
+    from pvt_edge.checkpoints import read_checkpoint
+
+    try:
+        read_checkpoint(path)
+    except WeightsError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise WeightsError(f"{source}: what came from there {reason}") from error
+
+
+def _shown(sha256: str) -> str:
+    return sha256 if len(sha256) == 64 else f"{sha256}..."
