@@ -1,6 +1,5 @@
 """`pvt-edge predict`: a bundle on images, video and cameras."""
 
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,14 +10,12 @@ from pvt_edge.cli.config import read_config
 from pvt_edge.cli.options import parse_list, parse_points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from rich.console import Console
 
-    from pvt_edge.results import Result
     from pvt_edge.sinks import Sink
-    from pvt_edge.sources import Source
-    from pvt_edge.streams import Delivery, StreamRunner
+    from pvt_edge.streams import StreamRunner
 
 SOURCES_HELP = (
     "Cameras (0, /dev/video0, csi://0), streams (rtsp://, http://), synthetic://cells, images, folders, patterns "
@@ -122,7 +119,7 @@ def predict(
         str | None, typer.Option(help="Only these: names or ids, comma-separated.", rich_help_panel=MODEL)
     ] = None,
     runtime: Annotated[
-        str, typer.Option(help="auto, openvino, onnxruntime, tensorrt or tensorrt-rtx.", rich_help_panel=MODEL)
+        str, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx or opencv.", rich_help_panel=MODEL)
     ] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.", rich_help_panel=MODEL)] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...", rich_help_panel=MODEL)] = "auto",
@@ -145,10 +142,11 @@ def predict(
     from rich.console import Console
 
     from pvt_edge.cli.progress import events_shown
+    from pvt_edge.cli.stream_run import run_to_end
     from pvt_edge.predictor import load
-    from pvt_edge.sinks import open_sinks
+    from pvt_edge.sinks import Window, open_sinks
     from pvt_edge.sources import SourceOptions
-    from pvt_edge.streams import Delivery, StreamRunner
+    from pvt_edge.streams import StreamRunner
     from pvt_edge.streams.following import follower
     from pvt_edge.streams.joining import open_sources
 
@@ -166,8 +164,11 @@ def predict(
         )
         thresholds = predictor.choose_thresholds(conf=conf, iou=iou, max_det=max_det, classes=wanted)
         runner = stack.enter_context(StreamRunner(predictor, opened, thresholds, max_age_ms=max_age, follow=follow))
+        viewers: list[Callable[[], Sink]] = [lambda: Window(runner.stop)] if show else []
+        if serve is not None:
+            viewers.append(lambda: _open_page(serve, serve_token, runner, stall, console))
         rates = {number: source.fps for number, source in enumerate(opened)}
-        files = open_sinks(
+        sinks = open_sinks(
             save,
             json,
             csv=csv,
@@ -176,119 +177,14 @@ def predict(
             fps=rates if len(rates) > 1 else rates[0],
             live=runner.live,
             segment_s=segment,
+            viewers=viewers,
         )
-        sinks = [*files.sinks, *_viewers(runner, show, serve, serve_token, stall, console)]
-        summary = _Summary()
-        with Delivery(sinks, live=runner.live) as delivery:
-            _run(runner, delivery, opened, summary, console, duration, stall)
-    summary.print(console, runner, opened, sinks, f"{predictor.runtime.name} {predictor.runtime.precision}")
-    _report_losses(console, runner, delivery)
+        run_to_end(runner, sinks.sinks, console, duration_s=duration, stall_s=stall)
 
 
-def _viewers(
-    runner: "StreamRunner", show: bool, serve: str | None, token: str | None, stall: float, console: "Console"
-) -> "list[Sink]":
-    """The sinks that somebody looks at."""
-    from pvt_edge.sinks import Window
+def _open_page(address: str, token: str | None, runner: "StreamRunner", stall: float, console: "Console") -> "Sink":
+    from pvt_edge.live import LivePage
 
-    sinks: list[Sink] = [Window(runner.stop)] if show else []
-    if serve is not None:
-        from pvt_edge.live import LivePage
-
-        page = LivePage(serve, token=token, statuses=runner.statuses, stall_s=stall)
-        console.print(f"live page: {page.url}", markup=False, highlight=False)
-        sinks.append(page)
-    return sinks
-
-
-def _run(
-    runner: "StreamRunner",
-    delivery: "Delivery",
-    sources: "Sequence[Source]",
-    summary: "_Summary",
-    console: "Console",
-    duration: float | None,
-    stall: float,
-) -> None:
-    from threading import Timer
-
-    from pvt_edge.cli.progress import bar_shown, statuses_shown
-    from pvt_edge.streams.service import Service
-    from pvt_edge.streams.stopping import stop_on_signals
-
-    with ExitStack() as stack:
-        stack.enter_context(stop_on_signals(runner.stop))
-        stack.enter_context(Service(runner.statuses, hung_s=3 * stall))
-        if duration is not None:
-            timer = Timer(duration, runner.stop)
-            timer.daemon = True
-            timer.start()
-            stack.callback(timer.cancel)
-        advance: Callable[[], None] = lambda: None  # noqa: E731
-        if runner.live:
-            stack.enter_context(statuses_shown(console, runner.statuses))
-        else:
-            counts = [source.frame_count for source in sources]
-            total = None if None in counts else sum(count for count in counts if count is not None)
-            name = sources[0].name if len(sources) == 1 else f"{len(sources)} sources"
-            advance = stack.enter_context(bar_shown(console, name, total))
-        for result in runner:
-            delivery.put(result)
-            summary.add(result)
-            advance()
-
-
-class _Summary:
-    """Sums over a run that may last for weeks."""
-
-    def __init__(self) -> None:
-        self.frames = 0
-        self.found: Counter[str] = Counter()
-        self.spent_ms: Counter[str] = Counter()
-
-    def add(self, result: "Result") -> None:
-        self.frames += 1
-        self.found.update(result.found_names())
-        for step, spent in result.speed.items():
-            self.spent_ms[step] += spent  # type: ignore[assignment]
-
-    def print(
-        self,
-        console: "Console",
-        runner: "StreamRunner",
-        sources: "Sequence[Source]",
-        sinks: "Sequence[Sink]",
-        ran: str,
-    ) -> None:
-        from pvt_edge.cli.progress import status_lines
-
-        skipped = [line for source in sources for line in source.skipped]
-        for line in skipped:
-            console.print(f"skipped: {line}", style="yellow", markup=False, highlight=False)
-        if runner.live:
-            for line in status_lines(runner.statuses()):
-                console.print(line, markup=False, highlight=False)
-        for status in runner.statuses():
-            for name, counts in (status.counts or {}).items():
-                told = ", ".join(f"{key} {count}" for key, count in counts.items())
-                console.print(f"{name}: {told}", markup=False, highlight=False)
-        found = ", ".join(f"{count} {name}" for name, count in self.found.most_common(8)) or "nothing found"
-        skips = f", {len(skipped)} skipped" if skipped else ""
-        console.print(f"{self.frames} frames{skips} with {ran}: {found}", highlight=False)
-        times = ", ".join(f"{step} {ms / self.frames:.1f}" for step, ms in self.spent_ms.items())
-        console.print(f"mean ms a frame: {times}", highlight=False)
-        for sink in sinks:
-            for path in sink.written():
-                console.print(f"wrote {path.resolve()}", markup=False, highlight=False)
-
-
-def _report_losses(console: "Console", runner: "StreamRunner", delivery: "Delivery") -> None:
-    """What was not done; exit code 1 where that was an output or a source."""
-    for target, count in delivery.dropped.items():
-        console.print(f"{target} was too slow for {count} results", style="yellow", markup=False, highlight=False)
-    for line in runner.failures:
-        console.print(line, style="red", markup=False, highlight=False)
-    for failure in delivery.failures:
-        console.print(f"pvt-edge: error: {failure}", style="red", markup=False, highlight=False)
-    if runner.failures or delivery.failures:
-        raise typer.Exit(1)
+    page = LivePage(address, token=token, statuses=runner.statuses, stall_s=stall)
+    console.print(f"live page: {page.url}", markup=False, highlight=False)
+    return page

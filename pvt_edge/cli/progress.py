@@ -16,7 +16,7 @@ LINE_EVERY_S = 60.0  # into a log, where no line can be written over
 
 
 class _ToConsole(logging.Handler):
-    """Warnings and errors as coloured lines above the bar."""
+    """Warnings and errors as coloured lines above the bar, "error: ..." as in a log without colours."""
 
     def __init__(self, console: "Console") -> None:
         super().__init__(logging.WARNING)
@@ -24,7 +24,8 @@ class _ToConsole(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         style = "red" if record.levelno >= logging.ERROR else "yellow"
-        self._console.print(record.getMessage(), style=style, markup=False, highlight=False)
+        line = f"{record.levelname.lower()}: {record.getMessage()}"
+        self._console.print(line, style=style, markup=False, highlight=False)
 
 
 @contextmanager

@@ -10,7 +10,10 @@ from pvt_edge.sinks.sink import Sink
 if TYPE_CHECKING:
     from pvt_edge.results import Result
 
-COLUMNS = ("source", "frame", "captured_at", "name", "class", "confidence", "x1", "y1", "x2", "y2", "track_id")
+COLUMNS = (
+    *("stream", "source", "frame", "captured_at"),
+    *("name", "class", "confidence", "x1", "y1", "x2", "y2", "track_id"),
+)
 
 
 class CsvRows(Sink):
@@ -32,12 +35,13 @@ class CsvRows(Sink):
 
     def write(self, result: "Result") -> None:
         frame = result.frame
-        source = result.path or (frame.stream.source if frame.stream is not None else "")
+        stream = frame.stream
+        source = result.path or (stream.source if stream is not None else "")
         try:
             for row in result.summary():
                 box = row.get("box", {})
                 self._rows.writerow(
-                    [source, frame.id, f"{frame.captured_at:.3f}"]
+                    [stream.id if stream is not None else "", source, frame.id, f"{frame.captured_at:.3f}"]
                     + [row.get(key, "") for key in ("name", "class", "confidence")]
                     + [box.get(side, "") for side in ("x1", "y1", "x2", "y2")]
                     + [row.get("track_id")]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
 from pvt_edge.picture_file import WRITABLE, write_image
+from pvt_edge.sinks.place import check_place
 from pvt_edge.sinks.sink import Sink
 from pvt_edge.sources.source import VIDEO_SUFFIXES
 
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
 class ImageFolder(Sink):
     """One annotated JPEG per result, named after its picture, with the frame's number for a video's or camera's.
 
-    Names of pictures that would meet get _1, _2 ...; the file a result came from is never written over.
+    Names of files that would meet get _1, _2 ...; the file a result came from is never written over. Raises
+    `DataError` at once for a folder that cannot be written.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.target = str(folder)
         self._used: set[str] = set()
+        self._videos: dict[Path, str] = {}
+        check_place(self.folder / "frame.jpg")
 
     def write(self, result: "Result") -> None:
         path = self.folder / f"{self._name(result)}.jpg"
@@ -30,13 +34,17 @@ class ImageFolder(Sink):
         write_image(path, result.annotated)
 
     def _name(self, result: "Result") -> str:
-        source = Path(result.path) if result.path is not None else None
-        if source is None:  # nothing is remembered of these: a camera runs for weeks
+        if result.path is None:  # nothing is remembered of these: a camera runs for weeks
             stream = f"stream{result.frame.stream.id}_" if result.frame.stream is not None else ""
             return f"{stream}frame_{result.frame.id:06d}"
-        if source.suffix.lower() in VIDEO_SUFFIXES:
-            return f"{source.stem}_{result.frame.id:06d}"
-        stem = source.stem
+        source = Path(result.path)
+        if source.suffix.lower() not in VIDEO_SUFFIXES:
+            return self._unused(source.stem)
+        if source not in self._videos:
+            self._videos[source] = self._unused(source.stem)
+        return f"{self._videos[source]}_{result.frame.id:06d}"
+
+    def _unused(self, stem: str) -> str:
         name, number = stem, 0
         while name.lower() in self._used:  # a file system may not tell A.jpg from a.jpg
             number += 1
@@ -60,6 +68,7 @@ class ImageFile(Sink):
         self._written = False
         if self.path.suffix.lower() not in WRITABLE:
             raise DataError(f"cannot write {path}: the suffix must be one of {' '.join(WRITABLE)}")
+        check_place(self.path)
 
     def write(self, result: "Result") -> None:
         if self._written:

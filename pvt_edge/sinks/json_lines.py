@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class JsonLines(Sink):
     """One line per result, as `Result.to_json` gives it, in a file or, for "-", on standard output.
 
-    Each line is flushed, so that a pipe or `tail -f` sees it at once.
+    Each line is flushed, so that a pipe or `tail -f` sees it at once. `BrokenPipeError` when who reads standard
+    output has gone.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -32,6 +33,8 @@ class JsonLines(Sink):
             self._file.write(result.to_json() + "\n")
             self._file.flush()
         except (OSError, ValueError) as error:  # a full disk, a closed pipe; ValueError: a closed file
+            if isinstance(error, BrokenPipeError) and not self._owned:
+                raise
             raise DataError(f"cannot write to {self.target}: {error}") from error
 
     def close(self) -> None:

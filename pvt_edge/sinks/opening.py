@@ -1,7 +1,6 @@
 """Where results shall go -> sinks."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pvt_edge.picture_file import WRITABLE
 from pvt_edge.sinks.csv_rows import CsvRows
 from pvt_edge.sinks.images import ImageFile, ImageFolder
 from pvt_edge.sinks.json_lines import JsonLines
+from pvt_edge.sinks.place import dated
 from pvt_edge.sinks.sink import Sink, Sinks
 from pvt_edge.sinks.video import VideoFile
 from pvt_edge.sinks.videos import VideoFiles
@@ -27,33 +27,29 @@ def open_sinks(
     fps: float | Mapping[int, float | None] | None = None,
     live: bool = False,
     segment_s: float | None = None,
+    viewers: Sequence[Callable[[], Sink]] = (),
 ) -> Sinks:
     """The sinks for annotated pictures `save`, JSON lines `json`, rows `csv` and posts to `webhook`, as one.
 
     `save` ending like a video is a video of `fps` frames per second (by stream id where there are several), a new
     one every `segment_s`; ending like an image it is one picture, else a folder. `json` "-" is standard output.
-    %Y-%m-%d_%H-%M-%S and the like in a path are the time of the start. `DataError` for a place that cannot be
-    written; then nothing stays open.
+    %Y-%m-%d_%H-%M-%S and the like in a path are the time when the file begins. `viewers` open further sinks.
+    `DataError` for a place that cannot be written; then nothing stays open.
     """
     if segment_s is not None and (save is None or Path(save).suffix.lower() not in VIDEO_SUFFIXES):
         raise DataError("segments are parts of a video: give --save a name such as out.mp4")
     with ExitStack() as opened:
-        sinks: list[Sink] = []
+        sinks = [opened.enter_context(open_viewer()) for open_viewer in viewers]  # files are emptied last
         if save is not None:
-            sinks.append(opened.enter_context(_open_save(_dated(save), fps, live, segment_s)))
+            sinks.append(opened.enter_context(_open_save(Path(save), fps, live, segment_s)))
         if json is not None:
-            sinks.append(opened.enter_context(JsonLines(_dated(json))))
+            sinks.append(opened.enter_context(JsonLines(dated(json))))
         if csv is not None:
-            sinks.append(opened.enter_context(CsvRows(_dated(csv))))
+            sinks.append(opened.enter_context(CsvRows(dated(csv))))
         if webhook is not None:
             sinks.append(opened.enter_context(Webhook(webhook, every_s=webhook_every_s)))
         opened.pop_all()
     return Sinks(sinks)
-
-
-def _dated(path: str | Path) -> Path:
-    """The path with the time of day put in for %Y, %m ..., so that a restart does not write over the last run."""
-    return Path(time.strftime(str(path))) if "%" in str(path) else Path(path)
 
 
 def _open_save(path: Path, fps: float | Mapping[int, float | None] | None, live: bool, segment_s: float | None) -> Sink:
@@ -62,5 +58,5 @@ def _open_save(path: Path, fps: float | Mapping[int, float | None] | None, live:
         if isinstance(fps, Mapping) or segment_s is not None:
             by_stream = fps if isinstance(fps, Mapping) else {0: fps}
             return VideoFiles(path, fps=by_stream, live=live, segment_s=segment_s)
-        return VideoFile(path, fps=fps, live=live)
-    return ImageFile(path) if suffix in WRITABLE else ImageFolder(path)
+        return VideoFile(dated(path), fps=fps, live=live)
+    return ImageFile(dated(path)) if suffix in WRITABLE else ImageFolder(dated(path))

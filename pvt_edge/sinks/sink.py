@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 class Sink(ABC):
     """Takes results. Close it, or use it as a context manager; `target` says where they go, without secrets.
 
-    `newest_only`: who looks at it wants the newest result, not those that wait. `grace_s`: how long at the end
-    what still waits may take; None is until it is done.
+    `newest_only`: who looks at it wants the newest result, not those that wait. `grace_s`: how long what still
+    waits may take when a live run ends. `idle_every_s`: how often `idle` is called while nothing comes.
+    `lost` counts results that the sink did not get through, though it goes on.
     """
 
     target: str
     newest_only: bool = False
-    grace_s: float | None = None
+    grace_s: float = 10.0
+    idle_every_s: float | None = None
+    lost: int = 0
 
     @abstractmethod
     def write(self, result: "Result") -> None:
@@ -32,6 +35,17 @@ class Sink(ABC):
     @abstractmethod
     def close(self) -> None:
         """Finish what was written; a second call does nothing. Raises `DataError` when that fails."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether results get through, so that it pays to wait for it."""
+        return True
+
+    def idle(self) -> None:  # noqa: B027 - most sinks only work when a result comes
+        """What is to be done between results; called by the thread that writes."""
+
+    def give_up(self) -> None:  # noqa: B027 - most sinks cannot hang
+        """Break off a write that hangs; called by another thread when the time of grace is over."""
 
     def written(self) -> "list[Path]":
         """The files and folders it wrote, to be told at the end."""

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pvt_edge.sinks.place import dated
 from pvt_edge.sinks.sink import Sink
 from pvt_edge.sinks.video import VideoFile
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 class VideoFiles(Sink):
     """A `VideoFile` for each stream (out_0.mp4, out_1.mp4 ... where there are several) and each `segment_s` seconds
-    of it (out_0001.mp4, out_0002.mp4 ...). `fps` is by stream id.
+        of it (out_0001.mp4, out_0002.mp4 ...). `fps` is by stream id; %Y, %m ... in the path are the time when each
+    file begins.
     """
 
     def __init__(
@@ -25,7 +27,7 @@ class VideoFiles(Sink):
         self._open: dict[int, tuple[VideoFile, float]] = {}  # with when it began
         self._segments: dict[int, int] = {}
         self._last: dict[int, Path] = {}
-        VideoFile(path)  # refuses a wrong suffix at once
+        VideoFile(dated(path))  # refuses at once what cannot be written
 
     def write(self, result: "Result") -> None:
         stream = result.frame.stream.id if result.frame.stream is not None else 0
@@ -42,7 +44,8 @@ class VideoFiles(Sink):
     def _name(self, stream: int) -> Path:
         number = f"_{stream}" if len(self._fps) > 1 else ""
         segment = f"_{self._segments[stream]:04d}" if self._segment_s else ""
-        return self.path.with_name(f"{self.path.stem}{number}{segment}{self.path.suffix}")
+        path = dated(self.path)
+        return path.with_name(f"{path.stem}{number}{segment}{path.suffix}")
 
     def close(self) -> None:
         with ExitStack() as stack:
@@ -51,4 +54,4 @@ class VideoFiles(Sink):
         self._open.clear()
 
     def written(self) -> list[Path]:
-        return list(self._last.values())
+        return [path for _, path in sorted(self._last.items())]

@@ -21,6 +21,7 @@ class Window(Sink):
     """
 
     newest_only = True
+    idle_every_s = 0.05  # a window must answer, also while its camera is away
     target = "window"
 
     def __init__(self, on_close: Callable[[], None]) -> None:
@@ -45,13 +46,21 @@ class Window(Sink):
         stream = result.frame.stream
         number = stream.id if stream is not None else 0
         if number not in self._names:
-            self._names[number] = f"pvt-edge: {stream.source if stream is not None else result.path or 'picture'}"
+            source = stream.source if stream is not None else result.path or "picture"
+            self._names[number] = f"pvt-edge {number}: {source}"  # two of one name would be one window
             cv2.namedWindow(self._names[number], cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
             cv2.resizeWindow(self._names[number], *_fitting(result.orig_hw))
-        name = self._names[number]
-        cv2.imshow(name, result.annotated)
+        cv2.imshow(self._names[number], result.annotated)
+        self.idle()
+
+    def idle(self) -> None:
+        """Take keys and clicks."""
+        import cv2
+
+        if not self._names:
+            return
         closed = cv2.waitKey(1) & 0xFF in CLOSING_KEYS
-        if closed or cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) < 1:
+        if closed or any(cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) < 1 for name in self._names.values()):
             self._on_close()
 
     def close(self) -> None:

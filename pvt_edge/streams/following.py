@@ -1,15 +1,20 @@
 """What a source's results pass through, one after the other: the tracker, then lines and zones."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pvt_edge.streams.counting import Counting, LineCounter, Points, ZoneCounter
 from pvt_edge.streams.tracking import Tracker
 
 if TYPE_CHECKING:
-    from pvt_edge.results import Result
+    from pvt_edge.results import Counter, Result
     from pvt_edge.sources import Source
+
+log = logging.getLogger("pvt_edge.streams")
 
 
 def follower(
@@ -25,14 +30,27 @@ def follower(
         counters: list[Counting] = [LineCounter(f"line {i}", points) for i, points in enumerate(lines, 1)]
         counters += [ZoneCounter(f"zone {i}", points) for i, points in enumerate(zones, 1)]
 
+        seen_hw: set[tuple[int, int]] = set()
+
         def follow(result: "Result") -> "Result":
             tracked = tracker.follow(result)
-            if not counters:
+            boxes = tracked.boxes
+            if boxes is None or not counters:
                 return tracked
-            found = tracked.to_supervision()
-            sure = found[found.tracker_id >= 0] if len(found) else found
-            return replace(tracked, counters=tuple(counter.update(sure) for counter in counters))
+            counts = tuple(counter.update(boxes) for counter in counters)
+            if result.orig_hw not in seen_hw:
+                seen_hw.add(result.orig_hw)
+                _warn_outside(source.name, counts, result.orig_hw)
+            return replace(tracked, counters=counts)
 
         return follow
 
     return follow_source
+
+
+def _warn_outside(name: str, counters: "Sequence[Counter]", hw: tuple[int, int]) -> None:
+    """Tell of lines and zones that lie outside a picture of this size, where nothing will ever be counted."""
+    for counter in counters:
+        xy = np.array(counter.points)
+        if (xy.min(axis=0) >= (hw[1], hw[0])).any() or (xy.max(axis=0) < 0).any():
+            log.warning("%s: %s lies outside the picture of %dx%d pixels", name, counter.name, hw[1], hw[0])

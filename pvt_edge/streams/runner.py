@@ -47,6 +47,7 @@ class StreamRunner:
             raise DataError(f"the greatest age must be more than 0 ms, not {max_age_ms:g}")
         self.predictor, self.sources, self.thresholds = predictor, tuple(sources), thresholds
         self.max_age_ms = max_age_ms
+        self._hurried = False
         self.records = [StreamRecord(i, source.name, live=source.live) for i, source in enumerate(sources)]
         self._follow = [follow(source) if follow else None for source in sources]
         self._inbox: Inbox[tuple[StreamRecord, Prepared]] = Inbox()
@@ -122,7 +123,13 @@ class StreamRunner:
         for reader in self._readers:
             reader.join(self._patience_s(reader.source))
 
+    def hurry(self) -> None:
+        """Let `close` wait for no reader: the process is about to end."""
+        self._hurried = True
+
     def _patience_s(self, source: "Source") -> float:
+        if self._hurried:
+            return 0.0
         options = getattr(source, "options", None)
         return JOIN_S + (options.stall_s if options is not None else 0.0)
 

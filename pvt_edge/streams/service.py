@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pvt_edge.streams.status import RUNNING, StreamStatus
@@ -25,7 +26,8 @@ class Service:
         self._statuses, self._hung_s = statuses, hung_s
         self._address = os.environ.get("NOTIFY_SOCKET", "")
         watchdog_us = os.environ.get("WATCHDOG_USEC", "")
-        self._every_s = min(EVERY_S, int(watchdog_us) / 2e6) if watchdog_us.isdigit() else EVERY_S
+        half_s = int(watchdog_us) / 2e6 if watchdog_us.isdigit() else 0.0  # systemd asks for twice as often as it must
+        self._every_s = min(EVERY_S, half_s or EVERY_S)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pvt-edge service", daemon=True)
 
@@ -36,17 +38,15 @@ class Service:
     def _run(self) -> None:
         self._tell("READY=1")
         while not self._ended.wait(self._every_s):
-            lines = "; ".join(status.line() for status in self._statuses())
-            self._tell(f"STATUS={lines}" + ("" if self.hung() else "\nWATCHDOG=1"))
+            told = "; ".join(status.line() for status in self._statuses())
+            line = " ".join(told.split())  # a second line would be a second message
+            self._tell(f"STATUS={line}" + ("" if self.hung() else "\nWATCHDOG=1"))
         self._tell("STOPPING=1")
 
     def _tell(self, state: str) -> None:
         path = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                channel.sendto(state.encode(), path)
-        except OSError:
-            pass  # systemd's own loss: the run goes on
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:  # systemd's own loss
+            channel.sendto(state.encode(), path)
 
     def __enter__(self) -> "Self":
         if self._address:

@@ -7,24 +7,31 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Within, SIGINT and SIGTERM call `stop`; a second SIGINT raises `KeyboardInterrupt`, for the impatient.
+def stop_on_signals(stop: Callable[[], None], *, hurry: Callable[[], None] = lambda: None) -> Iterator[list[int]]:
+    """Within, SIGINT and SIGTERM call `stop`; the list that is given holds the numbers of those that came.
 
-    Does nothing outside the main thread, where Python takes no signals.
+    A second SIGINT calls `hurry` and raises `KeyboardInterrupt`, for the impatient; a third ends the process. Does
+    nothing outside the main thread, where Python takes no signals.
     """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        came.append(number)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, handle_second)
         stop()
 
-    for number in before:
-        signal.signal(number, handle)
+    def handle_second(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        hurry()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

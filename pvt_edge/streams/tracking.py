@@ -19,10 +19,11 @@ LONGEST_GAP_S = 3600.0  # between two frames; more, or less than nothing, is a c
 
 
 class Tracker:
-    """Gives the boxes of one stream's results, in order, their ids; `DataError` for a result without boxes."""
+    """Gives the boxes of one stream's results, in order, their ids from 1; `DataError` for a result without boxes."""
 
     def __init__(self, fps: float | None, *, live: bool) -> None:
         try:
+            import supervision  # noqa: F401 - what the tracker takes and gives
             from trackers import ByteTrackTracker
         except ImportError as error:
             raise RuntimeMissingError(f'tracking needs trackers ({error}): pip install "pvt-edge[track]"') from error
@@ -50,7 +51,7 @@ class Tracker:
         tracked = self._tracks.update(found, timestamp=self._tell_time(result.frame.captured_at))
         ids = np.full(len(boxes), -1, np.int64)
         if len(tracked):
-            ids[tracked.data["row"]] = tracked.tracker_id
+            ids[tracked.data["row"]] = np.where(tracked.tracker_id < 0, -1, tracked.tracker_id + 1)
         return replace(result, boxes=Boxes(boxes.xyxy, boxes.conf, boxes.cls, ids))
 
     def _tell_time(self, captured_at: float) -> float:

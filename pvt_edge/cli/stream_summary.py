@@ -1,0 +1,66 @@
+"""What `pvt-edge predict` tells at the end."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pvt_edge.cli.progress import status_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pvt_edge.results import Result
+    from pvt_edge.sinks import Sink
+    from pvt_edge.streams import StreamRunner
+
+
+class StreamSummary:
+    """Sums over a run that may last for weeks, and what became of its sources and sinks."""
+
+    def __init__(self, runner: "StreamRunner", sinks: "Sequence[Sink]") -> None:
+        self._runner, self._sinks = runner, sinks
+        self.frames = 0
+        self.found: Counter[str] = Counter()
+        self.spent_ms: dict[str, float] = {}
+
+    def add(self, result: "Result") -> None:
+        """Count one result."""
+        self.frames += 1
+        self.found.update(result.found_names())
+        for step, ms in result.speed.items():
+            self.spent_ms[step] = self.spent_ms.get(step, 0.0) + ms
+
+    def print(self, console: "Console") -> None:
+        """Tell what was skipped and failed, the streams' last status and counts, what was found, and the files."""
+        skipped = [line for source in self._runner.sources for line in source.skipped]
+        for line in skipped:
+            console.print(f"skipped: {line}", style="yellow", markup=False, highlight=False)
+        for line in self._runner.failures:
+            console.print(f"error: {line}", style="red", markup=False, highlight=False)
+        lines = status_lines(self._runner.statuses()) if self._runner.live else []
+        for line in [*lines, *self._counts(), self._sum(len(skipped)), *self._times(), *self._files()]:
+            console.print(line, markup=False, highlight=False)
+
+    def _counts(self) -> list[str]:
+        """Each line and zone, with its stream in front where there are several."""
+        statuses = self._runner.statuses()
+        return [
+            (f"{status.id} {status.source}: " if len(statuses) > 1 else "")
+            + f"{name}: {', '.join(f'{key} {count}' for key, count in counts.items())}"
+            for status in statuses
+            for name, counts in (status.counts or {}).items()
+        ]
+
+    def _sum(self, skipped: int) -> str:
+        runtime = self._runner.predictor.runtime
+        found = ", ".join(f"{count} {name}" for name, count in self.found.most_common(8)) or "nothing found"
+        skips = f", {skipped} skipped" if skipped else ""
+        return f"{self.frames} frames{skips} with {runtime.name} {runtime.precision}: {found}"
+
+    def _times(self) -> list[str]:
+        if not self.frames:
+            return []
+        return ["mean ms a frame: " + ", ".join(f"{step} {ms / self.frames:.1f}" for step, ms in self.spent_ms.items())]
+
+    def _files(self) -> list[str]:
+        return [f"wrote {path.resolve()}" for sink in self._sinks for path in sink.written()]
