@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.reader import Bundle
     from pvt_edge.bundle.schema import Artifact
 
-AUTO_RUNTIMES = ("tensorrt", "tensorrt-rtx", "openvino", "onnxruntime")
+AUTO_RUNTIMES = ("tensorrt", "tensorrt-rtx", "openvino", "onnxruntime", "opencv")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 # What "auto" takes where the bundle does not say: the first that it holds.
 AUTO_PRECISIONS = {
@@ -17,17 +17,18 @@ AUTO_PRECISIONS = {
     # float16 until a clock has said that INT8 is faster
     "tensorrt": ("fp16", "int8", "fp32"),
     "tensorrt-rtx": ("fp16", "int8", "fp32"),
+    "opencv": ("fp32",),
 }
 
 
 def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
-    """The runtime to open; "auto" is the first that is both in the bundle and installed here.
+    """The runtime to open; "auto" is the first that is both in the bundle and installed here, OpenCV the last.
 
     Raises `UnknownNameError`, `BundleError` for one not in the bundle, `RuntimeMissingError` where none runs.
     """
     from pvt_edge.runtimes import RUNTIMES, missing
 
-    held = {artifact.runtime for artifact in bundle.manifest.artifacts}
+    held = bundle.runtimes()
     if runtime not in ("auto", *AUTO_RUNTIMES):
         raise UnknownNameError("runtime", runtime, ("auto", *AUTO_RUNTIMES))
     if runtime != "auto":
@@ -40,21 +41,23 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
             reasons.append(f"{name} has no artifact in it")
         elif name not in RUNTIMES:
             reasons.append(f"{name} is not in this version of pvt-edge")
-        elif (reason := missing(name) or _no_gpu(name)) is not None:
+        elif (reason := missing(name) or _unfit(name)) is not None:
             reasons.append(reason)
         else:
             return name
     raise RuntimeMissingError(f"nothing here can run {bundle.folder} ({_held(bundle)}): {'; '.join(reasons)}")
 
 
-def _no_gpu(runtime: str) -> str | None:
-    """Why an engine cannot run here; None where it can, and for runtimes that need no GPU."""
+def _unfit(runtime: str) -> str | None:
+    """Why an installed runtime cannot run here: engines need a GPU, our graphs an OpenCV that is new enough."""
     from pvt_edge.runtimes.cuda import probe_cuda
+    from pvt_edge.runtimes.opencv import probe_opencv
 
-    if not runtime.startswith("tensorrt"):
-        return None
     try:
-        probe_cuda()
+        if runtime.startswith("tensorrt"):
+            probe_cuda()
+        elif runtime == "opencv":
+            probe_opencv()
     except RuntimeMissingError as error:
         return str(error)
     return None
@@ -64,10 +67,15 @@ def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> 
     """The artifact to open and the precision to run it in, of which "auto" is left to the runtime.
 
     "auto" takes what the bundle found to pay; OpenVINO then runs an fp32 artifact in bf16 where the CPU can.
-    Raises `UnknownNameError`, or `BundleError` that lists what the bundle has.
+    Raises `UnknownNameError`, `BundleError` that lists what the bundle has, or `RuntimeInputError` for a precision
+    that OpenCV does not run.
     """
+    from pvt_edge.runtimes.table import check_precision
+
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
+    if runtime == "opencv":  # the bundle lists no files of it that could tell
+        check_precision(runtime, precision)
     if precision != "auto":
         return bundle.artifact(runtime, precision), precision
     held = [artifact.precision for artifact in bundle.manifest.artifacts if artifact.runtime == runtime]

@@ -75,12 +75,11 @@ def load(
 ) -> "Predictor":
     """The predictor of the bundle in a folder.
 
-    `runtime` "auto" is the first of tensorrt, tensorrt-rtx, openvino and onnxruntime that is installed, in the bundle
-    and, for engines, has a GPU; `precision` "auto" what the bundle found to pay there. An engine that was built for
-    another machine is built again from the bundle's graph, which takes minutes, where `rebuild` or `runtime` "auto"
-    allows it. Raises `BundleError` for a bundle that is broken or
-    lacks what is asked for, `RuntimeMissingError` when nothing here can run it, `UnknownNameError` for a name
-    that does not exist.
+    `runtime` "auto" is the first of tensorrt, tensorrt-rtx, openvino, onnxruntime and opencv that is installed, in the
+    bundle and, for engines, has a GPU; `precision` "auto" what the bundle found to pay there. An engine that was built
+    for another machine is built again from the bundle's graph, which takes minutes, where `rebuild` or `runtime` "auto"
+    allows it. Raises `BundleError` for a bundle that is broken or lacks what is asked for, `RuntimeMissingError` when
+    nothing here can run it, `UnknownNameError` for a name that does not exist.
     """
     from pvt_edge.bundle.reader import read_bundle
     from pvt_edge.runtimes import open_runtime

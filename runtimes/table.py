@@ -57,6 +57,7 @@ RUNTIMES = {
         "tensorrt-rtx",
         ("auto", "fp32", "fp16", "int8"),
     ),
+    "opencv": RuntimeEntry("pvt_edge.runtimes.opencv", "OpenCvRuntime", ("cv2",), "opencv", ("auto", "fp32")),
 }
 
 

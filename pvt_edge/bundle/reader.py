@@ -13,9 +13,13 @@ from pvt_edge.bundle.schema import SCHEMA_VERSION, Artifact, FileRecord, Manifes
 from pvt_edge.bundle.swap import alone, recover, siblings, vacant
 from pvt_edge.errors import BundleError, UnknownNameError
 
-_RUNTIMES = get_args(Artifact.model_fields["runtime"].annotation)
-# OpenVINO rounds an fp32 artifact to these as it loads it.
-_FROM_FP32 = {("openvino", "bf16"), ("openvino", "fp16")}
+# What runs from an artifact that is listed for something else.
+_RUN_FROM = {
+    ("openvino", "bf16"): ("openvino", "fp32"),  # rounded as it is loaded
+    ("openvino", "fp16"): ("openvino", "fp32"),
+    ("opencv", "fp32"): ("onnxruntime", "fp32"),
+}
+_RUNTIMES = (*get_args(Artifact.model_fields["runtime"].annotation), "opencv")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Bundle:
     _checked: set[tuple[str, str, int]] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def artifact(self, runtime: str, precision: str) -> Artifact:
-        """The artifact to run at that precision; OpenVINO's bf16 and fp16 are its fp32 artifact.
+        """The artifact to run at that precision; OpenVINO's bf16 and fp16 are its fp32, OpenCV runs ONNX Runtime's.
 
         Raises `UnknownNameError` for names that do not exist, `BundleError` when this bundle has no such.
         """
@@ -35,16 +39,24 @@ class Bundle:
             raise UnknownNameError("runtime", runtime, _RUNTIMES)
         if precision not in get_args(Precision):
             raise UnknownNameError("precision", precision, get_args(Precision))
-        wanted = [precision, "fp32"] if (runtime, precision) in _FROM_FP32 else [precision]
-        for stored in wanted:
-            for artifact in self.manifest.artifacts:
-                if (artifact.runtime, artifact.precision) == (runtime, stored):
-                    return artifact
+        wanted = (runtime, precision)
+        stored: dict[tuple[str, str], Artifact] = {
+            (artifact.runtime, artifact.precision): artifact for artifact in reversed(self.manifest.artifacts)
+        }
+        found = stored.get(wanted) or stored.get(_RUN_FROM.get(wanted, wanted))
+        if found is not None:
+            return found
         there = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in self.manifest.artifacts)
         raise BundleError(
             f"{self.folder} has no {runtime} {precision}: it has {there or 'no artifact'}; "
             "take one of these, or export again with it"
         )
+
+    def runtimes(self) -> tuple[str, ...]:
+        """The runtimes that have something to run in it, in no order of preference."""
+        stored = {(artifact.runtime, artifact.precision) for artifact in self.manifest.artifacts}
+        lent = {runtime for (runtime, _), lender in _RUN_FROM.items() if lender in stored}
+        return tuple(sorted(lent | {runtime for runtime, _ in stored}))
 
     def path(self, artifact: Artifact) -> Path:
         """Where the artifact lies. Its hash and its companions' are checked at the first call.

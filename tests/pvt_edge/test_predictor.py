@@ -408,8 +408,9 @@ def test_leaving_the_with_closes_the_runtime(tmp_path):
         predictor(TWO)
 
 
-ALL = [(runtime, precision) for runtime in AUTO_RUNTIMES for precision in ("fp32", "int8")]
-OV_FP32, OV_INT8, ORT_FP32 = ("openvino", "fp32"), ("openvino", "int8"), ("onnxruntime", "fp32")
+ALL = [(runtime, precision) for runtime in AUTO_RUNTIMES if runtime != "opencv" for precision in ("fp32", "int8")]
+OV_FP32, OV_INT8 = ("openvino", "fp32"), ("openvino", "int8")
+ORT_FP32, ORT_INT8 = ("onnxruntime", "fp32"), ("onnxruntime", "int8")
 TRT_FP16, TRT_FP32 = ("tensorrt", "fp16"), ("tensorrt", "fp32")
 
 
@@ -427,12 +428,15 @@ TRT_FP16, TRT_FP32 = ("tensorrt", "fp16"), ("tensorrt", "fp32")
         ([ORT_FP32], {}, "onnxruntime", "auto", "fp32", "fp32"),
         ([ORT_FP32, OV_INT8], {}, "onnxruntime", "auto", "fp32", "fp32"),
         ([TRT_FP32, TRT_FP16], {}, "tensorrt", "auto", "fp16", "fp16"),
+        ([OV_FP32, ORT_FP32, ORT_INT8], {"onnxruntime": "int8"}, "opencv", "auto", "fp32", "fp32"),
+        ([ORT_FP32], {}, "opencv", "fp32", "fp32", "fp32"),
     ],
 )
 def test_the_precision_that_runs(tmp_path, held, stated, runtime, asked, stored, run_as):
     bundle = Bundle(tmp_path, manifest(artifacts=held, auto_precision=stated))
     artifact, precision = choose_artifact(bundle, runtime, asked)
-    assert (artifact.runtime, artifact.precision, precision) == (runtime, stored, run_as)
+    lender = {"opencv": "onnxruntime"}.get(runtime, runtime)  # OpenCV runs that one's file
+    assert (artifact.runtime, artifact.precision, precision) == (lender, stored, run_as)
 
 
 @pytest.mark.parametrize(
@@ -441,6 +445,7 @@ def test_the_precision_that_runs(tmp_path, held, stated, runtime, asked, stored,
         ("onnxruntime", "int8", BundleError, "it has openvino fp32, onnxruntime fp32"),
         ("onnxruntime", "bf16", BundleError, "it has openvino fp32, onnxruntime fp32"),
         ("openvino", "int4", UnknownNameError, "did you mean 'int8'"),
+        ("opencv", "int8", RuntimeInputError, "the opencv runtime takes precision auto, fp32; got int8"),
     ],
 )
 def test_a_precision_the_bundle_lacks_lists_what_is_there(tmp_path, runtime, asked, error, words):
@@ -463,6 +468,8 @@ def not_installed(monkeypatch, *names):
         (ALL, ("openvino",), "onnxruntime"),
         ([ORT_FP32], (), "onnxruntime"),
         ([ORT_FP32, TRT_FP16], ("openvino",), "onnxruntime"),
+        ([OV_FP32, ORT_FP32], ("openvino", "onnxruntime"), "opencv"),
+        ([OV_FP32, ORT_FP32], ("onnxruntime",), "openvino"),
     ],
 )
 def test_auto_takes_the_first_runtime_that_can(tmp_path, monkeypatch, held, absent, chosen):
@@ -474,18 +481,21 @@ def test_auto_takes_the_first_runtime_that_can(tmp_path, monkeypatch, held, abse
 
 def test_when_nothing_can_run_each_says_why(tmp_path, monkeypatch):
     not_installed(monkeypatch, "onnxruntime", "tensorrt")
+    monkeypatch.delattr("cv2.dnn.ENGINE_NEW", raising=False)
     bundle = Bundle(tmp_path, manifest(artifacts=[ORT_FP32, TRT_FP16]))
     with pytest.raises(RuntimeMissingError) as caught:
         choose_runtime(bundle)
     assert "openvino has no artifact in it" in str(caught.value)
     assert 'pip install "pvt-edge[onnxruntime]"' in str(caught.value)
     assert "no_such_tensorrt" in str(caught.value)
+    assert "the opencv runtime needs the DNN engine of OpenCV 5" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("runtime", "error", "words"),
     [
         ("onnxruntime", BundleError, "has nothing for onnxruntime: it has openvino fp32"),
+        ("opencv", BundleError, "has nothing for opencv: it has openvino fp32"),
         ("openvion", UnknownNameError, "did you mean 'openvino'"),
     ],
 )
