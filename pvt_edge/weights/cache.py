@@ -46,7 +46,7 @@ def read_record(path: Path) -> Record | None:
         return Record(**json.loads(place.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise WeightsError(f"cannot read {place} ({error}): delete it, and {path} will be recorded anew") from error
 
 
