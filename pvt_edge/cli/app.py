@@ -11,6 +11,7 @@ from pvt_edge.cli.build import build
 from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
+from pvt_edge.cli.val import val
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.extras import missing_package
 
@@ -25,6 +26,7 @@ app.command()(export)
 app.command()(build)
 app.command()(predict)
 app.command()(inspect)
+app.command()(val)
 
 DEBUG = False
 

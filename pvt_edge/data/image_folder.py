@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pvt_edge.data.label_names import label_index
 from pvt_edge.errors import DataError, UnknownNameError
 from pvt_edge.sources.source import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A folder read: `samples` are (path of the picture, index of its label), at least one, in order of path."""
+    """A folder, or a list of pictures, read: `samples` are (path of the picture, index of its label), at least one.
+
+    A folder's are in order of path, a list's in its own.
+    """
 
     folder: Path
     samples: tuple[tuple[Path, int], ...]
@@ -41,16 +45,13 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _label_index(folder: Path, labels: Sequence[str]) -> int:
-    name = folder.name
-    places = [i for i, label in enumerate(labels) if label == name]
-    if len(places) == 1:
-        return places[0]
-    if places:  # ImageNet has two cranes
-        alternatives = " or ".join(str(i) for i in places)
-        raise DataError(f"cannot use {folder}: {len(places)} classes are called {name!r}; name it {alternatives}")
-    if name.isdecimal() and int(name) < len(labels):
-        return int(name)
-    raise DataError(f"cannot use {folder}: {UnknownNameError('class', name, labels)}; {_expected(labels)}")
+    try:
+        index = label_index(folder.name, labels)
+    except DataError as error:
+        raise DataError(f"cannot use {folder}: {error}") from error
+    if index is None:
+        raise DataError(f"cannot use {folder}: {UnknownNameError('class', folder.name, labels)}; {_expected(labels)}")
+    return index
 
 
 def _expected(labels: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 from pvt_edge.resizing import apply, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from pvt_edge.bundle.schema import ResizeSpec
@@ -31,12 +33,20 @@ def top1_accuracy(runtime: "Runtime", data: "ImageFolder", resize: "ResizeSpec")
         pixels = apply(image, placement, resize)[None]
         # a static batch is filled up with the same picture
         arrays = runtime.infer({spec.name: np.repeat(pixels, max(batch, 1), axis=0)})
-        places.append(_place(arrays["logits"][0], label))
+        places.append(place(arrays["logits"][0], label))
+    return shares(places)
+
+
+def shares(places: "Sequence[float]") -> dict[str, float]:
+    """The shares 0..1 of places, at least one, that are the first, "top1", and among the first five, "top5"."""
     return {f"top{n}": sum(place < n for place in places) / len(places) for n in (1, 5)}
 
 
-def _place(logits: "NDArray[Any]", label: int) -> float:
-    """The place of a class among logits (K,), the best 0; equals in their order, as in `Probs`."""
+def place(logits: "NDArray[Any]", label: int) -> float:
+    """The place of a class among logits or shares (K,), the best 0; equals in their order, as in `Probs`.
+
+    Infinity where they are not all finite.
+    """
     if not np.isfinite(logits).all():
         return math.inf
     return int(np.argsort(-logits, kind="stable").tolist().index(label))

@@ -1,0 +1,64 @@
+"""The classes of a data set and those of a bundle, matched by name."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pvt_edge.errors import DataError
+
+if TYPE_CHECKING:
+    from pvt_edge.data.coco import CocoDataset
+
+SHOWN = 8
+
+
+def match_classes(dataset: "CocoDataset", labels: Sequence[str]) -> tuple[dict[int, int], list[str]]:
+    """({class of the bundle: category id of the data set}, notes on classes that only one of them has).
+
+    Raises `DataError` where boxes are of a class that the bundle does not know, or there is no box.
+    """
+    counts = box_counts(dataset)
+    if not sum(counts.values()):
+        raise DataError(f"{dataset.annotations} has no boxes in its {len(dataset.samples)} pictures: AP needs some")
+    unknown = [name for name in dataset.names if name not in labels]
+    wrong = {name: counts[name] for name in unknown if counts[name]}
+    if wrong:
+        told = ", ".join(f"{name!r} ({count} boxes{_nearest(name, labels)})" for name, count in _first(wrong))
+        raise DataError(
+            f"{dataset.annotations} has classes that the bundle does not know: {told}; the bundle's are "
+            f"{_names(labels)}: rename them there, or export again with --labels"
+        )
+    absent = [label for label in labels if label not in dataset.names]
+    empty = [name for name in dataset.names if not counts[name] and name in labels]
+    notes = [
+        (empty, f"classes without boxes: {_names(empty)}; they have no AP and do not count in the mean"),
+        (unknown, f"categories that the bundle does not know, without boxes: {_names(unknown)}; left out"),
+        (absent, f"classes that the data does not have: {_names(absent)}; what is found of them is left out"),
+    ]
+    ids = dict(zip(dataset.names, dataset.category_ids, strict=True))
+    known = {i: ids[label] for i, label in enumerate(labels) if label in ids}
+    return known, [line for names, line in notes if names]
+
+
+def box_counts(dataset: "CocoDataset") -> dict[str, int]:
+    """How many boxes each category has, by its name."""
+    labels = [sample.labels for sample in dataset.samples] or [np.zeros(0, np.int64)]
+    counts = np.bincount(np.concatenate(labels), minlength=len(dataset.names))
+    return dict(zip(dataset.names, counts.tolist(), strict=True))
+
+
+def _nearest(name: str, labels: Sequence[str]) -> str:
+    near = get_close_matches(name.lower(), [label.lower() for label in labels], n=1)
+    found = [label for label in labels if near and label.lower() == near[0]]
+    return f", did you mean {found[0]!r}?" if found else ""
+
+
+def _first(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return list(counts.items())[:SHOWN]
+
+
+def _names(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + rest

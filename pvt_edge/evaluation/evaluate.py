@@ -1,0 +1,123 @@
+"""A bundle and labelled pictures -> figures of its artifacts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pvt_edge.bundle import read_bundle
+from pvt_edge.bundle.schema import PostprocessSpec
+from pvt_edge.errors import DataError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.evaluation.contestants import contestants
+from pvt_edge.evaluation.detections_file import name_of, prepare_file, write_detections
+from pvt_edge.evaluation.labelled import Labelled, default_images, labelled_boxes, labelled_classes
+from pvt_edge.evaluation.record import Evaluation, Failure, Judged, Row, Settings
+from pvt_edge.metrics.detector import AP_CONF
+from pvt_edge.postprocessing import choose_thresholds
+
+if TYPE_CHECKING:
+    from pvt_edge.bundle import Manifest
+
+Bar: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+
+
+@contextmanager
+def no_bar(name: str, total: int) -> Iterator[Callable[[], None]]:
+    """Shows nothing."""
+    yield lambda: None
+
+
+def evaluate(
+    bundle: str | Path,
+    data: str | Path,
+    images: str | Path | None = None,
+    *,
+    runtime: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    conf: float | None = None,
+    iou: float | None = None,
+    max_det: int | None = None,
+    limit: int | None = None,
+    skip_missing: bool = False,
+    save_detections: str | Path | None = None,
+    bar: Bar = no_bar,
+) -> Evaluation:
+    """The figures of a bundle's artifacts on labelled pictures, each run as `pvt_edge.load` runs it.
+
+    `data` is a COCO file for a detector; for a classifier a folder with one sub-folder a class, or a text file with a
+    path and a label a line. `images` is the folder that the file's paths are seen from: by default `images` beside it
+    where there is one, else its own. `runtime` and `precision` may be "all": then what cannot run here becomes a
+    failure with its reason, and the others go on. For AP, which sweeps the threshold itself, `conf` is 0.01 unless
+    given; `iou` and `max_det` are the bundle's. `limit` takes the first so many pictures; `skip_missing` leaves out
+    those that are no files. `save_detections` is a file for them in COCO's results format, of several artifacts one
+    each, "dets.json" becoming "dets.openvino-int8.json".
+
+    Raises `DataError` for data that is broken or does not fit the bundle, the errors of `pvt_edge.load`, and
+    `RuntimeMissingError` where none of several could run.
+    """
+    found = read_bundle(bundle)
+    pairs = contestants(found, runtime, precision)
+    place = Path(images) if images is not None else default_images(Path(data))
+    manifest, settings = found.manifest, None
+    save = prepare_file(Path(save_detections)) if save_detections is not None else None
+    if manifest.task == "detect":
+        settings = _settings(manifest, conf, iou, max_det)
+        labelled = labelled_boxes(Path(data), place, manifest.labels, settings, limit=limit, skip=skip_missing)
+    elif (conf, iou, max_det, save) != (None, None, None, None):
+        raise RuntimeInputError(f"thresholds and detections are a detector's, this bundle's task is {manifest.task}")
+    elif manifest.task == "classify":
+        labelled = labelled_classes(Path(data), place, manifest.labels, limit=limit, skip=skip_missing)
+    else:
+        raise DataError(f"a bundle of task {manifest.task} has no labels to be judged by: use pvt-edge verify")
+    rows: list[Row] = []
+    failures: list[Failure] = []
+    notes = list(labelled.notes)
+    for pair in pairs:
+        try:
+            judged = _run(found.folder, pair, device, threads, labelled, bar)
+        except Exception as error:
+            if len(pairs) == 1 or isinstance(error, DataError):  # broken data is broken for all
+                raise
+            told = str(error) if isinstance(error, PvtEdgeError) else f"{type(error).__name__}: {error}"
+            failures.append(Failure(*pair, " ".join(told.split())))
+            continue
+        row = judged.row
+        if save is not None:
+            file = name_of(save, row.runtime, row.precision) if len(pairs) > 1 else save
+            row = replace(row, detections_file=write_detections(judged.detections, file))
+        rows.append(row)
+        notes += judged.notes
+    if not rows:
+        reasons = "; ".join(f"{failure.runtime} {failure.precision}: {failure.reason}" for failure in failures)
+        raise RuntimeMissingError(f"nothing of {found.folder} runs here: {reasons}")
+    return Evaluation(
+        found.folder,
+        manifest.task,
+        Path(data).resolve(),
+        place.resolve(),
+        labelled.pictures,
+        labelled.in_data,
+        settings,
+        tuple(rows),
+        tuple(failures),
+        tuple(dict.fromkeys(notes)),
+        labelled.image_ids,
+    )
+
+
+def _run(folder: Path, pair: tuple[str, str], device: str, threads: int | None, data: Labelled, bar: Bar) -> Judged:
+    from pvt_edge.predictor import load
+
+    with load(folder, pair[0], precision=pair[1], device=device, threads=threads) as predictor:
+        name = f"{predictor.runtime.name} {predictor.runtime.precision}"
+        with bar(name, data.pictures) as advance:
+            return data.judge(predictor, advance)
+
+
+def _settings(manifest: "Manifest", conf: float | None, iou: float | None, max_det: int | None) -> Settings:
+    spec = (manifest.postprocess or PostprocessSpec()).model_copy(update={"conf": AP_CONF})
+    chosen = choose_thresholds(spec, manifest.labels, conf=conf, iou=iou, max_det=max_det)
+    return Settings(chosen.conf, chosen.iou, chosen.max_det)

@@ -1,0 +1,50 @@
+"""The pictures of a data set: which are there, and reading them in batches."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pvt_edge.errors import DataError
+
+if TYPE_CHECKING:
+    from pvt_edge.predictor import Predictor, Prepared
+
+SHOWN = 3
+T = TypeVar("T")
+
+
+def present(samples: Sequence[T], path_of: Callable[[T], Path], *, skip: bool) -> tuple[list[T], list[str]]:
+    """(samples whose pictures are files, notes on those left out).
+
+    Raises `DataError` with the count and the first few where pictures are missing, unless they are to be skipped; and
+    where none is there.
+    """
+    there = [sample for sample in samples if path_of(sample).is_file()]
+    absent = [path_of(sample) for sample in samples if not path_of(sample).is_file()]
+    if not absent:
+        return there, []
+    more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""
+    told = f"{len(absent)} of {len(samples)} pictures are missing: {', '.join(map(str, absent[:SHOWN]))}{more}"
+    if not there:
+        raise DataError(f"{told}: give their folder with --images")
+    if not skip:
+        raise DataError(f"{told}: give their folder with --images, or leave them out with --skip-missing")
+    return there, [f"left out: {told}"]
+
+
+def prepared(
+    predictor: "Predictor", samples: Sequence[T], path_of: Callable[[T], Path]
+) -> "Iterator[list[tuple[T, Prepared]]]":
+    """The samples with their pictures as the model takes them, in batches of the artifact's size; 1 where it is free.
+
+    Raises `DataError` for a picture that cannot be read.
+    """
+    from pvt_edge.sources import Frame, read_image
+
+    waiting = iter(enumerate(samples))
+    while group := list(islice(waiting, predictor.batch or 1)):
+        yield [
+            (sample, predictor.prepare(Frame(read_image(path_of(sample)), number, path=str(path_of(sample)))))
+            for number, sample in group
+        ]
