@@ -50,7 +50,8 @@ def test_others_need_weights(given):
     told = refusal(WeightsError, *given)
     assert told == (
         f"no weights come with the package for {' '.join(given)}: "
-        "give a checkpoint with --weights FILE, or --weights none for random ones"
+        "take published ones with --weights imagenet or coco, give a checkpoint with --weights FILE, "
+        "or --weights none for random ones"
     )
 
 
@@ -61,13 +62,6 @@ def test_bundled_weights_for_another_model(variant, task):
 
 def test_bundled_weights_with_other_classes():
     assert "weights 'cells' have 3 classes, not 5" in refusal(PvtEdgeError, "b0", num_classes=5)
-
-
-@pytest.mark.parametrize("name", ["imagenet", "coco"])
-def test_published_weights_are_not_downloaded(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    told = refusal(WeightsError, "b0", None, name)
-    assert f"does not download published weights ({name}): download the file, then --weights FILE" in told
 
 
 def test_random_weights_say_so():
