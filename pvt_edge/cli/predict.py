@@ -158,11 +158,12 @@ def predict(
     console = Console(stderr=True, soft_wrap=True)
     with ExitStack() as stack:
         stack.enter_context(events_shown(console))
-        opened = stack.enter_context(open_sources(sources, options))
         predictor = stack.enter_context(
             load(bundle, runtime, precision=precision, device=device, threads=threads, rebuild=rebuild)
         )
         thresholds = predictor.choose_thresholds(conf=conf, iou=iou, max_det=max_det, classes=wanted)
+        # after the model: no camera waits for it to be loaded
+        opened = stack.enter_context(open_sources(sources, options))
         runner = stack.enter_context(StreamRunner(predictor, opened, thresholds, max_age_ms=max_age, follow=follow))
         viewers: list[Callable[[], Sink]] = [lambda: Window(runner.stop)] if show else []
         if serve is not None:

@@ -27,11 +27,10 @@ class CsvRows(Sink):
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115
-            self._rows = csv.writer(self._file)
-            self._rows.writerow(COLUMNS)
-            self._file.flush()
         except OSError as error:
             raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+        self._rows = csv.writer(self._file)
+        self._rows.writerow(COLUMNS)
 
     def write(self, result: "Result") -> None:
         frame = result.frame

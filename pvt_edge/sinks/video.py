@@ -71,7 +71,7 @@ class VideoFile(Sink):
 
     def _until(self, captured_at: float) -> int:
         """How many of the video's frames there are once this one is shown."""
-        until = int((captured_at - self._started_at) * self.fps) + 1
+        until = round((captured_at - self._started_at) * self.fps) + 1
         if not 0 <= until - self._frames <= max(1, LONGEST_STILL_S * self.fps):  # an outage, or a clock that was set
             self._started_at = captured_at - self._frames / self.fps
             return self._frames + 1

@@ -1,0 +1,72 @@
+"""Which sinks are opened, and what stays open when one cannot be."""
+
+import pytest
+
+from pvt_edge.errors import DataError
+from pvt_edge.sinks import ImageFile, ImageFolder, Sink, Sinks, VideoFile, VideoFiles, open_sinks
+
+from .made import result
+
+
+class Log(Sink):
+    target = "log"
+    closed = False
+
+    def write(self, result):
+        pass
+
+    def close(self):
+        self.closed = True
+
+
+def test_no_sinks_take_results_too():
+    with open_sinks() as sinks:
+        sinks.write(result())
+    assert sinks.sinks == ()
+
+
+@pytest.mark.parametrize(
+    ("save", "kind"),
+    [
+        ("out.mp4", VideoFile),
+        ("out.AVI", VideoFile),
+        ("out.jpg", ImageFile),
+        ("out", ImageFolder),
+        ("out.v2", ImageFolder),
+        ("there.mp4", ImageFolder),  # a folder of that name exists
+    ],
+)
+def test_the_ending_chooses_the_sink(tmp_path, save, kind):
+    (tmp_path / "there.mp4").mkdir()
+    (sink,) = open_sinks(tmp_path / save).sinks
+    assert type(sink) is kind
+
+
+def test_several_streams_or_segments_make_several_videos(tmp_path):
+    assert type(open_sinks(tmp_path / "a.mp4", fps={0: 25, 1: None}).sinks[0]) is VideoFiles
+    assert type(open_sinks(tmp_path / "a.mp4", segment_s=600).sinks[0]) is VideoFiles
+
+
+def test_what_was_open_is_closed_when_another_cannot_be_and_no_file_was_emptied(tmp_path):
+    (tmp_path / "old.jsonl").write_text("old")
+    first = Log()
+
+    def refuse():
+        raise DataError("no screen")
+
+    with pytest.raises(DataError, match="no screen"):
+        open_sinks(json=tmp_path / "old.jsonl", viewers=[lambda: first, refuse])
+    assert first.closed
+    assert (tmp_path / "old.jsonl").read_text() == "old"
+
+
+def test_all_sinks_are_closed_when_one_fails():
+    class Broken(Log):
+        def close(self):
+            raise DataError("cannot finish")
+
+    first, last = Log(), Log()
+    with pytest.raises(DataError, match="cannot finish"):
+        Sinks([first, Broken(), last]).close()
+    assert first.closed
+    assert last.closed
