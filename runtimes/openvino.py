@@ -1,7 +1,8 @@
 """OpenVINO: IR (or ONNX) files on Intel and other CPUs, and on the GPUs and NPUs that OpenVINO sees."""
 
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
@@ -18,14 +19,16 @@ _NAMES = {hint: precision for precision, hint in _HINTS.items()}
 
 
 class OpenVinoRuntime(Session):
-    """A model in OpenVINO, tuned for latency.
+    """A model in OpenVINO, tuned for latency, or with `hint` "throughput" for many callers at once.
 
     `precision`, which the plugin would else choose in silence:
       "fp32" runs float32; "bf16" and "fp16" run that, where the device has it;
       "auto" takes bf16 where the device has it, else fp32;
       a model with FakeQuantize operations is int8 whatever is said: it takes "auto" or "int8", and what is
       float in it runs as "auto" would. `float_precision` reports that part.
-    `device` is "cpu", "gpu", "npu" ... or "auto", the CPU. `cache_dir` keeps compiled models between runs.
+    `device` is "cpu", "gpu", "npu" ... or "auto", the CPU. `cache_dir` keeps compiled models between runs. With
+    "throughput" the plugin chooses how many `streams` run side by side, unless told; `callers` keep them busy, each
+    in a thread of its own with a runtime from `again()`.
     """
 
     def __init__(
@@ -36,6 +39,8 @@ class OpenVinoRuntime(Session):
         device: str = "cpu",
         threads: int | None = None,
         cache_dir: str | Path | None = None,
+        hint: Literal["latency", "throughput"] = "latency",
+        streams: int | None = None,
     ) -> None:
         check_precision("openvino", precision)
         check_threads(threads)
@@ -52,11 +57,13 @@ class OpenVinoRuntime(Session):
             quantised = any(op.get_type_name() == "FakeQuantize" for op in model.get_ops())
             self.float_precision = _float_precision(precision, quantised, has, str(file), plugin)
             options: dict[str, Any] = {
-                "PERFORMANCE_HINT": "LATENCY",
+                "PERFORMANCE_HINT": hint.upper(),
                 "INFERENCE_PRECISION_HINT": _HINTS[self.float_precision],
             }
             if threads is not None:
                 options["INFERENCE_NUM_THREADS"] = threads
+            if streams is not None:
+                options["NUM_STREAMS"] = streams
             if cache_dir is not None:
                 options["CACHE_DIR"] = str(cache_dir)
             self._compiled: Any = core.compile_model(model, plugin, options)
@@ -66,6 +73,7 @@ class OpenVinoRuntime(Session):
                     f"{plugin} would run {taken} in place of {self.float_precision}: ask for {taken}"
                 )
             self._request: Any = self._compiled.create_infer_request()
+            self.callers = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
             inputs = tuple(map(_spec, self._compiled.inputs))
             outputs = tuple(map(_spec, self._compiled.outputs))
         super().__init__(
@@ -76,6 +84,13 @@ class OpenVinoRuntime(Session):
             inputs=inputs,
             outputs=outputs,
         )
+
+    def again(self) -> "OpenVinoRuntime":
+        """The same compiled model for another thread; close it on its own."""
+        self._check_open()
+        twin = copy(self)
+        twin._request = self._compiled.create_infer_request()
+        return twin
 
     def layers(self) -> list[tuple[str, str, str]]:
         """(name, kind, type it runs in) of every layer as compiled: ("conv0", "Convolution", "bf16")."""

@@ -27,13 +27,16 @@ def has_bf16() -> bool:
 class Trial:
     """`model` on the CPU; what is float in it runs in float32, or with `bf16` in bfloat16."""
 
-    def __init__(self, model: "openvino.Model", *, bf16: bool, counters: bool = False) -> None:
+    def __init__(
+        self, model: "openvino.Model", *, bf16: bool, counters: bool = False, threads: int | None = None
+    ) -> None:
         import openvino
 
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             "PERF_COUNT": counters,
+            **({} if threads is None else {"INFERENCE_NUM_THREADS": threads}),
         }
         compiled = openvino.Core().compile_model(model, "CPU", options)
         self.threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))

@@ -1,0 +1,364 @@
+"""run_benchmark: a bundle -> the figures of every row, measured in one run."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pvt_edge
+from pvt_edge.benchmarks.calls import Stages, decode
+from pvt_edge.benchmarks.cold_start import measure_cold_start
+from pvt_edge.benchmarks.contestants import Contestant, open_contestant
+from pvt_edge.benchmarks.graph_costs import GraphCosts, read_costs
+from pvt_edge.benchmarks.layers import layer_group_ms
+from pvt_edge.benchmarks.machine import describe_machine
+from pvt_edge.benchmarks.noise import NoiseWatch
+from pvt_edge.benchmarks.opening import COMPILED, TorchModel
+from pvt_edge.benchmarks.peaks import measure_peaks
+from pvt_edge.benchmarks.pictures import Pictures, draw_pictures, read_pictures
+from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Model, Peaks, Row, Settings
+from pvt_edge.benchmarks.roofline import find_floor
+from pvt_edge.benchmarks.rounds import Track, run_rounds
+from pvt_edge.benchmarks.rows import Choice, Plan, check_any, find_torch_model, plan_rows
+from pvt_edge.benchmarks.stock import plan_stock
+from pvt_edge.benchmarks.timing import measure_timer, summarise
+from pvt_edge.bundle import Bundle
+from pvt_edge.errors import PvtEdgeError
+from pvt_edge.runtimes import missing
+from pvt_edge.runtimes.boundary import one_line
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is done now
+
+ROUNDS = 10  # at least, so that what slows the machine for a moment reaches everyone
+LONGEST_SLICE_S = 0.5
+INFER, WHOLE = "infer", "end to end"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure; see `pvt-edge benchmark --help`."""
+
+    choice: Choice = Choice()
+    duration_s: float = 5.0
+    warmup_s: float = 0.5
+    percentiles: tuple[float, ...] = (50.0, 90.0, 95.0, 99.0)
+    seed: int = 0
+    compare_stock: bool = False
+    images: Path | None = None
+    weights: str | None = None
+    head: str | None = None
+    cold_start: bool = True
+    roofline: bool = True
+    layers: bool = True
+
+    @property
+    def rounds(self) -> int:
+        """How many turns every row has."""
+        return max(ROUNDS, ceil(self.duration_s / LONGEST_SLICE_S))
+
+    @property
+    def slice_s(self) -> float:
+        """Seconds of one turn."""
+        return self.duration_s / self.rounds
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A benchmark, and every sample behind it: row name -> "infer" and "end to end" -> ms, in the order timed."""
+
+    benchmark: Benchmark
+    samples_ms: dict[str, dict[str, list[float]]]
+
+
+def run_benchmark(
+    bundle: Bundle,
+    options: Options,
+    *,
+    command: str = "",
+    torch_model: TorchModel | None = None,
+    made_for_this: bool = False,
+    progress: Progress | None = None,
+) -> Measured:
+    """The figures of every row of the bundle that `options` choose, measured in turns.
+
+    `torch_model` is the trained model where the caller has it; `made_for_this` says that the bundle was exported only
+    to be measured. A row that fails says so and the others go on. Raises a `PvtEdgeError` where nothing can run.
+    """
+    return Run(bundle, options, torch_model, progress).measure(command, made_for_this)
+
+
+class Run:
+    """One benchmark in the making."""
+
+    def __init__(
+        self, bundle: Bundle, options: Options, torch_model: TorchModel | None, progress: Progress | None
+    ) -> None:
+        self.bundle, self.options, self.progress = bundle, options, progress
+        self.torch_model = torch_model or find_torch_model(bundle, options.weights, options.head)
+        self.rows: dict[str, Row] = {}
+        self.notes: list[str] = []
+        self.done, self.steps = 0, 1
+
+    def tell(self, text: str) -> None:
+        """Say that a step begins."""
+        if self.progress:
+            self.progress(self.done, self.steps, text)
+        self.done += 1
+
+    def measure(self, command: str, made_for_this: bool) -> Measured:
+        """All of it."""
+        options = self.options
+        self.tell("looking at the machine")
+        machine, timer = describe_machine(), measure_timer()
+        pictures = read_pictures(options.images) if options.images else draw_pictures()
+        with tempfile.TemporaryDirectory() as scratch, _own_compiler_cache(Path(scratch)):
+            plans = self._plan(Path(scratch))
+            self.rows = {plan.name: plan.row for plan in plans}
+            live = [plan for plan in plans if plan.opening is not None]
+            rounds = (options.rounds + (options.warmup_s > 0)) * 2 * len(live)
+            self.steps = self.done + len(live) * (1 + options.cold_start) + rounds + options.roofline + options.layers
+            live = self._cold_starts(live) if options.cold_start else live
+            peaks = self._peaks()
+            with ExitStack() as stack:
+                opened = self._open(live, pictures, stack)
+                watch = NoiseWatch()
+                tracks = self._rounds(opened, watch)
+                noise = watch.told()
+            samples = self._summarise(opened, tracks)
+            costs = self._costs(live)
+            self._floors(live, opened, costs, peaks)
+            self._layers(live, opened, pictures)
+        measured = Benchmark(
+            pvt_edge=pvt_edge.__version__,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            command=command,
+            model=self._model(next(iter(costs.values()), None), made_for_this),
+            settings=self._settings(pictures),
+            machine=machine,
+            noise=noise,
+            timer=timer,
+            peaks=peaks,
+            rows=tuple(self.rows.values()),
+            notes=tuple(self.notes),
+        )
+        return Measured(measured, samples)
+
+    def _plan(self, scratch: Path) -> list[Plan]:
+        choice = self.options.choice
+        plans = plan_rows(self.bundle, choice, self.torch_model)
+        if self.options.compare_stock:
+            self.tell("exporting the stock graph")
+            for batch in choice.batches or (self.bundle.manifest.input.batch,):
+                plans += plan_stock(self.bundle, choice, self.torch_model, scratch, batch)
+        check_any(plans)
+        return plans
+
+    def _cold_starts(self, plans: Sequence[Plan]) -> list[Plan]:
+        """The plans whose runtimes survive a process of their own."""
+        alive = []
+        for plan in plans:
+            self.tell(f"cold start of {plan.name}")
+            assert plan.opening is not None
+            try:
+                self._update(plan.name, cold_start=measure_cold_start(plan.opening))
+            except PvtEdgeError as error:
+                self._fail(plan.name, str(error))
+            else:
+                alive.append(plan)
+        return alive
+
+    def _peaks(self) -> Peaks | None:
+        if not self.options.roofline:
+            return None
+        self.tell("measuring what the machine can do at best")
+        if (reason := missing("openvino")) is not None:
+            self.notes.append(f"no roofline, whose peaks are measured with OpenVINO: {reason}")
+            return None
+        return measure_peaks(self.options.choice.threads)
+
+    def _open(self, plans: Sequence[Plan], pictures: Pictures, stack: ExitStack) -> dict[str, Contestant]:
+        opened = {}
+        for plan in plans:
+            self.tell(f"opening {plan.name}")
+            assert plan.opening is not None
+            try:
+                opened[plan.name] = open_contestant(plan.opening, self.bundle, pictures, stack)
+            except Exception as error:  # whatever a runtime raises is its row's end, not the benchmark's
+                self._fail(plan.name, one_line(error))
+        return opened
+
+    def _rounds(self, opened: Mapping[str, Contestant], watch: NoiseWatch) -> dict[tuple[str, str], Track]:
+        turns = {}
+        for name, contestant in opened.items():
+            turns[f"{INFER}: {name}"] = contestant.infer
+            turns[f"{WHOLE}: {name}"] = contestant.end_to_end
+        options = self.options
+        tracks = run_rounds(
+            turns,
+            rounds=options.rounds,
+            slice_s=options.slice_s,
+            seed=options.seed,
+            warmup_s=options.warmup_s,
+            between=watch.listen,
+            tell=self.tell,
+        )
+        return {(kind, name): tracks[f"{kind}: {name}"] for name in opened for kind in (INFER, WHOLE)}
+
+    def _summarise(
+        self, opened: Mapping[str, Contestant], tracks: Mapping[tuple[str, str], Track]
+    ) -> dict[str, dict[str, list[float]]]:
+        """Write the rows' figures; all samples by row."""
+        samples = {}
+        for name, contestant in opened.items():
+            infer, whole = tracks[INFER, name], tracks[WHOLE, name]
+            error = infer.error or whole.error
+            if error is not None:
+                count = len(infer.whole.samples_ms) + len(whole.whole.samples_ms)
+                self._fail(name, f"failed after {count} timed calls: {error}")
+                continue
+            batch, percentiles = self.rows[name].batch, self.options.percentiles
+            stages: list[Stages] = whole.whole.answers
+            self._update(
+                name,
+                device=contestant.device,
+                threads=contestant.threads,
+                callers=contestant.callers,
+                inference=summarise(infer.whole.samples_ms, percentiles, batch=batch, seconds=infer.whole.seconds),
+                end_to_end=EndToEnd(
+                    times=summarise(whole.whole.samples_ms, percentiles, batch=batch, seconds=whole.whole.seconds),
+                    stages=_medians(stages),
+                ),
+            )
+            samples[name] = {INFER: infer.whole.samples_ms, WHOLE: whole.whole.samples_ms}
+        return samples
+
+    def _costs(self, plans: Sequence[Plan]) -> dict[str, GraphCosts]:
+        """What the graph of each file costs, by row name; nothing where OpenVINO is not here to read it."""
+        if missing("openvino") is not None:
+            return {}
+        found: dict[tuple[str, int], GraphCosts] = {}
+        costs = {}
+        for plan in plans:
+            if plan.opening is None or plan.opening.path is None or plan.row.runtime.startswith("tensorrt"):
+                continue
+            key = plan.opening.path, plan.row.batch
+            try:
+                found[key] = found.get(key) or read_costs(*key)
+            except RuntimeError:  # a file that OpenVINO cannot read has no floor
+                continue
+            costs[plan.name] = found[key]
+        return costs
+
+    def _floors(
+        self,
+        plans: Sequence[Plan],
+        opened: Mapping[str, Contestant],
+        costs: Mapping[str, GraphCosts],
+        peaks: Peaks | None,
+    ) -> None:
+        for plan in plans:
+            row = self.rows[plan.name]
+            if peaks is None or row.inference is None or row.callers > 1 or plan.name not in costs:
+                continue
+            contestant = opened[plan.name]
+            if contestant.device != "cpu":
+                continue
+            floor = find_floor(
+                costs[plan.name],
+                peaks,
+                precision=row.precision,
+                float_precision=contestant.float_precision,
+                p50_ms=row.inference.p50,
+            )
+            self._update(plan.name, floor=floor)
+
+    def _layers(self, plans: Sequence[Plan], opened: Mapping[str, Contestant], pictures: Pictures) -> None:
+        if not self.options.layers:
+            return
+        self.tell("asking OpenVINO where its time goes")
+        picture = self._prepared(pictures)
+        for plan in plans:
+            row = self.rows[plan.name]
+            if row.status != "measured" or row.runtime != "openvino" or row.batch != 1 or row.callers > 1:
+                continue
+            floats = opened[plan.name].float_precision
+            if floats in ("fp32", "bf16") and plan.opening is not None:
+                self._update(plan.name, layers_ms=layer_group_ms(plan.opening, picture, bf16=floats == "bf16"))
+
+    def _prepared(self, pictures: Pictures) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+        from pvt_edge.resizing import apply, plan
+
+        manifest = self.bundle.manifest
+        image = decode(pictures.encoded[0])
+        placement = plan(image.shape[:2], (manifest.input.height, manifest.input.width), manifest.resize)  # type: ignore[arg-type]
+        return apply(image, placement, manifest.resize)[None]
+
+    def _model(self, costs: GraphCosts | None, made_for_this: bool) -> Model:
+        manifest = self.bundle.manifest
+        return Model(
+            variant=manifest.variant,
+            task=manifest.task,
+            height=manifest.input.height,
+            width=manifest.input.width,
+            weights=manifest.provenance.weights,
+            bundle=None if made_for_this else self.bundle.folder.name,
+            parameters=_parameters(self.torch_model),
+            macs=costs.macs // (self.options.choice.batches or (manifest.input.batch,))[0] if costs else None,
+            accuracy_data=manifest.accuracy.data if manifest.accuracy else None,
+        )
+
+    def _settings(self, pictures: Pictures) -> Settings:
+        options = self.options
+        return Settings(
+            hint=options.choice.hint,
+            duration_s=options.duration_s,
+            warmup_s=options.warmup_s,
+            slice_s=round(options.slice_s, 4),
+            rounds=options.rounds,
+            seed=options.seed,
+            threads=options.choice.threads,
+            streams=options.choice.streams,
+            device=options.choice.device,
+            pictures=pictures.words,
+        )
+
+    def _update(self, name: str, **values: object) -> None:
+        self.rows[name] = self.rows[name].model_copy(update=values)
+
+    def _fail(self, name: str, reason: str) -> None:
+        self._update(name, status="failed", reason=reason)
+
+
+def _medians(stages: Sequence[Stages]) -> dict[str, float]:
+    from statistics import median
+
+    return {name: round(median(getattr(one, name) for one in stages), 4) for name in Stages._fields}
+
+
+def _parameters(torch_model: TorchModel | str) -> int | None:
+    if isinstance(torch_model, str) or missing("torch") is not None:
+        return None
+    return sum(parameter.numel() for parameter in torch_model.load().parameters())
+
+
+@contextmanager
+def _own_compiler_cache(scratch: Path) -> Iterator[None]:
+    """Within, torch.compile begins with an empty cache, so that its cold start is one."""
+    key = "TORCHINDUCTOR_CACHE_DIR"
+    before = os.environ.get(key)
+    os.environ[key] = str(scratch / COMPILED)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[key]
+        else:
+            os.environ[key] = before

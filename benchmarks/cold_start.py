@@ -1,0 +1,104 @@
+"""A fresh process from nothing to the first result: how long it takes, and how much memory it has needed.
+
+It also goes first: a runtime that kills its process kills this one, and not the benchmark.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pvt_edge.benchmarks.memory import MIB, free_vram_bytes, peak_rss_mib, rss_mib
+from pvt_edge.benchmarks.opening import Opening, TorchModel
+from pvt_edge.benchmarks.record import ColdStart
+from pvt_edge.errors import PvtEdgeError
+from pvt_edge.runtimes.boundary import one_line
+
+PATIENCE_S = 900  # torch.compile of the largest takes minutes
+_MORE_RUNS = 4  # before the peak is read: some runtimes allocate on the second
+
+
+class ColdStartError(PvtEdgeError):
+    """A runtime that gave no first result in a process of its own."""
+
+
+def measure_cold_start(opening: Opening) -> ColdStart:
+    """Times and memory of one fresh process. Raises `ColdStartError` with what it died of."""
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer.json"
+        command = [sys.executable, "-c", "from pvt_edge.benchmarks.cold_start import answer; answer()", str(answer)]
+        # in an empty folder: what lies where the user stands must not be imported
+        try:
+            done = subprocess.run(
+                command,
+                input=json.dumps(asdict(opening)),
+                capture_output=True,
+                text=True,
+                cwd=folder,
+                timeout=PATIENCE_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ColdStartError(f"gave no result within {PATIENCE_S} s") from None
+        if not answer.is_file():
+            raise ColdStartError(_death(done.returncode, done.stderr))
+        found: dict[str, Any] = json.loads(answer.read_text())
+    if "error" in found:
+        raise ColdStartError(found["error"])
+    return ColdStart.model_validate(found)
+
+
+def _death(code: int, errors: str) -> str:
+    if code < 0:
+        return f"its process was killed by {signal.Signals(-code).name}"
+    last = next((line for line in reversed(errors.splitlines()) if line.strip()), "no word")
+    return f"its process ended with {code}: {last.strip()[:300]}"
+
+
+def answer() -> None:
+    """In the fresh process: open what standard input describes, and write the figures to the file named."""
+    given = json.loads(sys.stdin.read())
+    model = TorchModel(**given.pop("model")) if given["model"] else given.pop("model")
+    opening = Opening(**{**given, "shape": tuple(given["shape"]), "model": model})
+    try:
+        found: dict[str, Any] = _start(opening)
+    except Exception as error:
+        found = {"error": one_line(error)}
+    Path(sys.argv[1]).write_text(json.dumps(found))
+    sys.stdout.flush()
+    os._exit(0)  # what a library says or does as it goes is no part of this
+
+
+def _start(opening: Opening) -> dict[str, Any]:
+    import numpy as np
+
+    clock = time.perf_counter
+    idle = rss_mib()
+    on_gpu = opening.runtime.startswith("tensorrt") or opening.device.startswith("cuda")
+    began = clock()
+    opening.require()
+    imported = clock()
+    free = free_vram_bytes() if on_gpu else None
+    ready = clock()
+    runtime = opening.open()
+    loaded = clock()
+    feeds = {opening.input_name: np.zeros(opening.shape, np.uint8)}
+    runtime.infer(feeds)
+    first = clock()
+    for _ in range(_MORE_RUNS):
+        runtime.infer(feeds)
+    left = free_vram_bytes() if free is not None else None
+    return {
+        "import_ms": round((imported - began) * 1e3, 1),
+        "load_ms": round((loaded - ready) * 1e3, 1),
+        "first_ms": round((first - loaded) * 1e3, 2),
+        "idle_rss_mib": idle,
+        "peak_rss_mib": peak_rss_mib(),
+        "vram_mib": None if free is None or left is None else round((free - left) / MIB, 1),
+    }

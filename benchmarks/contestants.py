@@ -1,0 +1,76 @@
+"""Opened rows: runtimes, the predictors over them, and the turns they take."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from pvt_edge.benchmarks.calls import end_to_end_call, inference_call
+from pvt_edge.benchmarks.lanes import Lanes
+from pvt_edge.benchmarks.machine import usable_cores
+from pvt_edge.benchmarks.opening import Opening
+from pvt_edge.benchmarks.pictures import Pictures
+from pvt_edge.benchmarks.rounds import TakeTurn
+from pvt_edge.benchmarks.timing import Turn, take_turn
+from pvt_edge.bundle import Bundle
+from pvt_edge.predictor import Predictor
+from pvt_edge.runtimes import Runtime
+from pvt_edge.runtimes.openvino import OpenVinoRuntime
+
+GPU_CALLERS = 2  # of an engine: one copies while the other computes
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A row's two turns, and what its runtime says of itself."""
+
+    infer: TakeTurn
+    end_to_end: TakeTurn
+    device: str
+    threads: int | None  # of each caller
+    callers: int
+    float_precision: str  # of what is float in it
+
+
+def open_contestant(opening: Opening, bundle: Bundle, pictures: Pictures, stack: ExitStack) -> Contestant:
+    """The row, opened; what it holds is closed with `stack`. Raises a `PvtEdgeError`."""
+    runtimes, threads = _open_callers(opening, stack)
+    batch = opening.shape[0]
+    predictors = [Predictor(bundle, runtime) for runtime in runtimes]
+    infer = [inference_call(predictor, pictures.encoded, batch) for predictor in predictors]
+    whole = [end_to_end_call(predictor, pictures.encoded, batch) for predictor in predictors]
+    for call in (*infer, *whole):  # what cannot run at all fails here, before the rounds
+        call()
+    first = runtimes[0]
+    told = first.float_precision if isinstance(first, OpenVinoRuntime) else _float_of(first.precision)
+    if opening.hint == "latency":
+        turns: tuple[TakeTurn, TakeTurn] = (lambda s: take_turn(infer[0], s), lambda s: _take_whole(whole[0], s))
+    else:
+        lanes = stack.enter_context(Lanes(infer)), stack.enter_context(Lanes(whole))
+        turns = lanes[0].take_turn, lanes[1].take_turn
+    return Contestant(*turns, first.device, threads, len(runtimes), told)
+
+
+def _take_whole(call: object, seconds: float) -> Turn:
+    return take_turn(call, seconds)  # type: ignore[arg-type]
+
+
+def _open_callers(opening: Opening, stack: ExitStack) -> tuple[list[Runtime], int | None]:
+    """One runtime for latency, and for throughput one for every caller; with the threads of each."""
+    if opening.hint == "latency":
+        return [stack.enter_context(opening.open())], opening.threads
+    if opening.runtime == "openvino":
+        first = stack.enter_context(opening.open())
+        assert isinstance(first, OpenVinoRuntime)
+        return [first, *(stack.enter_context(first.again()) for _ in range(first.callers - 1))], opening.threads
+    if opening.runtime.startswith("tensorrt") or opening.device.startswith("cuda"):
+        count, threads = opening.streams or GPU_CALLERS, opening.threads
+    else:
+        cores = opening.threads or usable_cores()
+        count = opening.streams or cores
+        threads = max(1, cores // count)
+    each = replace(opening, threads=threads)
+    return [stack.enter_context(each.open()) for _ in range(count)], threads
+
+
+def _float_of(precision: str) -> str:
+    """What ONNX Runtime and OpenCV run the float part of a file in on a CPU."""
+    return "fp32" if precision == "int8" else precision

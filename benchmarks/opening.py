@@ -1,0 +1,91 @@
+"""What a row's runtime is opened with: plain values, so that a fresh process can open it too."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pvt_edge.benchmarks.record import Hint
+from pvt_edge.runtimes import Runtime, TensorSpec, open_runtime
+from pvt_edge.runtimes.table import require
+
+if TYPE_CHECKING:
+    from pvt_edge.models.create import Model
+
+COMPILED = "torch-compile"  # a runtime to the benchmark, the same package as torch
+
+
+@dataclass(frozen=True)
+class TorchModel:
+    """The trained model behind a bundle, as `--variant`, `--task` and `--weights` name it."""
+
+    variant: str
+    task: str
+    weights: str
+    num_classes: int | None = None
+    head: str | None = None
+
+    def load(self) -> "Model":
+        """The model with its weights. Raises a `PvtEdgeError` as `pvt-edge export` does."""
+        from pvt_edge.export.weights import resolve_weights
+
+        return resolve_weights(
+            self.variant, self.task, self.weights, num_classes=self.num_classes, head=self.head
+        ).model
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A file and the runtime for it, or with `model` torch."""
+
+    runtime: str
+    precision: str
+    input_name: str
+    shape: tuple[int, int, int, int]  # of the input: (B, H, W, 3)
+    path: str | None = None
+    device: str = "auto"
+    threads: int | None = None
+    hint: Hint = "latency"
+    streams: int | None = None
+    model: TorchModel | None = None
+
+    @property
+    def package_of(self) -> str:
+        """The runtime's name in the table of runtimes."""
+        return "torch" if self.runtime == COMPILED else self.runtime
+
+    def require(self) -> None:
+        """Import what the runtime needs. Raises `RuntimeMissingError`."""
+        require(self.package_of)
+
+    def open(self) -> Runtime:
+        """The runtime, loaded. Raises a `PvtEdgeError`."""
+        if self.model is not None:
+            return self._open_torch(self.model)
+        if self.runtime == "openvino":
+            from pvt_edge.runtimes.openvino import OpenVinoRuntime
+
+            assert self.path is not None
+            return OpenVinoRuntime(
+                self.path,
+                precision=self.precision,
+                device=self.device,
+                threads=self.threads,
+                hint=self.hint,
+                streams=self.streams,
+            )
+        return open_runtime(
+            self.runtime, str(self.path), precision=self.precision, device=self.device, threads=self.threads
+        )
+
+    def _open_torch(self, wanted: TorchModel) -> Runtime:
+        import torch
+
+        from pvt_edge.export.stock import NamedOutputs, StockGraph
+        from pvt_edge.runtimes.torch import TorchRuntime
+
+        module: Any = NamedOutputs(StockGraph(wanted.load(), self.shape[1:3]))
+        if self.device != "auto":
+            module = module.to(self.device)
+        if self.runtime == COMPILED:
+            module = torch.compile(module)
+        spec = TensorSpec(self.input_name, "uint8", self.shape)
+        return TorchRuntime(module, (spec,), precision=self.precision, device=self.device, threads=self.threads)

@@ -1,0 +1,260 @@
+"""Which rows a bundle has here: every runtime at every precision and batch, or why one is absent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvt_edge.benchmarks.opening import COMPILED, Opening, TorchModel
+from pvt_edge.benchmarks.record import Hint, Row
+from pvt_edge.bundle import Bundle
+from pvt_edge.bundle.schema import Artifact
+from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
+from pvt_edge.runtimes import RUNTIMES, missing
+
+TORCH = ("torch", COMPILED)
+FILE_RUNTIMES = ("onnxruntime", "openvino", "opencv", "tensorrt", "tensorrt-rtx")
+BENCHED = (*TORCH, *FILE_RUNTIMES)
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of the rows to run, and how their runtimes are opened."""
+
+    runtimes: tuple[str, ...] = BENCHED
+    precisions: tuple[str, ...] = PRECISIONS
+    batches: tuple[int, ...] | None = None  # None: the bundle's own
+    device: str = "auto"
+    threads: int | None = None
+    hint: Hint = "latency"
+    streams: int | None = None
+
+    def check(self) -> None:
+        """Raise `UnknownNameError` for a runtime or precision that does not exist."""
+        for kind, given, known in (("runtime", self.runtimes, BENCHED), ("precision", self.precisions, PRECISIONS)):
+            for name in given:
+                if name not in known:
+                    raise UnknownNameError(kind, name, ("all", *known))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A row that is to be measured; with a `reason`, one that cannot be."""
+
+    row: Row
+    opening: Opening | None = None
+
+    @property
+    def name(self) -> str:
+        """The row's."""
+        return self.row.name
+
+
+def plan_rows(bundle: Bundle, choice: Choice, torch_model: TorchModel | str) -> list[Plan]:
+    """The rows of `choice`, in the table's order; `torch_model` is the trained model, or why there is none.
+
+    Raises a `PvtEdgeError` for names that do not exist and for a bundle that is broken.
+    """
+    choice.check()
+    plans: list[Plan] = []
+    for batch in choice.batches or (bundle.manifest.input.batch,):
+        for runtime in choice.runtimes:
+            if runtime in TORCH:
+                plans += _torch_rows(bundle, choice, runtime, batch, torch_model)
+            else:
+                plans += _file_rows(bundle, choice, runtime, batch)
+    return plans
+
+
+def file_plan(
+    bundle: Bundle, choice: Choice, path: Path, *, route: str, runtime: str, precision: str, run_as: str, batch: int
+) -> Plan:
+    """The row of one file outside the list of artifacts, opened at the precision `run_as`."""
+    row = _row(route, runtime, precision, batch, model_bytes=_bytes_of(path))
+    return Plan(row, _opening(bundle, choice, runtime, run_as, batch, path))
+
+
+def absent(route: str, runtime: str, precision: str, batch: int, reason: str) -> Plan:
+    """The row of what cannot be run here."""
+    return Plan(_row(route, runtime, precision, batch, status="absent", reason=reason))
+
+
+def _torch_rows(
+    bundle: Bundle, choice: Choice, runtime: str, batch: int, torch_model: TorchModel | str
+) -> list[Plan]:
+    if "fp32" not in choice.precisions:
+        return []
+    reason = missing("torch") or (torch_model if isinstance(torch_model, str) else None)
+    if reason is not None or isinstance(torch_model, str):
+        return [absent("torch", runtime, "fp32", batch, str(reason))]
+    opening = _opening(bundle, choice, runtime, "fp32", batch, None, torch_model)
+    return [Plan(_row("torch", runtime, "fp32", batch), opening)]
+
+
+def _file_rows(bundle: Bundle, choice: Choice, runtime: str, batch: int) -> list[Plan]:
+    manifest = bundle.manifest
+    if runtime not in RUNTIMES:
+        return [absent("pvt-edge", runtime, "", batch, f"{runtime} is not in this version of pvt-edge")]
+    if (reason := missing(runtime)) is not None:
+        return [absent("pvt-edge", runtime, "", batch, reason)]
+    held = {a.precision: a for a in manifest.artifacts if a.runtime == _file_of(runtime)}
+    if runtime == "opencv":
+        held = {precision: artifact for precision, artifact in held.items() if precision == "fp32"}
+    if not held:
+        return [absent("pvt-edge", runtime, "", batch, _no_file(bundle, runtime))]
+    if not manifest.input.dynamic_batch and batch != manifest.input.batch:
+        mend = f"export with --batch {batch}, or with --dynamic-batch"
+        return [absent("pvt-edge", runtime, "", batch, f"its files have a static batch of {manifest.input.batch}: {mend}")]
+    plans = []
+    for precision, artifact in _runnable(runtime, choice, held).items():
+        if precision not in choice.precisions:
+            continue
+        if isinstance(artifact, str):
+            plans.append(absent("pvt-edge", runtime, precision, batch, artifact))
+            continue
+        try:
+            path = bundle.path(artifact)
+        except BundleError as error:  # of one file: the others can still be run
+            plans.append(Plan(_row("pvt-edge", runtime, precision, batch, status="failed", reason=str(error))))
+            continue
+        metrics = manifest.accuracy.metrics if manifest.accuracy else {}
+        row = _row(
+            "pvt-edge",
+            runtime,
+            precision,
+            batch,
+            model_bytes=artifact.bytes + sum(companion.bytes for companion in artifact.companions),
+            accuracy=metrics.get(f"{runtime}-{precision}"),
+        )
+        plans.append(Plan(row, _opening(bundle, choice, runtime, precision, batch, path)))
+    return plans
+
+
+def _runnable(runtime: str, choice: Choice, held: dict[str, Artifact]) -> dict[str, Artifact | str]:
+    """Precision -> the artifact that runs in it, or why it does not; OpenVINO rounds its fp32 file where it can."""
+    found: dict[str, Artifact | str] = {}
+    able = openvino_floats(choice.device) if runtime == "openvino" and "fp32" in held else ()
+    for precision in PRECISIONS:
+        if precision in held:
+            found[precision] = held[precision]
+        elif precision in able:
+            found[precision] = held["fp32"]
+        elif runtime == "openvino" and precision == "bf16" and "fp32" in held:
+            found[precision] = "this device does not run bfloat16"
+    return found
+
+
+def openvino_floats(device: str) -> tuple[str, ...]:
+    """The float precisions below fp32 that OpenVINO runs on the device."""
+    import openvino
+
+    plugin = "CPU" if device == "auto" else device.upper()
+    try:
+        has = openvino.Core().get_property(plugin, "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError:  # no such device: the rows say so when they are opened
+        return ()
+    return tuple(precision for precision in ("bf16", "fp16") if precision.upper() in has)
+
+
+def _no_file(bundle: Bundle, runtime: str) -> str:
+    if runtime.startswith("tensorrt"):
+        if bundle.manifest.tensorrt is not None:
+            return f"no engine yet: pvt-edge build {bundle.folder} --format {runtime}"
+        return "not in the bundle: export with --format onnx,tensorrt --fp16"
+    wanted = "onnx" if runtime in ("onnxruntime", "opencv") else runtime
+    return f"not in the bundle: export with --format {wanted}"
+
+
+def _file_of(runtime: str) -> str:
+    """The runtime that model.json lists a file under: OpenCV reads ONNX Runtime's."""
+    return "onnxruntime" if runtime == "opencv" else runtime
+
+
+def _opening(
+    bundle: Bundle,
+    choice: Choice,
+    runtime: str,
+    precision: str,
+    batch: int,
+    path: Path | None,
+    model: TorchModel | None = None,
+) -> Opening:
+    spec = bundle.manifest.input
+    return Opening(
+        runtime=runtime,
+        precision=precision,
+        input_name=spec.name,
+        shape=(batch, spec.height, spec.width, 3),
+        path=None if path is None else str(path),
+        device=choice.device,
+        threads=choice.threads,
+        hint=choice.hint,
+        streams=choice.streams,
+        model=model,
+    )
+
+
+def _row(
+    route: str,
+    runtime: str,
+    precision: str,
+    batch: int,
+    *,
+    status: str = "measured",
+    reason: str | None = None,
+    model_bytes: int | None = None,
+    accuracy: dict[str, float] | None = None,
+) -> Row:
+    return Row.model_validate(
+        {
+            "name": row_name(route, runtime, precision, batch),
+            "route": route,
+            "runtime": runtime,
+            "precision": precision,
+            "batch": batch,
+            "status": status,
+            "reason": reason,
+            "model_bytes": model_bytes,
+            "accuracy": accuracy,
+        }
+    )
+
+
+def row_name(route: str, runtime: str, precision: str, batch: int) -> str:
+    """What the row is called, the same in every run.
+
+    >>> row_name("stock", "openvino", "int8", 4)
+    'stock openvino int8 batch 4'
+    """
+    words = ["stock"] if route == "stock" else []
+    words += [runtime, *([precision] if precision else []), *([f"batch {batch}"] if batch != 1 else [])]
+    return " ".join(words)
+
+
+def _bytes_of(path: Path) -> int:
+    weights = path.with_suffix(".bin")
+    return path.stat().st_size + (weights.stat().st_size if path.suffix == ".xml" else 0)
+
+
+def find_torch_model(bundle: Bundle, weights: str | None, head: str | None = None) -> TorchModel | str:
+    """The trained model behind the bundle: its bundled weights, or those given; else why there is none."""
+    from pvt_edge.weights import get_bundled
+
+    manifest = bundle.manifest
+    held = manifest.provenance.weights
+    if weights is None and get_bundled(held) is None:
+        return f"the bundle holds no torch weights (it was made of {held}): give them with --weights"
+    return TorchModel(
+        manifest.variant,
+        manifest.task,
+        weights or held,
+        num_classes=None if manifest.task == "features" or get_bundled(weights or held) else len(manifest.labels),
+        head=head,
+    )
+
+
+def check_any(plans: Sequence[Plan]) -> None:
+    """Raise `RuntimeMissingError` with every reason where nothing can be run."""
+    if not any(plan.opening for plan in plans):
+        told = "; ".join(dict.fromkeys(f"{plan.name}: {plan.row.reason}" for plan in plans)) or "no row was chosen"
+        raise RuntimeMissingError(f"nothing here to benchmark: {told}")

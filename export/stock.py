@@ -1,0 +1,103 @@
+"""The default route: the model as it was trained, exported by torch.onnx.export as anyone would."""
+
+import contextlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from pvt_edge.errors import ExportError
+from pvt_edge.export.graph import INPUT_NAME
+from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.decode import Decode
+from pvt_edge.models.detector import Detector
+from pvt_edge.preprocessing import normalise
+from pvt_edge.runtimes.boundary import one_line
+
+if TYPE_CHECKING:
+    from pvt_edge.models.create import Model
+
+
+class StockGraph(nn.Module):
+    """uint8 BGR pixels (B, H, W, 3) -> the outputs named in `output_names`, as a tuple: no rewrite, float32."""
+
+    output_names: tuple[str, ...]
+
+    def __init__(self, model: "Model", imgsz: tuple[int, int]) -> None:
+        super().__init__()
+        self.model = model
+        self.decode: Decode | None = None
+        if isinstance(model, Detector):
+            self.decode = Decode(model.config, model.num_classes, imgsz)
+            self.output_names = ("boxes", "scores", "labels")
+        elif isinstance(model, Classifier):
+            self.output_names = ("logits",)
+        else:
+            self.output_names = ("stage1", "stage2", "stage3", "stage4")
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.model(normalise(images))
+        if self.decode is not None:
+            return tuple(self.decode(*outputs))
+        return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+
+
+class NamedOutputs(nn.Module):
+    """A graph's outputs by name, as the torch runtime takes them."""
+
+    def __init__(self, graph: StockGraph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.eval()
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.graph.output_names, self.graph(images), strict=True))
+
+
+def export_stock_onnx(graph: StockGraph, path: Path, *, imgsz: tuple[int, int], batch: int = 1) -> Path:
+    """The path, after writing `graph` there by torch.onnx.export with its defaults. Raises `ExportError`."""
+    example = torch.zeros((batch, *imgsz, 3), dtype=torch.uint8)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            program = torch.onnx.export(
+                graph,
+                (example,),
+                dynamo=True,
+                input_names=[INPUT_NAME],
+                output_names=list(graph.output_names),
+                external_data=False,
+                verbose=False,
+            )
+            if program is None:
+                raise ExportError("it returned no model")
+            program.save(str(path))
+    except Exception as error:  # of whatever type: this is not our export
+        raise ExportError(f"torch.onnx.export cannot export the stock graph: {one_line(error)}") from error
+    return path
+
+
+def quantise_by_default(path: Path, pictures: "list[object]", out: Path) -> Path:
+    """`out`, after writing there as IR what NNCF makes by default of the ONNX file at `path`.
+
+    `pictures` are inputs (B, H, W, 3) uint8. Raises `ExportError`; NNCF must be installed.
+    """
+    import nncf
+    import openvino
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            dataset = nncf.Dataset(pictures, lambda picture: {INPUT_NAME: picture})
+            model = nncf.quantize(
+                openvino.Core().read_model(path),
+                dataset,
+                model_type=nncf.ModelType.TRANSFORMER,
+                subset_size=len(pictures),
+            )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        openvino.save_model(model, out, compress_to_fp16=False)
+    except Exception as error:
+        raise ExportError(f"NNCF cannot quantise the stock graph: {one_line(error)}") from error
+    return out
