@@ -52,6 +52,7 @@ class Webhook(Sink):
         self._every_s = every_s
         self._posted_at: dict[int, float] = {}
         self._reason = ""  # why the last post failed
+        self._given_up = False
         self.sent = 0
 
     @property
@@ -83,7 +84,7 @@ class Webhook(Sink):
             try:
                 return self._ask(body)
             except (ConnectionError, http.client.BadStatusLine):
-                if not reused:
+                if not reused or self._given_up:
                     raise
                 self._drop_connection()  # the server closed a connection that was idle
                 return self._ask(body)
@@ -112,6 +113,7 @@ class Webhook(Sink):
             self._connection = None
 
     def give_up(self) -> None:
+        self._given_up = True
         channel = self._connection.sock if self._connection is not None else None
         if channel is not None:
             with suppress(OSError):  # it was closed already

@@ -37,6 +37,7 @@ class Window(Sink):
             raise DataError(
                 "--show finds no screen (DISPLAY is not set): watch in a browser with --serve 127.0.0.1:8080"
             )
+        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # of fonts that OpenCV's wheels lack, by the dozen
         self._on_close = on_close
         self._names: dict[int, str] = {}
 
@@ -48,7 +49,7 @@ class Window(Sink):
         if number not in self._names:
             source = stream.source if stream is not None else result.path or "picture"
             self._names[number] = f"pvt-edge {number}: {source}"  # two of one name would be one window
-            cv2.namedWindow(self._names[number], cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.namedWindow(self._names[number], cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
             cv2.resizeWindow(self._names[number], *_fitting(result.orig_hw))
         cv2.imshow(self._names[number], result.annotated)
         self.idle()

@@ -1,0 +1,67 @@
+"""A window on a screen that nobody sees (Xvfb)."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pvt_edge.errors import DataError
+from pvt_edge.sinks import Window
+
+SHOW_TWO_STREAMS = """
+import threading
+
+import cv2
+
+from pvt_edge.streams import Delivery
+from pvt_edge.sinks import Window
+from made import result
+
+closed = threading.Event()
+window = Window(closed.set)
+with Delivery([window], live=True) as delivery:
+    for number in range(20):
+        for stream in (0, 1):
+            delivery.put(result(number, stream=stream, hw=(240, 320)))
+    while len(window._names) < 2:
+        closed.wait(0.01)
+    assert not closed.wait(0.5), "nobody closed it"
+    print(sorted(window._names.values()), flush=True)
+    cv2.destroyWindow("pvt-edge 1: camera 1")  # as a click on its cross
+    assert closed.wait(10), "a closed window ends the run, also when no result comes"
+assert delivery.failures == []
+"""
+
+
+@pytest.fixture(scope="module")
+def screen():
+    """The DISPLAY of a virtual screen."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("no Xvfb here: apt-get install xvfb")
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        number = answer.readline().strip()
+    yield f":{number}"
+    server.terminate()
+    server.wait()
+
+
+def test_windows_show_and_end_the_run_when_one_is_closed(screen):
+    environment = {**os.environ, "DISPLAY": screen, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", SHOW_TWO_STREAMS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['pvt-edge 0: camera 0', 'pvt-edge 1: camera 1']"
+
+
+def test_no_screen_is_told_with_another_way_to_watch(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(DataError, match=r"no screen .* --serve 127.0.0.1:8080"):
+        Window(lambda: None)
