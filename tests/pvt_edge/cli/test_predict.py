@@ -73,7 +73,13 @@ def test_video(pvt_edge_command, cells_bundle, clip, tmp_path):
 
 @pytest.mark.parametrize(
     ("runtime", "precision"),
-    [("openvino", "fp32"), ("onnxruntime", "fp32"), ("openvino", "int8"), ("onnxruntime", "int8")],
+    [
+        ("openvino", "fp32"),
+        ("onnxruntime", "fp32"),
+        ("openvino", "int8"),
+        ("onnxruntime", "int8"),
+        ("opencv", "fp32"),
+    ],
 )
 def test_runtimes_agree(pvt_edge_command, cells_bundle, scenes, runtime, precision):
     arguments = ("predict", str(cells_bundle), str(scenes), "--json", "-", "--conf", "0.5")
