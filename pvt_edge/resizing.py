@@ -43,7 +43,7 @@ def plan(orig_hw: tuple[int, int], input_hw: tuple[int, int], spec: "ResizeSpec"
         factor = min(input_hw[0] / height, input_hw[1] / width)
         resized_hw = (_scaled(height, factor, input_hw[0]), _scaled(width, factor, input_hw[1]))
     else:
-        whole_hw = (round(input_hw[0] / spec.crop_fraction), round(input_hw[1] / spec.crop_fraction))
+        whole_hw = (int(input_hw[0] / spec.crop_fraction), int(input_hw[1] / spec.crop_fraction))
         factor = max(whole_hw[0] / height, whole_hw[1] / width)
         resized_hw = (max(round(height * factor), whole_hw[0]), max(round(width * factor), whole_hw[1]))
     offset_xy = (0, 0)
