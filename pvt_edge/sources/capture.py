@@ -1,4 +1,4 @@
-"""Live sources that OpenCV opens."""
+"""Cameras that OpenCV opens."""
 
 import os
 import threading
@@ -15,7 +15,7 @@ from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.source import Frame
 
 RELEASE_S = 1.0  # that a device stuck in a read is waited for, before it is left to the end of the process
-MOST_BAD_FRAMES = 100  # in a row, before the source counts as lost
+MOST_BAD_FRAMES = 30  # in a row, before the source counts as lost
 
 
 def quiet_opencv() -> None:
@@ -73,12 +73,14 @@ class CaptureSource(LiveSource):
 
         quiet_opencv()
         self.disconnect()
-        self._capture = self._open()
-        if self._capture.isOpened():
-            fps = self._capture.get(cv2.CAP_PROP_FPS)
-            # FFMPEG gives 90000, the clock's rate, where a stream does not say
-            self.fps = float(fps) if isfinite(fps) and 0 < fps <= 1000 else None
-            self._first = self.read()
+        try:
+            self._capture = self._open()
+            if self._capture.isOpened():
+                fps = self._capture.get(cv2.CAP_PROP_FPS)
+                self.fps = float(fps) if isfinite(fps) and 0 < fps <= 1000 else None
+                self._first = self.read()
+        except cv2.error:
+            self._first = None
         if self._first is None:
             self.disconnect()
             raise DataError(f"cannot open {self.name}: {self._why()}")
@@ -89,17 +91,25 @@ class CaptureSource(LiveSource):
         if self._first is not None:
             frame, self._first = self._first, None
             return frame
+        import cv2
+
         with self._busy:
-            for _ in range(MOST_BAD_FRAMES):
-                if self._capture is None or not self._capture.grab():
-                    return None
-                at, tick = time.time(), time.perf_counter()
-                found, image = self._capture.retrieve()
+            began, bad = time.monotonic(), 0
+            while self._capture is not None and bad < MOST_BAD_FRAMES:
+                try:
+                    grabbed = self._capture.grab()
+                    at, tick = time.time(), time.perf_counter()
+                    found, image = self._capture.retrieve() if grabbed else (False, None)
+                except cv2.error:
+                    found, image = False, None
                 if found and image is not None and image.size:
+                    self.decode_errors += bad
                     self.wh = (image.shape[1], image.shape[0])
                     self._count += 1
                     return Frame(np.asarray(image, np.uint8), self._count - 1, at, fps=self.fps, tick=tick)
-                self.decode_errors += 1
+                bad += 1  # OpenCV says the same of a damaged picture and of a camera that is gone
+                if time.monotonic() - began >= self.options.stall_s:
+                    break
             return None
 
     def disconnect(self) -> None:

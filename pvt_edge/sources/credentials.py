@@ -4,8 +4,9 @@ import re
 from urllib.parse import unquote, urlsplit
 
 USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
-# a password with a slash in it ends what looks like the host early: rtsp://user:pa/ss@camera/1
-BROKEN_USER_INFO = re.compile(r"(?<=://)[^/\s:@]+:(?!\d{1,5}(?:[/?#]|$))[^\s]*@")
+# a password with a slash in it ends what looks like the host early, and one with a blank what looks like the address:
+# rtsp://user:12/34@camera/1; so does an address whose scheme is cut short: rtsp:/user:1234@camera
+BROKEN_USER_INFO = re.compile(r"^(\w+:/{0,2}(?!/))?[^/:@]+:.*@", re.DOTALL)
 SECRET_KEY = re.compile(
     r"((?:^|[?&;/_,])(?:\w*(?:passw(?:or)?d?|pwd|token|secret|signature)\w*|user(?:name)?|login|api_?key|key|auth|sig)=)[^&;/_?#\s]*",
     re.IGNORECASE,
@@ -18,12 +19,15 @@ def redact(address: str) -> str:
     >>> redact("rtsp://admin:1234@10.0.0.7:554/live?token=abc&channel=1")
     'rtsp://***@10.0.0.7:554/live?token=***&channel=1'
     """
-    if "://" not in address:
-        return address
     hidden = USER_INFO.sub("***@", address, count=1)
     if hidden == address:
-        hidden = BROKEN_USER_INFO.sub("***@", address, count=1)
-    return SECRET_KEY.sub(r"\1***", hidden)
+        hidden = BROKEN_USER_INFO.sub(r"\1***@", address, count=1)
+    return SECRET_KEY.sub(r"\1***", hidden) if "://" in hidden else hidden
+
+
+def is_broken(address: str) -> bool:
+    """Whether a user or password seems to reach beyond the first / of the address: such are read as its host."""
+    return not USER_INFO.search(address) and BROKEN_USER_INFO.match(address) is not None
 
 
 def login_of(address: str) -> tuple[str, str] | None:

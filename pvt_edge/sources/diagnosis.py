@@ -1,4 +1,4 @@
-"""Why a network stream does not open: OpenCV only says that it did not."""
+"""Why a network stream does not open: the library that reads it hardly says."""
 
 import http.client
 import re
@@ -8,10 +8,11 @@ from base64 import b64encode
 from hashlib import md5
 from urllib.parse import SplitResult, urlsplit
 
-from pvt_edge.sources.credentials import login_of, without_login
+from pvt_edge.sources.credentials import is_broken, login_of, without_login
+from pvt_edge.sources.port import PORTS
 
-PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 MOST_REPLY_BYTES = 65536
+ENCODED = "signs such as / @ # in a user or password are written %2F %40 %23"
 
 
 def why_not(address: str, timeout_s: float) -> str:
@@ -19,22 +20,26 @@ def why_not(address: str, timeout_s: float) -> str:
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port or PORTS[parts.scheme]
-    except ValueError as error:
-        return f"the address is malformed ({error}); signs such as / @ # in a password are written %2F %40 %23"
+    except ValueError:  # whose text may hold a part of the password
+        return f"the address is malformed; {ENCODED}"
     if not host:
         return "the address names no host; write it like rtsp://USER:PASSWORD@HOST:PORT/PATH"
+    broken = is_broken(address)  # then what reads as the host may be the user
+    place, hint = ("its host", f"; {ENCODED}") if broken else (f"{host}:{port}", "")
     try:
         if parts.scheme.startswith("http"):
             return _ask_http(parts, host, port, address, timeout_s)
         return _ask_rtsp(parts, host, port, address, timeout_s)
-    except socket.gaierror:
-        return f"no host is known by the name {host}; check the name, or give its IP address"
+    except (socket.gaierror, UnicodeError):
+        return f"no host is known by the name {'***' if broken else host}; check the name, or give its IP address{hint}"
     except ConnectionRefusedError:
-        return f"nothing listens on {host}:{port}; check the port, and that the camera's server is on"
+        return f"nothing listens on {place}; check the port, and that the camera's server is on{hint}"
     except TimeoutError:
-        return f"{host}:{port} does not answer within {timeout_s:g} s; check the address, cable and firewall"
-    except (OSError, http.client.HTTPException) as error:
-        return f"{host}:{port} cannot be reached ({getattr(error, 'strerror', None) or error or type(error).__name__})"
+        return f"{place} does not answer within {timeout_s:g} s; check the address, cable and firewall{hint}"
+    except OSError as error:
+        return f"{place} cannot be reached ({error.strerror or type(error).__name__}){hint}"
+    except (http.client.HTTPException, ValueError) as error:  # whose text may hold the path with a token
+        return f"{place} gives no answer that can be read ({type(error).__name__}); check the port and path{hint}"
 
 
 def _ask_http(parts: SplitResult, host: str, port: int, address: str, timeout_s: float) -> str:
@@ -64,7 +69,7 @@ def _ask_rtsp(parts: SplitResult, host: str, port: int, address: str, timeout_s:
             reply = _describe(stream, target, _answer(challenge[1], login, target), 2)
     status, reason = _status(reply)
     if status == 0:
-        return f"{host}:{port} answers, but not in RTSP; check the port"
+        return "what listens there does not answer in RTSP; check the port"
     codecs = ", ".join(dict.fromkeys(re.findall(r"a=rtpmap:\d+ ([\w-]+)", reply)))
     return _verdict(status, reason, login, codecs or "a stream without video")
 
@@ -117,9 +122,9 @@ def _verdict(status: int, reason: str, login: tuple[str, str] | None, content: s
     if status in (401, 403):
         if login is None:
             return "it asks for a user and password: write USER:PASSWORD@ before the host"
-        return f"it refuses this user and password ({status}); check them; signs such as / @ # are written %2F %40 %23"
+        return f"it refuses this user and password ({status}); check them; {ENCODED}"
     if status in (404, 454):
         return f"its server has no such stream ({status}); check the path after the host"
     if not 200 <= status < 300:
         return f"its server answers {status} {reason}"
-    return f"its server answers, and gives {content}, in which this OpenCV finds no video it can decode"
+    return f"its server answers, and gives {content}, in which there is no video that can be decoded here"

@@ -11,8 +11,8 @@ class LiveSource(Source):
     """Frames of something that goes on without us. Read by one thread at a time.
 
     Iterating ends where the source is lost; `pvt_edge.streams` connects again. `decode_errors` counts what came
-    and could not be decoded; `notes` says what the source gives other than was asked for; `ended` that it has
-    no more to give, which is no loss.
+    and could not be decoded, `passed_over` what was left undecoded to catch up; `notes` says what the source gives
+    other than was asked for; `ended` that it has no more to give, which is no loss.
     """
 
     live = True
@@ -21,7 +21,7 @@ class LiveSource(Source):
     def __init__(self, name: str, options: SourceOptions) -> None:
         super().__init__(name)
         self.options = options
-        self.decode_errors = 0
+        self.decode_errors = self.passed_over = 0
         self.notes: list[str] = []
         self.connected = False
 
@@ -36,6 +36,13 @@ class LiveSource(Source):
     @abstractmethod
     def disconnect(self) -> None:
         """Let go of the device or socket; a second call does nothing."""
+
+    def is_back(self) -> bool:
+        """Whether a source that was away has just come back: cheap, asked often between attempts to connect.
+
+        False where only an attempt can tell.
+        """
+        return False
 
     def __iter__(self) -> Iterator[Frame]:
         if not self.connected:

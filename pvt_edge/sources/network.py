@@ -1,62 +1,226 @@
-"""Streams from the network: RTSP cameras, MJPEG over HTTP, video files on a web server."""
+"""Streams from the network, through PyAV: RTSP cameras, MJPEG over HTTP, video files on a web server.
 
-import os
-from typing import Any
+OpenCV has FFMPEG too, but tells neither a decoding error nor a picture patched up after a loss, scales the old size's
+way on when a stream changes its size, opens one stream at a time for the whole process, and takes its options from
+the environment alone.
+"""
 
-from pvt_edge.sources.capture import CaptureSource, has_gstreamer
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.errors import DataError, RuntimeMissingError
 from pvt_edge.sources.credentials import redact
 from pvt_edge.sources.diagnosis import why_not
-from pvt_edge.sources.gstreamer import is_jetson, rtsp_pipeline
+from pvt_edge.sources.lateness import Lateness
+from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.options import SourceOptions
+from pvt_edge.sources.port import Port
+from pvt_edge.sources.source import Frame
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+
+RELEASE_S = 1.0  # that a stream stuck in a read is waited for, before it is left to its own time-out
+KEY_FRAME_S = 20.0  # that packets may come without a picture: cameras may send a key frame as rarely
+MOST_LATE_S = 0.5  # then pictures are passed over, up to a key frame that is in time
+QUEUED_S = 0.002  # less than this is no wait for a packet
 
 
-class NetworkStream(CaptureSource):
-    """The stream at `address`, through FFMPEG; user and password in the address never show in `name`."""
+class NetworkStream(LiveSource):
+    """The stream at `address`; user and password in the address never show in `name` or an error."""
+
+    wall_clocked = True  # whether the stream's times are its sender's clock
 
     def __init__(self, address: str, options: SourceOptions) -> None:
         super().__init__(redact(address), options)
-        self._address = address
+        try:
+            import av  # noqa: F401 - asked before anything opens
+        except ImportError as error:
+            raise RuntimeMissingError(f"{self.name} needs PyAV ({error}): pip install av") from error
+        self._address, self._port = address, Port(address)
+        self.wh = (0, 0)
+        self._container: InputContainer | None = None
+        self._packets: Iterator[Any] = iter(())
+        self._pictures: deque[VideoFrame] = deque()
+        self._first: Frame | None = None
+        self._lateness, self._late_s = Lateness(), 0.0
+        self._catching_up = False
+        self._count = 0
+        self._busy = threading.RLock()  # a container that is closed while it reads takes the process down
 
-    def _open(self) -> Any:
-        import cv2
+    def _settings(self) -> dict[str, str]:
+        """FFMPEG's options."""
+        return {"fpsprobesize": "0"}  # else 20 frames are held back to count their rate, and come late
 
-        # OpenCV reads this from the environment alone, at every opening of any source; it means nothing to others
-        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", f"rtsp_transport;{self.options.rtsp_transport}")
-        timeout_ms = round(self.options.stall_s * 1e3)
-        return cv2.VideoCapture(
-            self._address,
-            cv2.CAP_FFMPEG,
-            [
-                *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms),
-                *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms),
-                *(cv2.CAP_PROP_N_THREADS, 1),  # each more would hold back one frame
-            ],
-        )
+    def connect(self) -> None:
+        self.disconnect()
+        self._port.forget()
+        refusal = self._open()
+        if refusal is None:
+            self._first = self.read()
+        if self._first is None:
+            self.disconnect()
+            raise DataError(f"cannot open {self.name}: {refusal or why_not(self._address, self.options.stall_s)}")
+        self.connected = True
 
-    def _why(self) -> str:
-        return why_not(self._address, self.options.stall_s)
+    def _open(self) -> str | None:
+        """Open the container; why FFMPEG cannot, where it says that and its server would not, else None."""
+        import av
+
+        stall_s = self.options.stall_s
+        try:
+            container = av.open(self._address, options=self._settings(), timeout=(stall_s, stall_s))
+        except av.FFmpegError as error:  # its text has the address with the password
+            return self._refusal(error)
+        except (OSError, ValueError, RuntimeError):  # a blank or a nought in the address
+            return None
+        self._container = container
+        if not container.streams.video or container.streams.video[0].codec_context is None:
+            return None
+        stream = container.streams.video[0]
+        stream.thread_type = "SLICE"  # threads by frame would hold back one frame each
+        self.fps = self._rate(stream)
+        self._lateness, self._late_s, self._catching_up = Lateness(), 0.0, False
+        self._packets = container.demux(stream)
+        return None
+
+    def _refusal(self, error: Exception) -> str | None:
+        return None
+
+    def _rate(self, stream: Any) -> float | None:
+        fps = float(stream.average_rate or stream.guessed_rate or 0)
+        return fps if isfinite(fps) and 0 < fps <= 1000 else None
+
+    def read(self) -> Frame | None:
+        if self._first is not None:
+            frame, self._first = self._first, None
+            return frame
+        with self._busy:
+            while (picture := self._next_picture()) is not None:
+                at, tick = time.time() - self._late_s, time.perf_counter() - self._late_s
+                image = _as_bgr(picture)
+                if image is not None:
+                    self.wh = (image.shape[1], image.shape[0])
+                    self._count += 1
+                    return Frame(image, self._count - 1, at, fps=self.fps, tick=tick)
+                self.decode_errors += 1
+            return None
+
+    def _next_picture(self) -> "VideoFrame | None":
+        import av
+
+        until = time.monotonic() + max(self.options.stall_s, KEY_FRAME_S)
+        while not self._pictures:
+            if self._container is None or time.monotonic() > until:
+                return None
+            began = time.monotonic()
+            try:
+                packet = next(self._packets, None)
+            except (av.FFmpegError, OSError):  # timed out, broken off
+                return None
+            if packet is None:
+                return None
+            if self._is_passed_over(packet, queued=time.monotonic() - began < QUEUED_S):
+                continue
+            try:
+                pictures = packet.decode()
+            except av.FFmpegError:
+                self.decode_errors += 1
+                continue
+            whole = [picture for picture in pictures if not picture.is_corrupt]
+            self.decode_errors += len(pictures) - len(whole)
+            self._pictures.extend(whole)
+        return self._pictures.popleft()
+
+    def _is_passed_over(self, packet: Any, *, queued: bool) -> bool:
+        """Whether to leave the packet undecoded: we are behind, and it is no key frame to go on from.
+
+        `queued` says that it was there when asked for: what had to be waited for is the newest, however late.
+        """
+        sent = packet.dts if packet.dts is not None else packet.pts
+        if not self.wall_clocked or sent is None:
+            return False
+        self._late_s = self._lateness.now_s(float(sent * packet.time_base))
+        behind = queued and self._late_s > MOST_LATE_S
+        if packet.is_keyframe:
+            self._catching_up = behind
+            return False
+        self._catching_up = self._catching_up or behind
+        self.passed_over += self._catching_up
+        return self._catching_up
+
+    def disconnect(self) -> None:
+        self.connected, self._first = False, None
+        if self._busy.acquire(timeout=RELEASE_S):
+            try:
+                self._pictures.clear()
+                self._packets = iter(())
+                if self._container is not None:
+                    self._container.close()
+                    self._container = None
+            finally:
+                self._busy.release()
+
+    def is_back(self) -> bool:
+        return self._port.is_back()
 
 
 class RtspStream(NetworkStream):
-    """An RTSP camera: decoded by a Jetson's video engine where OpenCV has GStreamer, else by FFMPEG."""
+    """An RTSP camera."""
 
-    def _open(self) -> Any:
-        if not (is_jetson() and has_gstreamer()):
-            return super()._open()
-        import cv2
+    def _settings(self) -> dict[str, str]:
+        # of the picture alone: sound would keep a camera alive whose picture is dead
+        only = {"rtsp_transport": self.options.rtsp_transport, "allowed_media_types": "video"}
+        return {**super()._settings(), **only}
 
-        capture = cv2.VideoCapture(rtsp_pipeline(self._address, self.options), cv2.CAP_GSTREAMER)
-        capture.set(cv2.CAP_PROP_READ_TIMEOUT_MSEC, self.options.stall_s * 1e3)
-        return capture
+    def _refusal(self, error: Exception) -> str | None:
+        import errno
+
+        if getattr(error, "errno", None) != errno.EPROTONOSUPPORT:
+            return None
+        other = "udp" if self.options.rtsp_transport == "tcp" else "tcp"
+        return f"its server does not send over {self.options.rtsp_transport}; try --rtsp-transport {other}"
 
 
 class HttpStream(NetworkStream):
     """MJPEG, or a file on a web server: `live` is False once the server has told the file's length."""
 
-    def connect(self) -> None:
-        import cv2
+    wall_clocked = False  # MJPEG has no times; FFMPEG makes them up
 
+    def connect(self) -> None:
         super().connect()
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        if 0 < count < float("inf"):
-            self.live, self.frame_count = False, int(count)
+        container = self._container
+        if container is not None and container.duration:
+            stream = container.streams.video[0]
+            seconds = container.duration / 1e6
+            self.live = False
+            self.frame_count = stream.frames or round(seconds * (self.fps or 0)) or None
+
+    def _rate(self, stream: Any) -> float | None:
+        return None if stream.container.format.name == "mpjpeg" else super()._rate(stream)
+
+    def read(self) -> Frame | None:
+        frame = super().read()
+        if frame is None and not self.live:
+            self.ended = True
+            if self.frame_count and self._count < 0.98 * self.frame_count - 2:
+                self.skipped.append(f"{self.name}: ends after {self._count} of {self.frame_count} frames")
+        return frame
+
+
+def _as_bgr(picture: "VideoFrame") -> NDArray[np.uint8] | None:
+    """(H, W, 3), turned as the stream says; None where its pixels are of a kind that has no colours."""
+    try:
+        image = picture.to_ndarray(format="bgr24")
+    except ValueError:
+        return None
+    turns = picture.rotation // 90 % 4 if picture.rotation % 90 == 0 else 0
+    return np.ascontiguousarray(np.rot90(image, turns) if turns else image, np.uint8)

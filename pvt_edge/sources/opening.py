@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from glob import glob
+from math import isfinite, nan
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pvt_edge.errors import DataError, UnknownNameError
 from pvt_edge.sources.credentials import redact
 from pvt_edge.sources.csi import CsiCamera
 from pvt_edge.sources.images import ImageFiles
+from pvt_edge.sources.jetson import rtsp_source
 from pvt_edge.sources.live import LiveSource
-from pvt_edge.sources.network import HttpStream, RtspStream
+from pvt_edge.sources.network import HttpStream
 from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Source
 from pvt_edge.sources.synthetic import SCENES
@@ -43,7 +45,7 @@ def open_source(
     if isinstance(spec, int) or (isinstance(spec, str) and _is_live(spec)):
         source = _live_source(spec, options)
         if source is None:
-            return _open_path(str(spec).removeprefix("file://"))
+            return _open_path(unquote(urlsplit(str(spec)).path))
         if connect:
             source.connect()
         return source
@@ -59,22 +61,24 @@ def open_source(
 
 
 def _is_live(spec: str) -> bool:
-    return spec.isdigit() or "://" in spec or spec.startswith("/dev/")
+    if spec.startswith("/dev/"):
+        return not (spec.startswith("/dev/shm/") or Path(spec).is_file() or Path(spec).is_dir())
+    return spec.isdecimal() or "://" in spec
 
 
 def _live_source(spec: str | int, options: SourceOptions) -> LiveSource | None:
     """The live source of `spec`, not yet connected; None for a file://."""
-    if isinstance(spec, int) or spec.isdigit():
+    if isinstance(spec, int) or spec.isdecimal():
         return Webcam(int(spec), options)
     if spec.startswith("/dev/"):
         number = spec.removeprefix("/dev/video")
-        return Webcam(int(number) if number.isdigit() else spec, options)
+        return Webcam(int(number) if number.isdecimal() else spec, options)
     scheme, _, rest = spec.partition("://")
     scheme = scheme.lower()
     if scheme not in SCHEMES:
         raise UnknownNameError(f"kind of source in {redact(spec)!r}:", scheme, SCHEMES)
     if scheme in ("rtsp", "rtsps"):
-        return RtspStream(f"{scheme}://{rest}", options)
+        return rtsp_source(f"{scheme}://{rest}", options)
     if scheme in ("http", "https"):
         return HttpStream(f"{scheme}://{rest}", options)
     if scheme == "csi":
@@ -84,7 +88,7 @@ def _live_source(spec: str | int, options: SourceOptions) -> LiveSource | None:
 
 def _csi(spec: str, options: SourceOptions) -> CsiCamera:
     name, given = _split(spec, ("width", "height", "fps", "flip"))
-    if not name.isdigit():
+    if not name.isdecimal():
         raise DataError(f"{spec} names no sensor: write csi://0, or csi://0?flip=2 for a camera that hangs upside down")
     flip = int(given.pop("flip", 0))
     if flip not in range(8):
@@ -97,7 +101,9 @@ def _synthetic(spec: str, options: SourceOptions) -> LiveSource:
     if name not in SCENES:
         raise UnknownNameError("synthetic scene", name, SCENES)
     seed, frames = int(given.pop("seed", 0)), given.pop("frames", None)
-    return SCENES[name](_sized(options, given), seed=seed, frames=int(frames) if frames else None)
+    if seed < 0 or (frames is not None and frames < 1):
+        raise DataError(f"{spec}: seed must be 0 or more, frames 1 or more")
+    return SCENES[name](_sized(options, given), seed=seed, frames=int(frames) if frames is not None else None)
 
 
 def _split(spec: str, known: Sequence[str]) -> tuple[str, dict[str, float]]:
@@ -109,8 +115,10 @@ def _split(spec: str, known: Sequence[str]) -> tuple[str, dict[str, float]]:
             raise UnknownNameError(f"setting in {spec}:", key, known)
         try:
             given[key] = float(value)
-        except ValueError as error:
-            raise DataError(f"{spec}: {key} must be a number, not {value!r}") from error
+        except ValueError:
+            given[key] = nan
+        if not isfinite(given[key]):
+            raise DataError(f"{spec}: {key} must be a number, not {value!r}")
     return parts.netloc or parts.path.strip("/"), given
 
 
@@ -143,9 +151,9 @@ def _open_path(spec: str | Path) -> Source:
         found = sorted(Path(name) for name in glob(str(path), recursive=True))
         images = [name for name in found if name.suffix.lower() in IMAGE_SUFFIXES and name.is_file()]
         if not images:
-            raise DataError(f"no image matches {str(spec)!r} ({len(found)} other files do); {ACCEPTED}")
+            raise DataError(f"no image matches {redact(str(spec))!r} ({len(found)} other files do); {ACCEPTED}")
         return ImageFiles(str(spec), images)
-    raise DataError(_missing(path))
+    raise DataError(_missing(Path(redact(str(path)))))
 
 
 def _open_folder(folder: Path) -> Source:

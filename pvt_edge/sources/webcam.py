@@ -18,6 +18,7 @@ class Webcam(CaptureSource):
     def __init__(self, device: int | str, options: SourceOptions) -> None:
         self.device = device
         self.path = f"/dev/video{device}" if isinstance(device, int) else device
+        self._there = True
         super().__init__(f"camera {device}" if isinstance(device, int) else device, options)
 
     def _open(self) -> Any:
@@ -41,6 +42,10 @@ class Webcam(CaptureSource):
                 capture.set(key, value)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a queue in the driver would be lag
         return capture
+
+    def is_back(self) -> bool:
+        was, self._there = self._there, os.access(self.path, os.R_OK | os.W_OK)
+        return self._there and not was
 
     def _check_device(self) -> None:
         if not os.path.exists(self.path):

@@ -3,6 +3,7 @@
 import random
 
 FIRST_S, MOST_S = 0.5, 10.0
+PEEK_S = 0.5  # from one cheap look for the source to the next, while an attempt to connect is waited for
 
 
 class Backoff:
@@ -21,7 +22,15 @@ class Backoff:
         self._next_s = min(self._next_s * 2, MOST_S)
         return self.last_s
 
+    def peek_s(self) -> float:
+        """Seconds until a cheap look whether the source is there."""
+        return PEEK_S * self._rng.uniform(0.5, 1.0)
+
     def held(self, seconds: float) -> None:
         """The source has given frames for so long."""
         if seconds >= self.last_s:
-            self._next_s, self.last_s = FIRST_S, 0.0
+            self.restart()
+
+    def restart(self) -> None:
+        """What made the last attempts fail is over."""
+        self._next_s, self.last_s = FIRST_S, 0.0

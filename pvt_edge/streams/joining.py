@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.sources import LiveSource, Source, SourceOptions, open_source
@@ -18,8 +18,8 @@ def open_sources(specs: Sequence[str], options: SourceOptions) -> Iterator[list[
     Live ones are connected all at once, side by side. One alone that cannot be connected is an error; of several,
     those that cannot are logged and left for their readers to connect, unless none can.
     """
-    sources = [open_source(spec, options, connect=False) for spec in specs]
-    try:
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_source(spec, options, connect=False)) for spec in specs]
         live = [source for source in sources if isinstance(source, LiveSource)]
         with ThreadPoolExecutor(max_workers=max(1, len(live)), thread_name_prefix="pvt-edge opening") as pool:
             errors = [error for error in pool.map(_connect, live) if error is not None]
@@ -30,9 +30,6 @@ def open_sources(specs: Sequence[str], options: SourceOptions) -> Iterator[list[
         for note in [note for source in live for note in source.notes]:
             log.warning("%s", note)
         yield sources
-    finally:
-        for source in sources:
-            source.close()
 
 
 def _connect(source: LiveSource) -> PvtEdgeError | None:

@@ -15,6 +15,7 @@ from pvt_edge.streams.status import ENDED, FAILED, LOST, RUNNING, StreamRecord
 from pvt_edge.streams.still import StillWatch
 
 Prepared = TypeVar("Prepared")
+STALE_MS = 1000.0  # of an open source's first frame: it, and what waits behind it, is no longer the present
 log = logging.getLogger("pvt_edge.streams")
 
 
@@ -40,6 +41,8 @@ class Reader(Generic[Prepared]):
         self._box: Box[tuple[StreamRecord, Prepared]] = inbox.add(live=source.live, depth=depth, on_drop=record.drop)
         self._stop = threading.Event()
         self._next_id = 0
+        self._counted = (0, 0)  # of the source's decode errors and frames passed over
+        self._lost_at: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"pvt-edge reader {record.id}", daemon=True)
 
     def start(self) -> None:
@@ -74,64 +77,82 @@ class Reader(Generic[Prepared]):
         for frame in self.source:
             if self._stop.is_set():
                 return
+            if isinstance(self.source, LiveSource):  # a file on a web server
+                self._count_losses(self.source)
             self.record.enter(RUNNING)
             self._inbox.put(self._box, (self.record, self._prepare(frame)))
 
     def _follow(self, source: LiveSource) -> None:
         backoff, still = Backoff(), StillWatch(source.options.stall_s)
-        lost_at: float | None = None
+        if source.connected and (frame := source.read()) is not None:
+            if frame.age_ms > STALE_MS:  # a model was loaded meanwhile
+                source.disconnect()
+            else:
+                self._give(frame)
         while not self._stop.is_set() and not source.ended:
-            if not source.connected:
-                lost_at = lost_at or monotonic()
-                if not self._connect(source, backoff):
-                    continue
+            if not source.connected and not self._connect(source, backoff):
+                continue
             since = monotonic()
-            reason = self._read_until_lost(source, still, lost_at)
+            reason = self._read_until_lost(source, still)
             backoff.held(monotonic() - since)
             source.disconnect()
             if reason is None:
                 return
-            lost_at = monotonic()
             self._lose(f"{source.name}: {reason}")
-            self._stop.wait(backoff.wait_s())
+            self._wait(source, backoff)
 
     def _connect(self, source: LiveSource, backoff: Backoff) -> bool:
         try:
             source.connect()
         except PvtEdgeError as error:
             self._lose(str(error))
-            self._stop.wait(backoff.wait_s())
+            self._wait(source, backoff)
             return False
         return True
 
-    def _read_until_lost(self, source: LiveSource, still: StillWatch, lost_at: float | None) -> str | None:
+    def _wait(self, source: LiveSource, backoff: Backoff) -> None:
+        """Wait for the next attempt, or until the source shows that it is back."""
+        wait_s = backoff.wait_s()
+        log.debug("%s: next attempt within %.2f s", source.name, wait_s)
+        until = monotonic() + wait_s
+        while (left_s := until - monotonic()) > 0 and not self._stop.wait(min(left_s, backoff.peek_s())):
+            if source.is_back():
+                backoff.restart()
+                return
+
+    def _read_until_lost(self, source: LiveSource, still: StillWatch) -> str | None:
         """Why the source was lost; None when it ended or we were asked to stop."""
-        errors = source.decode_errors
         while not self._stop.is_set():
             began = monotonic()
             frame = source.read()
-            if source.decode_errors > errors:
-                self.record.decode_error(source.decode_errors - errors)
-                errors = source.decode_errors
+            self._count_losses(source)
             if frame is None:
                 waited = monotonic() - began
                 if source.ended or self._stop.is_set():
                     return None
                 slow = waited >= 0.8 * source.options.stall_s
                 return f"no frame for {waited:.1f} s" if slow else "the stream broke off"
-            if lost_at is not None:
-                log.warning("%s: back after %.1f s", source.name, monotonic() - lost_at)
-                lost_at = None
+            if self._lost_at is not None:
+                log.warning("%s: back after %.1f s", source.name, monotonic() - self._lost_at)
+                self._lost_at = None
                 if self._next_id:  # a source that was not there at the start only comes late
                     self.record.reconnect()
-            self.record.enter(RUNNING)
-            self._give(replace(frame, id=self._next_id))
-            self._next_id += 1
+            self._give(frame)
             if still.frozen(frame.image):
                 return f"the picture has not changed in {still.after_s:g} s"
         return None
 
+    def _count_losses(self, source: LiveSource) -> None:
+        decode_errors, passed_over = source.decode_errors, source.passed_over
+        self.record.decode_error(decode_errors - self._counted[0])
+        self.record.drop(passed_over - self._counted[1])
+        self._next_id += passed_over - self._counted[1]
+        self._counted = decode_errors, passed_over
+
     def _give(self, frame: Frame) -> None:
+        self.record.enter(RUNNING)
+        frame = replace(frame, id=self._next_id)
+        self._next_id += 1
         try:
             prepared = self._prepare(frame)
         except DataError:  # no picture that can be resized
@@ -140,6 +161,7 @@ class Reader(Generic[Prepared]):
             self._inbox.put(self._box, (self.record, prepared))
 
     def _lose(self, reason: str) -> None:
+        self._lost_at = self._lost_at or monotonic()
         before = self.record.status()
         if before.state != LOST or before.reason != reason:  # once, not at every attempt
             log.warning("%s; trying again until it is back", reason)
