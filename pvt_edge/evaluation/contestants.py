@@ -23,22 +23,20 @@ def contestants(bundle: "Bundle", runtime: str, precision: str) -> list[tuple[st
         raise UnknownNameError("precision", precision, (ALL, *PRECISIONS))
     if ALL not in (runtime, precision):
         return [(runtime, precision)]
-    held: list[tuple[str, str]] = [(artifact.runtime, artifact.precision) for artifact in bundle.manifest.artifacts]
-    if precision in (ALL, "auto"):
-        found = [pair for pair in held if runtime in (ALL, "auto", pair[0])]
-    else:
-        found = [
-            (name, precision) for name in dict.fromkeys(name for name, _ in held) if _holds(bundle, name, precision)
-        ]
+    wanted = PRECISIONS[1:] if precision in (ALL, "auto") else (precision,)
+    names = [name for name in AUTO_RUNTIMES if name in bundle.runtimes() and runtime in (ALL, "auto", name)]
+    found = [(name, kind) for name in names for kind in wanted if _holds(bundle, name, kind, asked=kind == precision)]
     if not found:
-        there = ", ".join(f"{name} {kind}" for name, kind in held) or "no artifact"
-        raise BundleError(f"{bundle.folder} has nothing for runtime {runtime}, precision {precision}: it has {there}")
+        held = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in bundle.manifest.artifacts)
+        raise BundleError(
+            f"{bundle.folder} has nothing for runtime {runtime}, precision {precision}: it has {held or 'no artifact'}"
+        )
     return found
 
 
-def _holds(bundle: "Bundle", runtime: str, precision: str) -> bool:
+def _holds(bundle: "Bundle", runtime: str, precision: str, *, asked: bool) -> bool:
+    """Whether a file is there to run so; one that is rounded to it as it is loaded counts where it was `asked` for."""
     try:
-        bundle.artifact(runtime, precision)
+        return bundle.artifact(runtime, precision).precision == precision or asked
     except BundleError:
         return False
-    return True

@@ -1,0 +1,327 @@
+"""Evaluations of a detector and a classifier: what counts, by which names, and what is refused."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("pycocotools", reason="pycocotools is not installed")
+
+from pvt_edge.bundle import read_bundle
+from pvt_edge.bundle.schema import InputSpec, Manifest, Provenance, ResizeSpec
+from pvt_edge.bundle.writer import BundleWriter
+from pvt_edge.data.coco import read_coco
+from pvt_edge.data.image_folder import read_image_folder
+from pvt_edge.errors import BundleError, DataError, RuntimeInputError, RuntimeMissingError, UnknownNameError
+from pvt_edge.evaluation import evaluate
+from pvt_edge.evaluation.classes import match_classes
+from pvt_edge.evaluation.contestants import contestants
+from pvt_edge.metrics.top1 import top1_accuracy
+from pvt_edge.runtimes import open_runtime
+from pvt_edge.scenes import write_scenes
+
+LABELS = ("RBC", "WBC", "Platelets")
+COUNT = 3
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> Path:
+    """A COCO file of generated scenes, whose pictures are in images/ beside it."""
+    return write_scenes(tmp_path_factory.mktemp("scenes"), COUNT, seed=11)
+
+
+@pytest.fixture
+def edited(scenes, tmp_path):
+    """The function (change of the content) -> such a COCO file, with the pictures beside it."""
+
+    def edit(change) -> Path:
+        content = json.loads(scenes.read_text())
+        change(content)
+        shutil.copytree(scenes.parent / "images", tmp_path / "images", dirs_exist_ok=True)
+        (tmp_path / "instances.json").write_text(json.dumps(content))
+        return tmp_path / "instances.json"
+
+    return edit
+
+
+def other_ids(content):
+    """The categories in another order, with other ids."""
+    for category in content["categories"]:
+        category["id"] = 90 - category["id"]
+    for item in content["annotations"]:
+        item["category_id"] = 90 - item["category_id"]
+
+
+def rename(**names):
+    def change(content):
+        for category in content["categories"]:
+            category["name"] = names.get(category["name"], category["name"])
+
+    return change
+
+
+def without(name):
+    """No boxes of the category, which stays."""
+
+    def change(content):
+        (category,) = [c["id"] for c in content["categories"] if c["name"] == name]
+        content["annotations"] = [a for a in content["annotations"] if a["category_id"] != category]
+
+    return change
+
+
+def match(path):
+    return match_classes(read_coco(path, path.parent), LABELS)
+
+
+def test_classes_are_matched_by_name(edited):
+    known, notes = match(edited(other_ids))
+    assert known == {0: 89, 1: 88, 2: 87}
+    assert notes == []
+
+
+def test_figures_do_not_depend_on_ids(cells_bundle, scenes, edited):
+    plain, other = (evaluate(cells_bundle, path, runtime="openvino") for path in (scenes, edited(other_ids)))
+    assert plain.rows[0].figures == pytest.approx(other.rows[0].figures, nan_ok=True)
+    assert plain.rows[0].figures["AP"] > 0.5
+    assert list(plain.rows[0].classes) == [*LABELS]
+
+
+@pytest.mark.parametrize(
+    ("change", "known", "notes"),
+    [
+        (without("WBC"), [0, 1, 2], ["classes without boxes: WBC; they have no AP"]),
+        (
+            lambda content: content["categories"].append({"id": 99, "name": "cells"}),
+            [0, 1, 2],
+            ["categories that the bundle does not know, without boxes: cells"],
+        ),
+        (
+            lambda content: (without("WBC")(content), content["categories"].pop(1)),
+            [0, 2],
+            ["classes that the data does not have: WBC"],
+        ),
+    ],
+)
+def test_classes_of_one_side_only(edited, change, known, notes):
+    found, said = match(edited(change))
+    assert [*found] == known
+    assert [line[: len(start)] for line, start in zip(said, notes, strict=True)] == notes
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (rename(RBC="rbc"), "has classes that the bundle does not know: 'rbc' ("),
+        (rename(RBC="rbc"), "boxes, did you mean 'RBC'?); the bundle's are RBC, WBC, Platelets: rename them there"),
+        (rename(RBC="person", WBC="car"), "'person' ("),
+        (lambda content: content.update(annotations=[]), "has no boxes in its 3 pictures: AP needs some"),
+    ],
+)
+def test_classes_that_do_not_match(edited, change, told):
+    with pytest.raises(DataError) as caught:
+        match(edited(change))
+    assert told in str(caught.value)
+
+
+def test_what_only_the_bundle_knows_is_neither_right_nor_wrong(cells_bundle, edited):
+    def change(content):
+        without("Platelets")(content)
+        content["categories"] = [c for c in content["categories"] if c["name"] != "Platelets"]
+
+    path = edited(change)
+    found = evaluate(cells_bundle, path, runtime="openvino", save_detections=path.parent / "dets.json")
+    row = found.rows[0]
+    assert list(row.classes) == ["RBC", "WBC"]
+    assert row.figures["AP"] == pytest.approx((row.classes["RBC"]["AP"] + row.classes["WBC"]["AP"]) / 2)
+    assert {d["category_id"] for d in json.loads(row.detections_file.read_text())} <= {1, 2}
+
+
+def remove(folder, *names):
+    for name in names:
+        (folder / "images" / name).unlink()
+
+
+def test_missing_pictures(cells_bundle, edited):
+    path = edited(lambda content: None)
+    names = sorted(file.name for file in (path.parent / "images").iterdir())
+    remove(path.parent, names[1])
+    with pytest.raises(DataError, match=f"1 of 3 pictures are missing: .*{names[1]}: .*--skip-missing$"):
+        evaluate(cells_bundle, path)
+    found = evaluate(cells_bundle, path, skip_missing=True, runtime="openvino")
+    assert (found.pictures, found.pictures_in_data, len(found.image_ids)) == (2, 3, 2)
+    assert found.notes[0].startswith("left out: 1 of 3 pictures are missing")
+    remove(path.parent, names[0], names[2])
+    with pytest.raises(DataError, match=r"3 of 3 pictures are missing: .*: give their folder with --images$"):
+        evaluate(cells_bundle, path, skip_missing=True)
+
+
+def test_pictures_of_another_size_are_noted(cells_bundle, edited):
+    path = edited(lambda content: content["images"][0].update(width=1280, height=960))
+    (note,) = evaluate(cells_bundle, path, runtime="openvino").notes
+    assert note.startswith("pictures of another size than the annotations say: 1 (")
+    assert "1280x960" in note
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "told"),
+    [
+        ({"runtime": "openvion"}, UnknownNameError, "did you mean 'openvino'"),
+        ({"precision": "int4"}, UnknownNameError, "did you mean 'int8'"),
+        ({"runtime": "all", "precision": "fp16x"}, UnknownNameError, "fp16x"),
+        ({"runtime": "tensorrt", "precision": "all"}, BundleError, "has nothing for runtime tensorrt"),
+        ({"runtime": "tensorrt"}, BundleError, "has nothing for tensorrt"),
+        ({"conf": 2}, RuntimeInputError, "conf must be a number from 0 to 1"),
+        ({"images": "nowhere"}, DataError, "3 of 3 pictures are missing: nowhere/"),
+        ({"save_detections": "/proc/x/dets.json"}, DataError, "cannot write /proc/x/dets.json"),
+    ],
+)
+def test_wrong_arguments(cells_bundle, scenes, arguments, error, told):
+    with pytest.raises(error) as caught:
+        evaluate(cells_bundle, scenes, **arguments)
+    assert told in str(caught.value)
+
+
+def test_data_of_another_kind(cells_bundle, scenes):
+    with pytest.raises(DataError, match="is a folder: a detector is judged by a COCO file"):
+        evaluate(cells_bundle, scenes.parent)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision", "expected"),
+    [
+        ("auto", "auto", [("auto", "auto")]),
+        ("openvino", "int8", [("openvino", "int8")]),
+        ("openvino", "all", [("openvino", "fp32"), ("openvino", "int8")]),
+        ("all", "int8", [("openvino", "int8"), ("onnxruntime", "int8")]),
+        ("all", "bf16", [("openvino", "bf16")]),
+    ],
+)
+def test_who_is_evaluated(cells_bundle, runtime, precision, expected):
+    assert contestants(read_bundle(cells_bundle), runtime, precision) == expected
+
+
+def test_all_are_all(cells_bundle):
+    bundle = read_bundle(cells_bundle)
+    held = {(artifact.runtime, artifact.precision) for artifact in bundle.manifest.artifacts}
+    assert len(held) == 4
+    assert held <= {*contestants(bundle, "all", "auto")} == {*contestants(bundle, "all", "all")}
+
+
+def test_one_that_fails_does_not_stop_the_others(cells_bundle, scenes, tmp_path):
+    copy = shutil.copytree(cells_bundle, tmp_path / "copy")
+    (copy / "openvino" / "fp32.bin").write_bytes(b"x")
+    found = evaluate(copy, scenes, runtime="openvino", precision="all", limit=1)
+    assert [row.name for row in found.rows] == ["openvino int8"]
+    ((failure),) = found.failures
+    assert (failure.runtime, failure.precision) == ("openvino", "fp32")
+    assert "fp32.bin was edited" in failure.reason
+    (copy / "openvino" / "int8.bin").write_bytes(b"x")
+    with pytest.raises(
+        RuntimeMissingError, match=r"runs here: openvino fp32: .*; openvino int8: .*int8\.bin was edited"
+    ):
+        evaluate(copy, scenes, runtime="openvino", precision="all", limit=1)
+    with pytest.raises(BundleError, match="was edited"):
+        evaluate(copy, scenes, runtime="openvino", precision="int8")
+
+
+# A classifier: the mean blue, green and red are the logits.
+
+COLOURS = ("blue", "green", "red")
+HW = (64, 64)
+
+
+def manifest(task="classify", **fields) -> Manifest:
+    provenance = Provenance(pvt_edge="0", created="now", weights="none", versions={}, machine="here")
+    plain = {"variant": "b0", "labels": COLOURS, "outputs": ("logits",), "artifacts": (), "provenance": provenance}
+    spec = {"input": InputSpec(height=HW[0], width=HW[1], **fields), "resize": ResizeSpec(mode="stretch")}
+    return Manifest.model_validate({"task": task, **plain, **spec})
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["batch 1", "batch 2"])
+def colours_bundle(request, tmp_path_factory) -> Path:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=kinds.FLOAT),
+        helper.make_node("ReduceMean", ["pixels", "axes"], ["logits"], keepdims=0),
+    ]
+    axes = helper.make_tensor("axes", kinds.INT64, [2], [1, 2])
+    pixels = helper.make_tensor_value_info("images", kinds.UINT8, [request.param, *HW, 3])
+    logits = helper.make_tensor_value_info("logits", kinds.FLOAT, [request.param, 3])
+    graph = helper.make_graph(nodes, "means", [pixels], [logits], [axes])
+    folder = tmp_path_factory.mktemp("bundles") / "means"
+    with BundleWriter(folder) as writer:
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+        onnx.save(model, writer.path("model.fp32.onnx"))
+        artifact = writer.artifact("onnxruntime", "fp32", "model.fp32.onnx")
+        writer.finish(manifest(batch=request.param).model_copy(update={"artifacts": (artifact,)}))
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """Two blue pictures, a green one, and one that is called red and is green."""
+    folder = tmp_path / "pictures"
+    for name, channel in (("blue/0", 0), ("blue/1", 0), ("green/0", 1), ("red/0", 1)):
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.eye(3, dtype=np.uint8)[channel] * np.full((50, 40, 1), 200, np.uint8))
+    return folder
+
+
+def test_a_folder_of_class_folders(colours_bundle, pictures):
+    found = evaluate(colours_bundle, pictures, runtime="onnxruntime")
+    (row,) = found.rows
+    assert row.figures == {"top1": 0.75, "top5": 1.0}
+    assert {name: figures["top1"] for name, figures in row.classes.items()} == {"blue": 1, "green": 1, "red": 0}
+    assert row.classes["blue"]["pictures"] == 2
+    assert (found.settings, found.image_ids, row.detections) == (None, (), None)
+    with open_runtime("onnxruntime", colours_bundle / "model.fp32.onnx") as runtime:
+        by_hand = top1_accuracy(runtime, read_image_folder(pictures, COLOURS), ResizeSpec(mode="stretch"))
+    assert row.figures == by_hand
+
+
+def test_a_list(colours_bundle, pictures, tmp_path):
+    (tmp_path / "val.txt").write_text("blue/0.png blue\nred/0.png 1\ngreen/0.png\tred\n")
+    found = evaluate(colours_bundle, tmp_path / "val.txt", pictures, runtime="onnxruntime")
+    assert found.rows[0].figures["top1"] == pytest.approx(2 / 3)
+    assert found.notes == ()
+    first = evaluate(colours_bundle, tmp_path / "val.txt", pictures, runtime="onnxruntime", limit=1)
+    assert (first.rows[0].figures["top1"], first.pictures, first.pictures_in_data) == (1, 1, 3)
+    assert first.notes == ("classes without pictures: 2 of 3",)
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "error", "told"),
+    [
+        (lambda folder: (folder / "dgo").mkdir(), {}, DataError, "unknown class 'dgo'"),
+        (lambda folder: (folder / "red" / "0.png").write_bytes(b"x"), {}, DataError, "red/0.png: not an image"),
+        (lambda folder: None, {"conf": 0.5}, RuntimeInputError, "are a detector's, this bundle's task is classify"),
+        (lambda folder: None, {"save_detections": "d.json"}, RuntimeInputError, "are a detector's"),
+    ],
+)
+def test_what_a_classifier_is_not_judged_by(colours_bundle, pictures, make, arguments, error, told, monkeypatch):
+    monkeypatch.chdir(pictures.parent)
+    make(pictures)
+    with pytest.raises(error) as caught:
+        evaluate(colours_bundle, pictures, runtime="onnxruntime", **arguments)
+    assert told in str(caught.value)
+
+
+def test_a_coco_file_is_not_for_classifiers(colours_bundle, scenes):
+    with pytest.raises(DataError, match="a classifier is judged by a folder a class, or a text file"):
+        evaluate(colours_bundle, scenes)
+
+
+def test_json_has_null_for_what_is_no_number(cells_bundle, edited):
+    found = evaluate(cells_bundle, edited(without("WBC")), runtime="openvino", limit=1)
+    content = found.to_json()
+    assert content["rows"][0]["classes"]["WBC"]["AP"] is None
+    json.dumps(content, allow_nan=False)
+    assert replace(found, rows=()).to_json()["rows"] == []
