@@ -126,7 +126,7 @@ def export(
     bar = Progress(
         *columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
-    with download_shown(console) as arrived:
+    with _interruption_told(), download_shown(console) as arrived:
         from pvt_edge.export.weights import resolve_weights
 
         chosen = resolve_weights(

@@ -73,7 +73,11 @@ def _obtain_alone(
                 write_record(path, Record(published.url, sha256, path.stat().st_size))
             return path
         part = path.with_name(f"{path.name}.part")
-        told = download(published.url, part, patience=patience, progress=progress)
+        try:
+            told = download(published.url, part, patience=patience, progress=progress)
+        except KeyboardInterrupt as stop:
+            stop.args = (f"stopped; what has come of {published.url} is kept, and the next try goes on from there",)
+            raise
         sha256 = hash_file(part)
         try:
             _check(sha256, published, record, path, told)

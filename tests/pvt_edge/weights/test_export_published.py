@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import signal
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -145,6 +147,18 @@ def test_export_command(mirror, classifier, pvt_edge_command, tmp_path):
     provenance = manifest.provenance
     assert (provenance.weights, provenance.dialect) == ("imagenet:official", "official")
     assert provenance.weights_sha256 == hashlib.sha256(kept.read_bytes()).hexdigest()
+
+
+def test_an_interrupted_download_says_what_is_kept(server, pvt_edge_script, tmp_path, monkeypatch):
+    monkeypatch.setenv("PVT_EDGE_MIRROR", server.url)
+    server.give("/" + PUBLISHED["imagenet:official", "b0"].url.removeprefix("https://"), Answer(bytes(99), stall=50))
+    command = [pvt_edge_script, "export", "--variant", "b0", "--weights", "imagenet", "--out", tmp_path / "o"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert server.stalled.wait(60)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    assert told.strip().endswith("pvt_v2_b0.pth is kept, and the next try goes on from there")
 
 
 @pytest.mark.parametrize(
