@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pvt_edge.errors import PvtEdgeError
     from pvt_edge.export.deploy.form import to_deploy_form
     from pvt_edge.export.exporter import export_model
+    from pvt_edge.export.verification.verifier import verify
     from pvt_edge.models.create import create_model
     from pvt_edge.models.retinanet import HeadConfig
     from pvt_edge.predictor import Predictor, load
@@ -36,6 +37,7 @@ __all__ = [
     "read_bundle",
     "save_weights",
     "to_deploy_form",
+    "verify",
 ]
 
 _HOME = {
@@ -53,6 +55,7 @@ _HOME = {
     "read_bundle": "bundle",
     "save_weights": "checkpoints",
     "to_deploy_form": "export.deploy.form",
+    "verify": "export.verification.verifier",
 }
 
 

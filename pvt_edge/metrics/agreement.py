@@ -50,8 +50,8 @@ def classification_agreement(found: Sequence[Arrays], reference: Sequence[Arrays
     a predictor has it. "cosine" and "worst_cosine" of the logits, -1..1: mean and least over the pictures.
     """
     pairs = [(got["logits"][0], want["logits"][0]) for got, want in _pictures(found, reference)]
-    same = [_finite(got, want) and got.argmax() == want.argmax() for got, want in pairs]
-    cosines = [_cosine(got, want) for got, want in pairs]
+    same = [is_finite(got, want) and got.argmax() == want.argmax() for got, want in pairs]
+    cosines = [cosine(got, want) for got, want in pairs]
     share = float(np.mean(same))
     return {"agreement": share, "top1_agreement": share, **_mean_and_worst(cosines)}
 
@@ -63,8 +63,8 @@ def features_agreement(found: Sequence[Arrays], reference: Sequence[Arrays]) -> 
     """
     cosines = []
     for got, want in _pictures(found, reference):
-        usable = _finite(*got.values(), *want.values())  # one broken map spoils the picture
-        cosines += [_cosine(got[name], value) if usable else 0.0 for name, value in want.items()]
+        usable = is_finite(*got.values(), *want.values())  # one broken map spoils the picture
+        cosines += [cosine(got[name], value) if usable else 0.0 for name, value in want.items()]
     figures = _mean_and_worst(cosines)
     return {"agreement": figures["cosine"], **figures}
 
@@ -84,7 +84,7 @@ def detection_agreement(
     1.0 where there is nothing to match. "score_drift": mean |score difference| of the pairs, "box_drift_px": mean of
     their largest corner difference in pixels, both 0.0 without pairs.
     """
-    pictures = [_match(got, want, post) for got, want in _pictures(found, reference)]
+    pictures = [match_detections(got, want, post) for got, want in _pictures(found, reference)]
     matched_found, n_found = sum(p.matched_found for p in pictures), sum(p.n_found for p in pictures)
     matched_reference, n_reference = sum(p.matched_reference for p in pictures), sum(p.n_reference for p in pictures)
     drifts = [drift for p in pictures for drift in p.drifts]
@@ -100,33 +100,40 @@ def detection_agreement(
     }
 
 
-class _Matches(NamedTuple):
+class Matches(NamedTuple):
     """The detections of one picture above the threshold, how many of them are matched, and each pair's difference
-    in (score, pixels)."""
+    in (score, pixels).
+
+    `sides` are those found and the reference's, the ones just below the threshold last, None where one side is not
+    finite; `pairs` index them. The first `n_found` and `n_reference` of them are above it.
+    """
 
     n_found: int
     n_reference: int
     matched_found: int
     matched_reference: int
     drifts: list[tuple[float, float]]
+    pairs: list[tuple[int, int]]
+    sides: tuple[Detections, Detections] | None
 
 
-def _match(got: Arrays, want: Arrays, post: "PostprocessSpec") -> _Matches:
-    sides = [_select(arrays, post) for arrays in (got, want) if _finite(*arrays.values())]
+def match_detections(got: Arrays, want: Arrays, post: "PostprocessSpec") -> Matches:
+    """Which detections of one picture both sides have; see `detection_agreement`."""
+    sides = [_select(arrays, post) for arrays in (got, want) if is_finite(*arrays.values())]
     above = [int((side.conf > post.conf).sum()) for side in sides]
     if len(sides) < 2:  # not finite: all that the other side has is lost, and at least one, so that it shows
         lost = max([1, *above])
-        return _Matches(lost, lost, 0, 0, [])
+        return Matches(lost, lost, 0, 0, [], [], None)
     (a, b), (n_found, n_reference) = sides, above
     overlap = _overlap(a, b)
     # Detections come best first, and NMS never drops one for a worse one: those above the threshold lead.
     of_found = _pair_greedily(overlap[:n_found])
     of_reference = _pair_greedily(overlap[:, :n_reference])
+    pairs = sorted(of_found | of_reference)
     drifts = [
-        (abs(float(a.conf[i]) - float(b.conf[j])), float(np.abs(a.xyxy[i] - b.xyxy[j]).max()))
-        for i, j in sorted(of_found | of_reference)
+        (abs(float(a.conf[i]) - float(b.conf[j])), float(np.abs(a.xyxy[i] - b.xyxy[j]).max())) for i, j in pairs
     ]
-    return _Matches(n_found, n_reference, len(of_found), len(of_reference), drifts)
+    return Matches(n_found, n_reference, len(of_found), len(of_reference), drifts, pairs, (a, b))
 
 
 def _select(arrays: Arrays, post: "PostprocessSpec") -> Detections:
@@ -163,13 +170,14 @@ def _pictures(found: Sequence[Arrays], reference: Sequence[Arrays]) -> list[tupl
     return list(zip(found, reference, strict=True))
 
 
-def _finite(*arrays: NDArray[Any]) -> bool:
+def is_finite(*arrays: NDArray[Any]) -> bool:
+    """Whether no value of the arrays is NaN or infinite."""
     return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
-def _cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
+def cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Of two arrays as vectors, -1..1; 1.0 for equal ones, zeros among them, 0.0 if one is zero or not finite."""
-    if not _finite(a, b):
+    if not is_finite(a, b):
         return 0.0
     return 1.0 if np.array_equal(a, b) else float(np.clip(_unit(a) @ _unit(b), -1, 1))
 

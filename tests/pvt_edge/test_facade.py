@@ -24,6 +24,7 @@ PUBLIC = [
     "read_bundle",
     "save_weights",
     "to_deploy_form",
+    "verify",
 ]
 HEAVY = [
     *("cv2", "matplotlib", "nncf", "onnx", "onnxruntime", "onnxscript", "onnxsim", "openvino", "pycocotools"),

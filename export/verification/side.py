@@ -1,0 +1,142 @@
+"""An artifact that answers: opened, and its outputs brought to the pixels of the picture."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.predictor import Predictor
+from pvt_edge.resizing import Placement, to_original
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pvt_edge.bundle import Bundle
+    from pvt_edge.predictor import Prepared
+
+    Arrays = Mapping[str, NDArray[Any]]
+
+REFERENCES = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx", "opencv")  # whose fp32 is the reference
+
+
+class Side:
+    """One artifact of a bundle, running; close its `predictor`."""
+
+    def __init__(self, predictor: Predictor, precision: str) -> None:
+        self.predictor = predictor
+        self.bundle, self.runtime = predictor.bundle, predictor.runtime
+        self.precision = self.runtime.precision
+        self.name = f"{self.runtime.name} {precision}"
+
+    def answer(self, prepared: "Prepared") -> "Arrays":
+        """What it gives for one picture, a batch axis of 1, boxes in pixels of the picture itself."""
+        picture = prepared.input[None]
+        fed = np.repeat(picture, self.predictor.batch, axis=0) if (self.predictor.batch or 1) > 1 else picture
+        arrays = {name: array[:1] for name, array in self.runtime.infer({self.bundle.manifest.input.name: fed}).items()}
+        if self.bundle.manifest.task == "detect":
+            arrays["boxes"] = to_original(arrays["boxes"][0], prepared.placement)[None]
+        return arrays
+
+
+def in_input_pixels(arrays: "Arrays", placement: Placement) -> "Arrays":
+    """The same with boxes scaled as `placement` scales the picture, so that a pixel of drift is one of the input."""
+    if "boxes" not in arrays:
+        return arrays
+    return {**arrays, "boxes": arrays["boxes"] * np.array(placement.scale_xy * 2, np.float32)}
+
+
+def open_side(bundle: "Bundle", runtime: str, precision: str, device: str = "auto", threads: int | None = None) -> Side:
+    """The artifact, running. Raises `RuntimeMissingError` where it cannot run here, another `PvtEdgeError` where it is
+    not in the bundle or broken."""
+    from pvt_edge.runtimes import open_runtime
+
+    path = bundle.path(bundle.artifact(runtime, precision))
+    opened = open_runtime(runtime, path, precision=precision, device=device, threads=threads)
+    try:
+        return Side(Predictor(bundle, opened), precision)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def open_reference(bundle: "Bundle", wanted: str | None, device: str = "auto", threads: int | None = None) -> Side:
+    """The artifact that others are compared with: `wanted`, as "onnxruntime:fp32", else the first fp32 that runs here.
+
+    Raises `BundleError` where there is none, `RuntimeMissingError` where none can run.
+    """
+    if wanted is not None:
+        runtime, _, precision = wanted.partition(":")
+        if not precision:
+            raise RuntimeInputError(f"the reference {wanted!r} is no artifact: write RUNTIME:PRECISION, openvino:fp32")
+        return open_side(bundle, runtime, precision, device, threads)
+    held = {artifact.runtime for artifact in bundle.manifest.artifacts if artifact.precision == "fp32"}
+    if not held:
+        raise BundleError(
+            f"{bundle.folder} has no fp32 artifact to compare with: name another with --reference RUNTIME:PRECISION, "
+            "or give a bundle that has one with --against"
+        )
+    reasons = []
+    for runtime in REFERENCES:
+        if runtime in held:
+            try:
+                return open_side(bundle, runtime, "fp32", device, threads)
+            except RuntimeMissingError as error:
+                reasons.append(str(error))
+    raise RuntimeMissingError(f"no fp32 artifact of {bundle.folder} can run here: {'; '.join(reasons)}")
+
+
+def choose_artifacts(bundle: "Bundle", wanted: "Sequence[str]") -> list[tuple[str, str]]:
+    """(runtime, precision) of what to verify: those `wanted`, "openvino:int8" or all "openvino", else all there is.
+
+    OpenVINO's fp32 file is verified in bf16 too. Raises `BundleError` or `UnknownNameError` for what is not there.
+    """
+    held: list[tuple[str, str]] = []
+    for artifact in bundle.manifest.artifacts:
+        held.append((artifact.runtime, artifact.precision))
+        if held[-1] == ("openvino", "fp32"):
+            held.append(("openvino", "bf16"))
+    if not wanted:
+        return held
+    chosen: list[tuple[str, str]] = []
+    for text in wanted:
+        runtime, _, precision = text.partition(":")
+        if precision:
+            bundle.artifact(runtime, precision)  # says what there is instead
+            chosen.append((runtime, precision))
+            continue
+        found = [pair for pair in held if pair[0] == runtime]
+        if not found:
+            bundle.artifact(runtime, "fp32")
+        chosen += found or [(runtime, "fp32")]
+    return list(dict.fromkeys(chosen))
+
+
+def check_comparable(bundle: "Bundle", other: "Bundle") -> None:
+    """Raise `BundleError` unless two bundles answer the same question."""
+    ours, theirs = bundle.manifest, other.manifest
+    pairs = [
+        ("task", ours.task, theirs.task),
+        ("labels", _words(ours.labels), _words(theirs.labels)),
+        ("outputs", ", ".join(ours.outputs), ", ".join(theirs.outputs)),
+    ]
+    for what, mine, other_ in pairs:
+        if mine != other_:
+            raise BundleError(
+                f"cannot compare {bundle.folder} with {other.folder}: their {what} differ ({mine} against {other_}); "
+                "give two bundles of the same model"
+            )
+
+
+def check_shapes(found: "Arrays", reference: "Arrays", task: str) -> None:
+    """Raise `BundleError` unless outputs can be compared value by value; detectors match boxes instead."""
+    if task == "detect":
+        return
+    for name, want in reference.items():
+        if name not in found or found[name].shape != want.shape:
+            shape = found[name].shape if name in found else "nothing"
+            raise BundleError(f"gives {shape} for {name}, the reference {want.shape}: export both at the same size")
+
+
+def _words(labels: tuple[str, ...]) -> str:
+    return f"{len(labels)} labels {', '.join(labels[:5])}" if len(labels) <= 5 else f"{len(labels)} labels, {labels!r}"

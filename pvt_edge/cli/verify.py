@@ -1,0 +1,141 @@
+"""`pvt-edge verify`: do a bundle's artifacts give the answers of a reference?"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pvt_edge.cli.options import write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pvt_edge.export.verification.report import VerifyReport
+
+LIMITS, WHAT = "Tolerance (default: by precision)", "What is compared"
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="The folder an export wrote.")],
+    images: Annotated[
+        str, typer.Option(help="Pictures, no labels needed: a folder, pattern, video.", metavar="SOURCE")
+    ],
+    artifact: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Such as openvino:int8, or openvino; may be repeated. Default: all.",
+            metavar="RUNTIME:PRECISION",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="What is right. Default: the first fp32 that runs here.",
+            metavar="RUNTIME:PRECISION",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Take the reference from another bundle of the same model.", rich_help_panel=WHAT),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most pictures; of more they are drawn.")] = 128,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    conf: Annotated[
+        float | None, typer.Option(min=0, max=1, help="A detector's lowest score. Default: the bundle's.")
+    ] = None,
+    min_f1: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Matched-box F1, detectors.", rich_help_panel=LIMITS)
+    ] = None,
+    max_box_px: Annotated[
+        float | None, typer.Option(min=0, help="Mean box drift, pixels of the input.", rich_help_panel=LIMITS)
+    ] = None,
+    max_score_drift: Annotated[
+        float | None, typer.Option(min=0, help="Mean drift of scores.", rich_help_panel=LIMITS)
+    ] = None,
+    min_top1: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Top-1 agreement, classifiers.", rich_help_panel=LIMITS)
+    ] = None,
+    min_cosine: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Mean cosine of logits or features.", rich_help_panel=LIMITS)
+    ] = None,
+    max_feature_error: Annotated[
+        float | None, typer.Option(min=0, help="Mean relative error of features.", rich_help_panel=LIMITS)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads. Default: the runtime's choice.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Report and contact sheet. Default: <bundle>-verify.", metavar="DIR")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write a machine-readable report; - is stdout.", metavar="PATH")
+    ] = None,
+) -> None:
+    """Compare a bundle's artifacts with FP32, or another bundle, on unlabelled pictures; exit 1 outside tolerance."""
+    from rich.console import Console
+
+    from pvt_edge.cli.progress import bar_shown
+    from pvt_edge.export.verification.verifier import verify as verify_bundle
+
+    place = bundle.resolve()
+    errors = Console(stderr=True, soft_wrap=True)
+    with bar_shown(errors, "comparing", limit) as advance:
+        report = verify_bundle(
+            bundle,
+            images=images,
+            artifacts=artifact or (),
+            reference=reference,
+            against=against,
+            limit=limit,
+            seed=seed,
+            conf=conf,
+            device=device,
+            threads=threads,
+            out=out or place.with_name(f"{place.name}-verify"),
+            progress=lambda done, total: advance(),
+            min_f1=min_f1,
+            max_box_px=max_box_px,
+            max_score_drift=max_score_drift,
+            min_top1=min_top1,
+            min_cosine=min_cosine,
+            max_feature_error=max_feature_error,
+        )
+    if json:
+        write_json(report.to_json(), json)
+    _print(errors if json == "-" else Console(file=sys.stdout, soft_wrap=True), report)
+    for line in report.failures:
+        typer.echo(f"pvt-edge: outside tolerance: {line}", err=True)
+    if not report:
+        raise typer.Exit(1)
+
+
+def _print(console: "Console", report: "VerifyReport") -> None:
+    from rich import box
+    from rich.table import Table
+
+    from pvt_edge.export.verification.tolerance import FIGURES
+
+    names = list(report.artifacts[0].limits)
+    table = Table("artifact", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for name in names:
+        table.add_column(FIGURES[name].words, justify="right")
+        table.add_column("limit", justify="right", style="dim")
+    table.add_column("")
+    for row in report.artifacts:
+        cells = []
+        for name in names:
+            figure, limit = FIGURES[name], row.limits[name]
+            value = row.figures.get(name)
+            style = "" if value is not None and figure.within(value, limit) else "red"
+            cells += [f"[{style or 'none'}]{'-' if value is None else figure.text(value)}[/]", f"{limit:g}"]
+        table.add_row(row.name, *cells, "[green]within[/]" if row else "[red]outside[/]")
+    console.print(table)
+    for name, reason in report.skipped:
+        console.print(f"skipped: {name}: {reason}", style="yellow", markup=False, highlight=False)
+    for line in report.unread:
+        console.print(f"skipped: {line}", style="yellow", markup=False, highlight=False)
+    console.print(report.verdict, style="green" if report else "red", markup=False, highlight=False)
+    if report.folder is not None:
+        console.print(f"wrote {report.folder}/report.md, .json and contact_sheet.jpg", markup=False, highlight=False)
