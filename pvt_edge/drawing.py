@@ -107,19 +107,33 @@ def draw_mask(image: NDArray[np.uint8], mask: NDArray[np.int64], opacity: float 
 
 
 def draw_counters(image: NDArray[np.uint8], counters: "Sequence[Counter]") -> None:
-    """Paint lines and zones with their counts on `image` (H, W, 3) BGR in place."""
+    """Paint lines and zones with their counts on `image` (H, W, 3) BGR in place; arrows show a line's "in"."""
     import cv2
 
     style = style_for((image.shape[0], image.shape[1]))
     for number, counter in enumerate(counters):
         corners = np.array(counter.points, np.int32)
         cv2.polylines(image, [corners], len(corners) > 2, COUNTER_COLOUR, style.line, cv2.LINE_AA)
+        if len(corners) == 2:
+            _draw_arrow(image, corners, style)
         text = f"{counter.name}: " + "  ".join(f"{name} {count}" for name, count in counter.counts.items())
         wide, tall = _text_width(text, style) + 2 * style.margin, style.text + 2 * style.margin
         middle_xy = corners.mean(axis=0).astype(int)
         left = int(np.clip(middle_xy[0] - wide // 2, 0, max(0, image.shape[1] - wide)))
         top = int(np.clip(middle_xy[1] + style.margin + number, 0, max(0, image.shape[0] - tall)))
         _label(image, text, (left, top, left + wide, top + tall), COUNTER_COLOUR, style)
+
+
+def _draw_arrow(image: NDArray[np.uint8], ends: NDArray[np.int32], style: Style) -> None:
+    """An arrow to the right of who walks the line from its first end (2, 2), a quarter of the way along."""
+    import cv2
+
+    along = (ends[1] - ends[0]).astype(float)
+    right = np.array((-along[1], along[0])) / max(np.hypot(*along), 1.0)
+    foot = ends[0] + along / 4
+    tip = foot + 2.5 * style.text * right
+    points = [tuple(np.rint(point).astype(int).tolist()) for point in (foot, tip)]
+    cv2.arrowedLine(image, *points, COUNTER_COLOUR, style.line, cv2.LINE_AA, tipLength=0.4)
 
 
 def _place_label(

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from pvt_edge.drawing import PALETTE, colour_of, draw_boxes, draw_classes, draw_mask, style_for
+from pvt_edge.drawing import (
+    COUNTER_COLOUR,
+    PALETTE,
+    colour_of,
+    draw_boxes,
+    draw_classes,
+    draw_counters,
+    draw_mask,
+    style_for,
+)
+from pvt_edge.results import Counter
 
 GREY = 127
 SIZES_HW = [(240, 320), (480, 640), (1080, 1920), (2160, 3840), (3840, 2160)]
@@ -147,3 +157,32 @@ def test_a_mask_blends_by_its_opacity():
     expected = (np.full(3, GREY) * 0.75 + np.array(colour_of(3)) * 0.25).astype(np.uint8)
     assert (image[:10] == expected).all()
     assert not changed(image)[10:].any()
+
+
+@pytest.mark.parametrize(
+    ("points", "in_side", "out_side"),
+    [
+        (((40, 120), (280, 120)), (100, 130), (100, 110)),
+        (((280, 120), (40, 120)), (220, 110), (220, 130)),
+        (((160, 20), (160, 220)), (150, 70), (170, 70)),
+    ],
+    ids=["to the right", "to the left", "down"],
+)
+def test_an_arrow_shows_which_way_a_line_counts_in(points, in_side, out_side):
+    image = np.zeros((240, 320, 3), np.uint8)
+    draw_counters(image, [Counter("line 1", points, {"in": 0, "out": 0})])
+    (x, y), (other_x, other_y) = in_side, out_side
+    assert image[y - 1 : y + 2, x - 1 : x + 2].max() > 150
+    assert image[other_y - 5 : other_y + 5, other_x - 5 : other_x + 5].sum() == 0
+
+
+def test_no_counters_leave_the_picture_as_it_is():
+    image = np.full((240, 320, 3), 90, np.uint8)
+    draw_counters(image, [])
+    assert (image == 90).all()
+
+
+def test_counts_are_painted_inside_the_picture():
+    image = np.zeros((240, 320, 3), np.uint8)
+    draw_counters(image, [Counter("zone 1", ((250, 200), (319, 200), (319, 239), (250, 239)), {"inside": 3})])
+    assert ((image == COUNTER_COLOUR).all(axis=2)).sum() > 300  # the label: an outline this thin is of mixed colours
