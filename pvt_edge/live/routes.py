@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pvt_edge.streams.status import StreamStatus
 
 BOUNDARY = "frame"
+WAIT_S = 10.0  # that a viewer may wait for a newer picture, before it has to ask again
 PATIENCE_S = 5.0  # that a viewer may take for one picture
 SEND_BYTES = 128 << 10  # of a viewer's socket: what lies in it is lag
 SAMPLE_S = 1.0
@@ -142,13 +143,25 @@ class Routes:
         return self._views[number]
 
     async def _snapshot(self, request: "Request") -> "Response":
+        """The newest picture; with ?after=NUMBER the next newer one, waited for, and 204 when none comes."""
         from aiohttp import web
 
         view = self._view(request)
-        if view.number == 0:
+        after = request.query.get("after")
+        if after is None and view.number == 0:
             raise web.HTTPServiceUnavailable(text="no frame has been answered yet\n")
-        picture = await view.after(view.number - 1)
-        return web.Response(body=picture.jpeg, content_type="image/jpeg", headers={"X-Frame-Id": str(picture.frame_id)})
+        last = max(0, view.number - 1)
+        # a number above ours is of a server before us
+        shown = int(after) if after and after.isdecimal() and int(after) <= view.number else last
+        self._watching += 1
+        try:
+            picture = await asyncio.wait_for(view.after(shown), WAIT_S)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise web.HTTPNoContent from None
+        finally:
+            self._watching -= 1
+        headers = {"X-Number": str(picture.number), "X-Frame-Id": str(picture.frame_id)}
+        return web.Response(body=picture.jpeg, content_type="image/jpeg", headers=headers)
 
     async def _video(self, request: "Request") -> "StreamResponse":
         """Pictures for ever, each the newest when the viewer is ready for it."""
@@ -163,11 +176,14 @@ class Routes:
         shown = max(0, view.number - 1)
         self._watching += 1
         try:
+            await response.write(f"--{BOUNDARY}\r\n".encode())
             while True:
                 picture = await view.after(shown)
                 shown = picture.number
-                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nX-Frame-Id: {picture.frame_id}\r\n"
-                part = f"{head}Content-Length: {len(picture.jpeg)}\r\n\r\n".encode() + picture.jpeg + b"\r\n"
+                head = f"Content-Type: image/jpeg\r\nX-Frame-Id: {picture.frame_id}\r\n"
+                head += f"Content-Length: {len(picture.jpeg)}\r\n\r\n"
+                # the boundary comes at once, and not with the next picture, which may be long in coming
+                part = head.encode() + picture.jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
                 await asyncio.wait_for(response.write(part), PATIENCE_S)
         except (asyncio.TimeoutError, TimeoutError):
             self._dropped += 1

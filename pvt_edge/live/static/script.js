@@ -14,7 +14,7 @@ const byId = (id) => document.getElementById(id);
 let chosen = 0;         // the stream that is shown
 let samples = [];       // its last minutes
 let aspect = "";
-let retry = 0;
+let watching = null;    // ends the video of the stream before
 
 function element(name, text = "", attributes = {}) {
   const made = document.createElement(name);
@@ -43,9 +43,25 @@ async function choose(id) {
   await refresh();
 }
 
-function watch() {
-  clearTimeout(retry);
-  byId("picture").src = `/stream/${chosen}?${Date.now()}`;
+// Asks for each picture when the one before has come: a slow viewer sees fewer and never old ones.
+async function watch() {
+  watching?.abort();
+  const mine = (watching = new AbortController());
+  let number = 0;
+  while (!mine.signal.aborted) {
+    try {
+      const reply = await fetch(`/snapshot/${chosen}.jpg?after=${number}`, { signal: mine.signal, cache: "no-store" });
+      if (reply.status === 204) continue;
+      if (!reply.ok) throw new Error(reply.status);
+      number = Number(reply.headers.get("X-Number"));
+      const before = byId("picture").src, picture = await reply.blob();
+      if (mine.signal.aborted) return;
+      byId("picture").src = URL.createObjectURL(picture);
+      URL.revokeObjectURL(before);
+    } catch {
+      await new Promise((done) => setTimeout(done, RETRY_MS));
+    }
+  }
 }
 
 async function refresh() {
@@ -210,10 +226,9 @@ function chart(place, lines) {
   place.append(svg);
 }
 
-byId("picture").addEventListener("error", () => { retry = setTimeout(watch, RETRY_MS); });
 choose(0);
 setInterval(() => { if (!document.hidden) refresh(); }, POLL_MS);
 document.addEventListener("visibilitychange", () => {  // a tab that nobody sees costs the camera nothing
-  if (document.hidden) byId("picture").removeAttribute("src");
+  if (document.hidden) watching?.abort();
   else choose(chosen);
 });

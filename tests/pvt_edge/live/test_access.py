@@ -1,0 +1,101 @@
+"""Who gets in: everybody on this machine, nobody without the token elsewhere."""
+
+import http.client
+from urllib.error import HTTPError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener, urlopen
+
+import pytest
+
+from pvt_edge.errors import DataError
+
+from .conftest import TOKEN
+
+PATHS = ("/", "/script.js", "/api/status", "/api/history/0", "/stream/0", "/snapshot/0.jpg", "/healthz", "/metrics")
+
+
+class _Stay(HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+def ask(url: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+    try:
+        with build_opener(_Stay).open(Request(url, headers=headers), timeout=5) as reply:
+            return reply.status, reply.headers, b"" if "/stream/" in url else reply.read()
+    except HTTPError as error:
+        with error:
+            return error.code, error.headers, error.read()
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "camera.local:8080"])
+@pytest.mark.parametrize("token", [None, ""])
+def test_an_address_that_others_reach_needs_a_token(open_page, address, token):
+    with pytest.raises(DataError, match="PVT_EDGE_TOKEN"):
+        open_page(address, token=token)
+
+
+def test_a_short_token_is_refused_and_not_told(open_page):
+    with pytest.raises(DataError, match="12 characters or more, not 8") as caught:
+        open_page(token="12345678")
+    assert "12345678" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_is_told_without_the_token(open_page, streams, path):
+    page = open_page("0.0.0.0:0", token=TOKEN)
+    page.write(streams.result(1))
+    url = page.url.replace("0.0.0.0", "127.0.0.1").rstrip("/") + path
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": f"pvt_edge_{urlsplit(url).port}={TOKEN}"}):
+        status, told, body = ask(url, **headers)
+        assert status == (303 if path == "/" else 401), headers
+        assert b"camera" not in body
+        assert path != "/" or told["Location"] == "/login"
+    assert ask(f"{url}?token=wrong")[0] in (303, 401)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_token_opens_everything(open_page, streams, path):
+    page = open_page("0.0.0.0:0", token=TOKEN)
+    page.write(streams.result(1))
+    url = page.url.replace("0.0.0.0", "127.0.0.1").rstrip("/") + path
+    assert ask(url, Authorization=f"Bearer {TOKEN}")[0] == 200
+    assert ask(f"{url}?{urlencode({'token': TOKEN})}")[0] == 200
+
+
+def test_logging_in_gives_a_cookie_that_is_not_the_token(open_page):
+    page = open_page(token=TOKEN)
+    form = urlencode({"token": TOKEN}).encode()
+    with pytest.raises(HTTPError) as caught:
+        build_opener(_Stay).open(Request(f"{page.url}login", form), timeout=5)
+    with caught.value as error:
+        assert (error.code, error.headers["Location"]) == (303, "/")
+        cookie = error.headers["Set-Cookie"]
+    assert TOKEN not in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert ask(f"{page.url}api/status", Cookie=cookie.partition(";")[0])[0] == 200
+
+
+def test_a_wrong_token_shows_the_form_again(open_page):
+    page = open_page(token=TOKEN)
+    with pytest.raises(HTTPError) as caught:
+        urlopen(f"{page.url}login", urlencode({"token": "wrong"}).encode(), timeout=5)
+    with caught.value as error:
+        assert error.code == 401
+        assert b'action="/login"' in error.read()
+
+
+def test_another_sites_name_for_this_machine_is_refused(page):
+    port = urlsplit(page.url).port
+    assert ask(f"{page.url}api/status", Host=f"evil.example:{port}")[0] == 421
+    for name in ("localhost", "127.0.0.1", "[::1]"):
+        assert ask(f"{page.url}api/status", Host=f"{name}:{port}")[0] == 200
+
+
+def test_scripts_of_other_sites_find_no_way_in(page):
+    headers = ask(page.url)[1]
+    assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
