@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 
 from pvt_edge import __version__
+from pvt_edge.cli.benchmark import benchmark
 from pvt_edge.cli.build import build
+from pvt_edge.cli.doctor import doctor
 from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
 from pvt_edge.cli.val import val
+from pvt_edge.cli.verify import verify
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.extras import missing_package
 
@@ -25,8 +28,11 @@ app = typer.Typer(
 app.command()(export)
 app.command()(build)
 app.command()(predict)
+app.command()(benchmark)
 app.command()(inspect)
 app.command()(val)
+app.command()(doctor)
+app.command()(verify)
 
 DEBUG = False
 

@@ -1,0 +1,77 @@
+"""Everything that was found out about this machine, before anything is made of it."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+from pvt_edge.doctor.child import Answer, ask_all
+from pvt_edge.doctor.cpu import Cpu, read_cpu
+from pvt_edge.doctor.gpu import Gpu, read_driver, read_gpus
+from pvt_edge.doctor.jetson import Jetson, read_jetson
+from pvt_edge.doctor.opencv_build import OpenCvBuild, parse_build
+from pvt_edge.doctor.packages import Package, read_extras, read_packages
+from pvt_edge.doctor.system import System, read_system
+from pvt_edge.doctor.verdict import Verdict, askable, judge
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`driver` is NVIDIA's; `opencv` None where there is none or it does not import, which `opencv_failure` then tells;
+    `extras` are pvt-edge's, each with the packages that it lacks."""
+
+    system: System
+    cpu: Cpu
+    verdicts: tuple[Verdict, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    driver: str | None = None
+    jetson: Jetson | None = None
+    opencv: OpenCvBuild | None = None
+    opencv_failure: str | None = None
+    packages: Mapping[str, Package] = field(default_factory=dict)
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def verdict(self, name: str) -> Verdict:
+        """The runtime's; one that is not ready where the table has no such."""
+        return next((verdict for verdict in self.verdicts if verdict.name == name), Verdict(name, False, None))
+
+    def pip(self, *names: str) -> list[str]:
+        """Those of the distributions that pip installed."""
+        return [name for name in names if name in self.packages and not self.packages[name].system]
+
+
+def gather(patience_s: float) -> Facts:
+    """This machine's, asking each library in a process of its own for at most so many seconds."""
+    names = [*askable(), *(["cuda"] if _there("cuda.bindings") else []), *(["video"] if _there("cv2") else [])]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ask_all, names, patience_s)
+        system, packages = read_system(), read_packages()
+        cpu, jetson, driver = read_cpu(), read_jetson(), read_driver()
+        answers = waiting.result()
+    video = answers.get("video")
+    return Facts(
+        system=system,
+        cpu=cpu,
+        verdicts=judge(answers, packages),
+        gpus=read_gpus(answers.get("cuda")),
+        driver=driver,
+        jetson=jetson,
+        opencv=_build(video),
+        opencv_failure=video.failure if video else None,
+        packages=packages,
+        extras=read_extras(packages, system.machine),
+    )
+
+
+def _build(video: Answer | None) -> OpenCvBuild | None:
+    if video is None or video.failure is not None:
+        return None
+    return parse_build(video.facts["version"], video.facts["file"], video.facts["build"])
+
+
+def _there(package: str) -> bool:
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:
+        return False
+    return spec is not None and spec.origin is not None

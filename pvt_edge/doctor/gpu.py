@@ -1,0 +1,59 @@
+"""NVIDIA's GPUs: as CUDA sees them, else as nvidia-smi does."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvt_edge.doctor.child import Answer
+from pvt_edge.doctor.tool import run_tool
+
+QUERY = "--query-gpu=name,compute_cap,memory.total,driver_version"
+FORMAT = "--format=csv,noheader,nounits"
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """`compute_capability` reads "8.7"; `cuda` is the newest that the driver speaks, None where CUDA was not asked."""
+
+    name: str
+    compute_capability: str | None = None
+    memory_mib: int | None = None
+    driver: str | None = None
+    cuda: str | None = None
+
+
+def read_gpus(cuda: Answer | None) -> tuple[Gpu, ...]:
+    """The GPUs by the answer of CUDA's probe; by nvidia-smi where there is none."""
+    if cuda is not None and cuda.facts.get("gpus"):
+        return tuple(
+            Gpu(g["name"], g["compute_capability"], g["memory_bytes"] // MIB, g["driver"], g["cuda"])
+            for g in cuda.facts["gpus"]
+        )
+    return parse_smi(run_tool("nvidia-smi", QUERY, FORMAT) or "")
+
+
+def parse_smi(text: str) -> tuple[Gpu, ...]:
+    """The GPUs of nvidia-smi's lines; what it does not know reads "[N/A]" or "[Not Supported]"."""
+    rows = [[part.strip() for part in line.split(",")] for line in text.splitlines()]
+    return tuple(
+        Gpu(name, _known(capability), int(memory) if memory.isdecimal() else None, _known(driver))
+        for name, capability, memory, driver in (row for row in rows if len(row) == 4)
+    )
+
+
+def read_driver(root: Path = Path("/")) -> str | None:
+    """The version of NVIDIA's kernel driver, None without one."""
+    for place in ("proc/driver/nvidia/version", "sys/module/nvidia/version"):
+        try:
+            text = (root / place).read_text(errors="replace")
+        except OSError:
+            continue
+        found = re.search(r"\d+\.\d+(\.\d+)?", text)
+        if found:
+            return found[0]
+    return None
+
+
+def _known(text: str) -> str | None:
+    return text if re.match(r"\d", text) else None

@@ -1,0 +1,53 @@
+"""An NVIDIA Jetson: which one, with which JetPack, in which power mode."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvt_edge.doctor.tool import run_tool
+
+# NVIDIA's archive of releases: https://developer.nvidia.com/embedded/jetpack-archive
+JETPACK_OF_L4T = {32: 4, 34: 5, 35: 5, 36: 6, 38: 7, 39: 7}
+CUDA_OF_JETPACK = {4: 10, 5: 11, 6: 12, 7: 13}
+
+
+@dataclass(frozen=True)
+class Jetson:
+    """`l4t` is NVIDIA's Linux, "36.4.3"; `jetpack` "6.2", or only "6" where no package tells more."""
+
+    model: str
+    l4t: str | None = None
+    jetpack: str | None = None
+    power_mode: str | None = None
+
+    @property
+    def major(self) -> int | None:
+        """JetPack's."""
+        found = re.match(r"\d+", self.jetpack or "")
+        return int(found[0]) if found else None
+
+
+def read_jetson(root: Path = Path("/")) -> Jetson | None:
+    """The Jetson that this machine is, None for another one."""
+    release = _text(root / "etc/nv_tegra_release")
+    model = _text(root / "proc/device-tree/model").strip("\0 \n")
+    if not release and "jetson" not in model.lower():
+        return None
+    found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", release)
+    l4t = f"{found[1]}.{found[2]}" if found else None
+    packaged = re.match(r"[\d.]+", run_tool("dpkg-query", "-W", "-f=${Version}", "nvidia-jetpack") or "")
+    by_l4t = JETPACK_OF_L4T.get(int(found[1])) if found else None
+    mode = re.search(r"NV Power Mode: *(\S+)", run_tool("nvpmodel", "-q") or "")
+    return Jetson(
+        model or "an NVIDIA Jetson",
+        l4t,
+        packaged[0] if packaged else str(by_l4t) if by_l4t else None,
+        mode[1] if mode else None,
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

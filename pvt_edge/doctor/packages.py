@@ -1,0 +1,90 @@
+"""Installed packages, and which of pvt-edge's extras are complete."""
+
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distributions, requires
+from pathlib import Path
+
+OPENCV_WHEELS = (
+    "opencv-python",
+    "opencv-python-headless",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+)
+ONNXRUNTIME_WHEELS = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "onnxruntime-directml",
+    "onnxruntime-qnn",
+)
+# Of each runtime, the distributions that may bring it
+BROUGHT_BY = {
+    "torch": ("torch",),
+    "onnxruntime": ONNXRUNTIME_WHEELS,
+    "openvino": ("openvino",),
+    "opencv": OPENCV_WHEELS,
+    "tensorrt": ("tensorrt",),
+    "tensorrt-rtx": ("tensorrt-rtx",),
+}
+# What another distribution stands in for
+STAND_INS = {"opencv-python": OPENCV_WHEELS, "onnxruntime": ONNXRUNTIME_WHEELS, "cuda-python": ("cuda-bindings",)}
+EXTRA = re.compile(r"^([A-Za-z0-9._-]+).*;.*extra == ['\"]([a-z-]+)['\"]")
+MARKER = re.compile(r"platform_machine == ['\"](\w+)['\"]")
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed distribution; `system` where it came with the system's packages and not by pip."""
+
+    version: str
+    system: bool = False
+
+
+def read_packages() -> dict[str, Package]:
+    """Every distribution on the path by its name in lower case with dashes, the first found of each."""
+    found: dict[str, Package] = {}
+    for distribution in distributions():
+        try:
+            name, version = normal(distribution.metadata["Name"]), distribution.version
+        except Exception:  # an interrupted install leaves a folder without a name in it
+            continue
+        found.setdefault(name, Package(version, _is_system(Path(str(distribution.locate_file(""))))))
+    return found
+
+
+def read_extras(packages: Iterable[str], machine: str) -> dict[str, tuple[str, ...]]:
+    """pvt-edge's extras -> what is missing of each among the `packages` installed; empty where it is complete."""
+    try:
+        required = requires("pvt-edge") or []
+    except PackageNotFoundError:  # run from a checkout
+        return {}
+    return missing_of(required, {normal(name) for name in packages}, machine)
+
+
+def missing_of(required: Iterable[str], installed: set[str], machine: str) -> dict[str, tuple[str, ...]]:
+    """As `read_extras`, of requirements as metadata has them."""
+    missing: dict[str, list[str]] = {}
+    for requirement in required:
+        found = EXTRA.match(requirement)
+        if found is None or found[2] == "dev":
+            continue
+        lacking = missing.setdefault(found[2], [])
+        only_on = MARKER.search(requirement)
+        name = normal(found[1])
+        if only_on is not None and only_on[1] != machine:
+            continue
+        if not installed & {name, *STAND_INS.get(name, ())}:
+            lacking.append(name)
+    return {extra: tuple(names) for extra, names in missing.items()}
+
+
+def normal(name: str) -> str:
+    """A distribution's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _is_system(folder: Path) -> bool:
+    return sys.platform.startswith("linux") and folder.as_posix().startswith("/usr/lib/")
