@@ -125,7 +125,6 @@ def main() -> None:
         source.set_property("caps", caps((width, height)))
         ended = threading.Event()
         thread = threading.Thread(target=feed, args=(source, ended), daemon=True)
-        media.connect("prepared", lambda _media: None)
         media.connect("unprepared", lambda _media: ended.set())
         thread.start()
 
@@ -134,6 +133,7 @@ def main() -> None:
     server.set_service(str(options.port))
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f"( appsrc name=src is-live=true do-timestamp=true format=time ! {encoder} )")
+    factory.connect("media-configure", configure)
     factory.set_shared(True)
     factory.set_latency(0)
     if options.udp_only:
@@ -153,7 +153,6 @@ def main() -> None:
         role.set_value("media.factory.access", True)
         role.set_value("media.factory.construct", True)
         factory.add_role_from_structure(role)
-    factory.connect("media-configure", configure)
     server.get_mount_points().add_factory(options.path, factory)
     if not server.attach(None):
         sys.exit(f"cannot listen on port {options.port}")

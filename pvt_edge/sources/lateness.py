@@ -8,8 +8,8 @@ JUMP_S = 60.0  # the sender's clock was set, or counts anew
 
 class Lateness:
     """Compares when frames arrive with when they were sent. The two clocks have no common beginning, so the earliest
-    arrival, by the sender's clock, of the last half to whole minute counts as in time: network and buffers that hold
-    up all frames alike cannot be told, a queue that grows or was there before can.
+    arrival, by the sender's clock, of the last half to whole minute counts as in time. A queue that grows is told, and
+    one that was there before from when it was empty once; what holds up all frames alike is not.
     """
 
     def __init__(self) -> None:

@@ -89,20 +89,22 @@ def _live_source(spec: str | int, options: SourceOptions) -> LiveSource | None:
 def _csi(spec: str, options: SourceOptions) -> CsiCamera:
     name, given = _split(spec, ("width", "height", "fps", "flip"))
     if not name.isdecimal():
-        raise DataError(f"{spec} names no sensor: write csi://0, or csi://0?flip=2 for a camera that hangs upside down")
+        raise DataError(
+            f"{redact(spec)} names no sensor: write csi://0, or csi://0?flip=2 for a camera that hangs upside down"
+        )
     flip = int(given.pop("flip", 0))
     if flip not in range(8):
-        raise DataError(f"{spec}: flip is 0 to 7 (2 turns by 180 degrees), not {flip}")
+        raise DataError(f"{redact(spec)}: flip is 0 to 7 (2 turns by 180 degrees), not {flip}")
     return CsiCamera(int(name), _sized(options, given), flip=flip)
 
 
 def _synthetic(spec: str, options: SourceOptions) -> LiveSource:
     name, given = _split(spec, ("width", "height", "fps", "seed", "frames"))
     if name not in SCENES:
-        raise UnknownNameError("synthetic scene", name, SCENES)
+        raise UnknownNameError("synthetic scene", redact(name), SCENES)
     seed, frames = int(given.pop("seed", 0)), given.pop("frames", None)
     if seed < 0 or (frames is not None and frames < 1):
-        raise DataError(f"{spec}: seed must be 0 or more, frames 1 or more")
+        raise DataError(f"{redact(spec)}: seed must be 0 or more, frames 1 or more")
     return SCENES[name](_sized(options, given), seed=seed, frames=int(frames) if frames is not None else None)
 
 
@@ -112,13 +114,13 @@ def _split(spec: str, known: Sequence[str]) -> tuple[str, dict[str, float]]:
     given: dict[str, float] = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if key not in known:
-            raise UnknownNameError(f"setting in {spec}:", key, known)
+            raise UnknownNameError(f"setting in {redact(spec)}:", key, known)
         try:
             given[key] = float(value)
         except ValueError:
             given[key] = nan
         if not isfinite(given[key]):
-            raise DataError(f"{spec}: {key} must be a number, not {value!r}")
+            raise DataError(f"{redact(spec)}: {key} must be a number, not {value!r}")
     return parts.netloc or parts.path.strip("/"), given
 
 

@@ -30,11 +30,11 @@ class SyntheticCells(LiveSource):
         self._due = 0.0
 
     def connect(self) -> None:
-        from pvt_edge.scenes import draw_scene
+        from pvt_edge.scenes.scene import MIN_SIZE, draw_scene
 
         if self._field is None:
-            width, height = self.wh
-            self._field = draw_scene(self.seed, round(height * (1 + ROAM)), round(width * (1 + ROAM))).image
+            width, height = (max(round(side * (1 + ROAM)), MIN_SIZE) for side in self.wh)
+            self._field = draw_scene(self.seed, height, width).image
         self.connected, self._due = True, time.perf_counter()
 
     def read(self) -> Frame | None:

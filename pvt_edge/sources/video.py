@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError
+from pvt_edge.sources.capture import quiet_opencv
 from pvt_edge.sources.source import Frame, Source
 
 # A container's frame count is its duration times its rate, so it may be off by a few frames.
@@ -24,6 +25,7 @@ class VideoFile(Source):
         import cv2
 
         super().__init__(str(path))
+        quiet_opencv()
         if path.stat().st_size == 0:
             raise DataError(f"cannot read {path}: the file is empty")
         self._capture = cv2.VideoCapture(str(path))

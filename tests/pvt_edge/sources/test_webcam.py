@@ -1,0 +1,48 @@
+"""Cameras on USB that are not there, or not ours. None is here to read from."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from pvt_edge.errors import DataError
+from pvt_edge.sources import SourceOptions, open_source
+from pvt_edge.sources.webcam import Webcam
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="devices have paths on Linux alone")
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"), [(250, "camera 250"), ("250", "camera 250"), ("/dev/video250", "camera 250")]
+)
+def test_a_missing_camera_says_which_are_there(spec, name):
+    found = sorted(str(path) for path in Path("/dev").glob("video*"))
+    there = f"cameras here are {', '.join(found)}" if found else "no camera is connected"
+    with pytest.raises(DataError) as caught:
+        open_source(spec)
+    assert str(caught.value) == f"cannot open {name}: there is no /dev/video250; {there}"
+
+
+def test_a_camera_without_permission_tells_the_mend(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    device = tmp_path / "video0"
+    device.touch(mode=0o000)
+    with pytest.raises(DataError, match=r"no permission for .*video0; try: sudo usermod -aG video \$USER"):
+        Webcam(str(device), SourceOptions()).connect()
+
+
+def test_what_is_no_camera_gives_no_picture(tmp_path):
+    device = tmp_path / "video0"
+    device.write_bytes(b"no camera")
+    with pytest.raises(DataError, match=r"it gives no picture; another program may be using it"):
+        Webcam(str(device), SourceOptions(width=640, height=480, fps=30, codec="mjpg")).connect()
+
+
+def test_a_camera_that_is_plugged_in_again_is_back(tmp_path):
+    device = tmp_path / "video0"
+    camera = Webcam(str(device), SourceOptions())
+    assert [camera.is_back(), camera.is_back()] == [False, False]
+    device.touch()
+    assert [camera.is_back(), camera.is_back()] == [True, False]
