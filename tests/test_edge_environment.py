@@ -1,4 +1,4 @@
-"""A device that installs only pvt-edge[openvino,opencv] runs a bundle, and torch is nowhere."""
+"""A device with only pvt-edge[opencv], or OpenVINO beside it, runs a bundle, and torch is nowhere."""
 
 import json
 import os
@@ -11,32 +11,55 @@ import pytest
 from pvt_edge.scenes import draw_scene
 
 
+def install(python, wheel, extras, constraints):
+    """Install the wheel with extras; skips where that cannot be done from here."""
+    command = [python, "-m", "pip", "install", "--quiet", "--constraint", constraints, f"{wheel}[{extras}]"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    if done.returncode and "CI" not in os.environ:  # offline, for one
+        pytest.skip(f"the packages cannot be installed from here: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
-def edge_python(checkout, tmp_path_factory):
-    """The interpreter of a fresh environment with the wheel and two extras."""
+def edge(checkout, cells_bundle, tmp_path_factory):
+    """The interpreter of a fresh environment with the wheel, and what it predicted when it had OpenCV alone."""
     wheels = sorted((checkout / "dist").glob("pvt_edge-*.whl"))
     if not wheels:
         pytest.skip("no wheel in dist/: run make wheel")
     folder = tmp_path_factory.mktemp("edge")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--constraint", checkout / "constraints.txt"]
-    done = subprocess.run(
-        [*install, f"{wheels[-1]}[openvino,opencv]"], capture_output=True, text=True, timeout=280, check=False
-    )
-    if done.returncode and "CI" not in os.environ:  # offline, for one
-        pytest.skip(f"the packages cannot be installed from here: {done.stderr.strip().splitlines()[-1]}")
+    install(python, wheels[-1], "opencv", checkout / "constraints.txt")
+    alone = predict(python, cells_bundle, folder)
+    install(python, wheels[-1], "openvino,opencv", checkout / "constraints.txt")
+    return python, alone
+
+
+@pytest.fixture(scope="module")
+def edge_python(edge):
+    return edge[0]
+
+
+def predict(python, bundle, folder):
+    """The command on a drawn scene."""
+    cv2.imwrite(str(folder / "scene.png"), draw_scene(11).image)
+    script = python.with_name("pvt-edge")
+    return subprocess.run(
+        [script, "predict", bundle, folder / "scene.png", "--json", "-"],
+        capture_output=True, text=True, cwd=folder, check=False,
+    )  # fmt: skip
+
+
+def test_opencv_alone_runs_a_bundle(edge):
+    done = edge[1]
     assert done.returncode == 0, done.stderr
-    return python
+    (row,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(row["predictions"]) >= 5
+    assert "opencv fp32" in done.stderr
 
 
 def test_predict_without_torch(edge_python, cells_bundle, tmp_path):
-    cv2.imwrite(str(tmp_path / "scene.png"), draw_scene(11).image)
-    script = edge_python.with_name("pvt-edge")
-    done = subprocess.run(
-        [script, "predict", cells_bundle, tmp_path / "scene.png", "--json", "-"],
-        capture_output=True, text=True, cwd=tmp_path, check=False,
-    )  # fmt: skip
+    done = predict(edge_python, cells_bundle, tmp_path)
     assert done.returncode == 0, done.stderr
     (row,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(row["predictions"]) >= 5
