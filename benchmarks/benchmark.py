@@ -6,68 +6,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pvt_edge
-from pvt_edge.benchmarks.calls import Stages, decode
+from pvt_edge.benchmarks.calls import Stages, prepare
 from pvt_edge.benchmarks.cold_start import measure_cold_start
 from pvt_edge.benchmarks.contestants import Contestant, open_contestant
-from pvt_edge.benchmarks.graph_costs import GraphCosts, read_costs
+from pvt_edge.benchmarks.graph_costs import GraphCosts
 from pvt_edge.benchmarks.layers import layer_group_ms
 from pvt_edge.benchmarks.machine import describe_machine
 from pvt_edge.benchmarks.noise import NoiseWatch
 from pvt_edge.benchmarks.opening import COMPILED, TorchModel
+from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.peaks import measure_peaks
 from pvt_edge.benchmarks.pictures import Pictures, draw_pictures, read_pictures
 from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Model, Peaks, Row, Settings
-from pvt_edge.benchmarks.roofline import find_floor
+from pvt_edge.benchmarks.roofline import find_costs, find_floor
 from pvt_edge.benchmarks.rounds import Track, run_rounds
-from pvt_edge.benchmarks.rows import Choice, Plan, check_any, find_torch_model, plan_rows
+from pvt_edge.benchmarks.rows import Plan, check_any, find_torch_model, plan_rows
 from pvt_edge.benchmarks.stock import plan_stock
 from pvt_edge.benchmarks.timing import measure_timer, summarise
 from pvt_edge.bundle import Bundle
-from pvt_edge.errors import PvtEdgeError
+from pvt_edge.errors import BundleError, PvtEdgeError
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.boundary import one_line
 
-if TYPE_CHECKING:
-    import numpy as np
-
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is done now
 
-ROUNDS = 10  # at least, so that what slows the machine for a moment reaches everyone
-LONGEST_SLICE_S = 0.5
 INFER, WHOLE = "infer", "end to end"
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to measure; see `pvt-edge benchmark --help`."""
-
-    choice: Choice = Choice()
-    duration_s: float = 5.0
-    warmup_s: float = 0.5
-    percentiles: tuple[float, ...] = (50.0, 90.0, 95.0, 99.0)
-    seed: int = 0
-    compare_stock: bool = False
-    images: Path | None = None
-    weights: str | None = None
-    head: str | None = None
-    cold_start: bool = True
-    roofline: bool = True
-    layers: bool = True
-
-    @property
-    def rounds(self) -> int:
-        """How many turns every row has."""
-        return max(ROUNDS, ceil(self.duration_s / LONGEST_SLICE_S))
-
-    @property
-    def slice_s(self) -> float:
-        """Seconds of one turn."""
-        return self.duration_s / self.rounds
 
 
 @dataclass(frozen=True)
@@ -85,14 +51,17 @@ def run_benchmark(
     command: str = "",
     torch_model: TorchModel | None = None,
     made_for_this: bool = False,
+    notes: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Measured:
     """The figures of every row of the bundle that `options` choose, measured in turns.
 
     `torch_model` is the trained model where the caller has it; `made_for_this` says that the bundle was exported only
-    to be measured. A row that fails says so and the others go on. Raises a `PvtEdgeError` where nothing can run.
+    to be measured, `notes` go into the record. A row that fails says so and the others go on. Raises a `PvtEdgeError` where nothing can run.
     """
-    return Run(bundle, options, torch_model, progress).measure(command, made_for_this)
+    run = Run(bundle, options, torch_model, progress)
+    run.notes += notes
+    return run.measure(command, made_for_this)
 
 
 class Run:
@@ -133,9 +102,12 @@ class Run:
                 tracks = self._rounds(opened, watch)
                 noise = watch.told()
             samples = self._summarise(opened, tracks)
-            costs = self._costs(live)
-            self._floors(live, opened, costs, peaks)
-            self._layers(live, opened, pictures)
+            self._check_any_measured()
+            costs = find_costs(live)
+            if peaks is not None:
+                self._floors(opened, costs, peaks)
+            if options.layers:
+                self._layers(live, opened, pictures)
         measured = Benchmark(
             pvt_edge=pvt_edge.__version__,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -240,66 +212,35 @@ class Run:
             samples[name] = {INFER: infer.whole.samples_ms, WHOLE: whole.whole.samples_ms}
         return samples
 
-    def _costs(self, plans: Sequence[Plan]) -> dict[str, GraphCosts]:
-        """What the graph of each file costs, by row name; nothing where OpenVINO is not here to read it."""
-        if missing("openvino") is not None:
-            return {}
-        found: dict[tuple[str, int], GraphCosts] = {}
-        costs = {}
-        for plan in plans:
-            if plan.opening is None or plan.opening.path is None or plan.row.runtime.startswith("tensorrt"):
-                continue
-            key = plan.opening.path, plan.row.batch
-            try:
-                found[key] = found.get(key) or read_costs(*key)
-            except RuntimeError:  # a file that OpenVINO cannot read has no floor
-                continue
-            costs[plan.name] = found[key]
-        return costs
+    def _check_any_measured(self) -> None:
+        if not any(row.status == "measured" for row in self.rows.values()):
+            told = "; ".join(f"{row.name}: {row.reason}" for row in self.rows.values() if row.status == "failed")
+            raise BundleError(f"no row of {self.bundle.folder} could be measured: {told}")
 
-    def _floors(
-        self,
-        plans: Sequence[Plan],
-        opened: Mapping[str, Contestant],
-        costs: Mapping[str, GraphCosts],
-        peaks: Peaks | None,
-    ) -> None:
-        for plan in plans:
-            row = self.rows[plan.name]
-            if peaks is None or row.inference is None or row.callers > 1 or plan.name not in costs:
+    def _floors(self, opened: Mapping[str, Contestant], costs: Mapping[str, GraphCosts], peaks: Peaks) -> None:
+        """Write the floors of the rows that run on the CPU, one caller at a time."""
+        for name, contestant in opened.items():
+            row = self.rows[name]
+            if row.inference is None or contestant.device != "cpu" or contestant.callers > 1 or name not in costs:
                 continue
-            contestant = opened[plan.name]
-            if contestant.device != "cpu":
-                continue
+            floats = contestant.float_precision
             floor = find_floor(
-                costs[plan.name],
-                peaks,
-                precision=row.precision,
-                float_precision=contestant.float_precision,
-                p50_ms=row.inference.p50,
+                costs[name], peaks, precision=row.precision, float_precision=floats, p50_ms=row.inference.p50
             )
-            self._update(plan.name, floor=floor)
+            self._update(name, floor=floor)
 
     def _layers(self, plans: Sequence[Plan], opened: Mapping[str, Contestant], pictures: Pictures) -> None:
-        if not self.options.layers:
-            return
+        """Write where OpenVINO's time goes, of one picture and one caller."""
         self.tell("asking OpenVINO where its time goes")
-        picture = self._prepared(pictures)
         for plan in plans:
             row = self.rows[plan.name]
-            if row.status != "measured" or row.runtime != "openvino" or row.batch != 1 or row.callers > 1:
+            if plan.opening is None or row.inference is None or row.runtime != "openvino":
                 continue
-            floats = opened[plan.name].float_precision
-            if floats in ("fp32", "bf16") and plan.opening is not None:
-                self._update(plan.name, layers_ms=layer_group_ms(plan.opening, picture, bf16=floats == "bf16"))
-
-    def _prepared(self, pictures: Pictures) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-        from pvt_edge.resizing import apply, plan
-
-        manifest = self.bundle.manifest
-        image = decode(pictures.encoded[0])
-        placement = plan(image.shape[:2], (manifest.input.height, manifest.input.width), manifest.resize)  # type: ignore[arg-type]
-        return apply(image, placement, manifest.resize)[None]
+            contestant = opened[plan.name]
+            if row.batch == 1 and contestant.callers == 1 and contestant.float_precision in ("fp32", "bf16"):
+                picture = prepare(pictures.encoded[0], self.bundle.manifest)
+                bf16 = contestant.float_precision == "bf16"
+                self._update(plan.name, layers_ms=layer_group_ms(plan.opening, picture, bf16=bf16))
 
     def _model(self, costs: GraphCosts | None, made_for_this: bool) -> Model:
         manifest = self.bundle.manifest

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pvt_edge.predictor import Predictor
+from pvt_edge.resizing import apply, plan
 from pvt_edge.sources import Frame
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pvt_edge.bundle import Manifest
     from pvt_edge.runtimes import Runtime
 
 
@@ -60,8 +64,15 @@ def end_to_end_call(predictor: Predictor, encoded: Sequence[bytes], batch: int) 
     return call
 
 
-def decode(data: bytes) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+def decode(data: bytes) -> "NDArray[np.uint8]":
     """The picture (H, W, 3) uint8 BGR."""
     import cv2
 
     return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+
+
+def prepare(data: bytes, manifest: "Manifest") -> "NDArray[np.uint8]":
+    """The picture as the model takes it, (1, H, W, 3) uint8."""
+    image = decode(data)
+    placement = plan((image.shape[0], image.shape[1]), (manifest.input.height, manifest.input.width), manifest.resize)
+    return apply(image, placement, manifest.resize)[None]

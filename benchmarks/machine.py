@@ -13,7 +13,18 @@ PACKAGES = (
     *("torch", "onnxruntime", "onnxruntime-gpu", "openvino", "opencv-python", "opencv-python-headless", "numpy"),
     *("tensorrt", "tensorrt-rtx", "cuda-python", "nncf", "onnx"),
 )
-FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp", "i8mm", "bf16")
+FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+    "asimddp",
+    "i8mm",
+    "bf16",
+)
 
 
 def describe_machine() -> Machine:

@@ -23,7 +23,9 @@ def measure_peaks(threads: int | None = None, *, seconds: float = 1.0) -> Peaks:
     kinds = ("fp32", "bf16", "int8") if has_bf16() else ("fp32", "int8")
     return Peaks(
         threads=threads or usable_cores(),
-        tera_operations={kind: round(OPERATIONS / least_seconds(products(kind, threads), seconds) / 1e12, 4) for kind in kinds},
+        tera_operations={
+            kind: round(OPERATIONS / least_seconds(products(kind, threads), seconds) / 1e12, 4) for kind in kinds
+        },
         copy_gb_per_second=round(copy_bandwidth(threads, seconds=seconds) / 1e9, 2),
     )
 
@@ -67,8 +69,10 @@ def copy_bandwidth(threads: int | None = None, *, seconds: float = 1.0) -> float
     target = np.zeros(_COPY_BYTES, np.uint8)
     parts = list(zip(np.array_split(source, count), np.array_split(target, count), strict=True))
     with ThreadPoolExecutor(count) as pool:
-        return 2 * _COPY_BYTES / least_seconds(
-            lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts)), seconds
+        return (
+            2
+            * _COPY_BYTES
+            / least_seconds(lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts)), seconds)
         )
 
 

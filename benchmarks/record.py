@@ -172,3 +172,32 @@ class Benchmark(_Record):
     def measured(self) -> tuple[Row, ...]:
         """The rows that have figures."""
         return tuple(row for row in self.rows if row.status == "measured")
+
+
+class StudyEntry(_Record):
+    """One variant at one size: its rows, or why there are none."""
+
+    model: Model | None
+    variant: str
+    height: int
+    width: int
+    rows: tuple[Row, ...] = ()
+    busy: tuple[str, ...] = ()
+    reason: str | None = None
+    seconds: float  # export included
+
+
+class Study(_Record):
+    """Cost against size and variant, whole."""
+
+    schema_name: Literal["pvt-edge-study"] = "pvt-edge-study"
+    schema_version: Literal[1] = 1
+    pvt_edge: str
+    created: str
+    command: str
+    task: str
+    weights: str
+    settings: Settings | None
+    machine: Machine
+    entries: tuple[StudyEntry, ...]
+    seconds: float

@@ -1,7 +1,29 @@
 """The floor under a row: what its operations and bytes take at the peaks of this machine."""
 
-from pvt_edge.benchmarks.graph_costs import GraphCosts
+from collections.abc import Sequence
+
+from pvt_edge.benchmarks.graph_costs import GraphCosts, read_costs
 from pvt_edge.benchmarks.record import Floor, Peaks
+from pvt_edge.benchmarks.rows import Plan
+from pvt_edge.runtimes import missing
+
+
+def find_costs(plans: Sequence[Plan]) -> dict[str, GraphCosts]:
+    """What the graph of each row's file costs, by the row's name; nothing where OpenVINO is not here to read them."""
+    if missing("openvino") is not None:
+        return {}
+    found: dict[tuple[str, int], GraphCosts] = {}
+    costs = {}
+    for plan in plans:
+        if plan.opening is None or plan.opening.path is None or plan.row.runtime.startswith("tensorrt"):
+            continue
+        key = plan.opening.path, plan.row.batch
+        try:
+            found[key] = found.get(key) or read_costs(*key)
+        except RuntimeError:  # what OpenVINO cannot read has no floor
+            continue
+        costs[plan.name] = found[key]
+    return costs
 
 
 def find_floor(costs: GraphCosts, peaks: Peaks, *, precision: str, float_precision: str, p50_ms: float) -> Floor | None:

@@ -79,9 +79,7 @@ def absent(route: str, runtime: str, precision: str, batch: int, reason: str) ->
     return Plan(_row(route, runtime, precision, batch, status="absent", reason=reason))
 
 
-def _torch_rows(
-    bundle: Bundle, choice: Choice, runtime: str, batch: int, torch_model: TorchModel | str
-) -> list[Plan]:
+def _torch_rows(bundle: Bundle, choice: Choice, runtime: str, batch: int, torch_model: TorchModel | str) -> list[Plan]:
     if "fp32" not in choice.precisions:
         return []
     reason = missing("torch") or (torch_model if isinstance(torch_model, str) else None)
@@ -97,14 +95,16 @@ def _file_rows(bundle: Bundle, choice: Choice, runtime: str, batch: int) -> list
         return [absent("pvt-edge", runtime, "", batch, f"{runtime} is not in this version of pvt-edge")]
     if (reason := missing(runtime)) is not None:
         return [absent("pvt-edge", runtime, "", batch, reason)]
-    held = {a.precision: a for a in manifest.artifacts if a.runtime == _file_of(runtime)}
+    held: dict[str, Artifact] = {a.precision: a for a in manifest.artifacts if a.runtime == _file_of(runtime)}
     if runtime == "opencv":
         held = {precision: artifact for precision, artifact in held.items() if precision == "fp32"}
     if not held:
         return [absent("pvt-edge", runtime, "", batch, _no_file(bundle, runtime))]
     if not manifest.input.dynamic_batch and batch != manifest.input.batch:
         mend = f"export with --batch {batch}, or with --dynamic-batch"
-        return [absent("pvt-edge", runtime, "", batch, f"its files have a static batch of {manifest.input.batch}: {mend}")]
+        return [
+            absent("pvt-edge", runtime, "", batch, f"its files have a static batch of {manifest.input.batch}: {mend}")
+        ]
     plans = []
     for precision, artifact in _runnable(runtime, choice, held).items():
         if precision not in choice.precisions:

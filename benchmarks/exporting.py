@@ -1,0 +1,73 @@
+"""A bundle made only to be measured: `pvt-edge benchmark --variant b2` in place of a bundle's folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pvt_edge.benchmarks.opening import TorchModel
+from pvt_edge.bundle import Bundle
+from pvt_edge.errors import ExportError
+
+SCENES, SCENES_SEED = 16, 5  # the fewest pictures that the exporter calibrates on
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The bundle, the model it was made of, and what to know of it."""
+
+    bundle: Bundle
+    torch_model: TorchModel
+    notes: tuple[str, ...]
+
+
+def export_to_measure(
+    folder: Path,
+    variant: str,
+    *,
+    task: str | None = None,
+    weights: str | None = None,
+    head: str | None = None,
+    imgsz: tuple[int, int] | None = None,
+    batches: Sequence[int] = (1,),
+    calib: str | None = None,
+    int8: bool = True,
+) -> Exported:
+    """ONNX and OpenVINO files in `folder`, in fp32 and by the recorded recipe in int8, nothing searched.
+
+    Ranges are observed on `calib`, or on generated scenes: these do for speed, not for accuracy, and the notes say so.
+    Several batches make the batch dynamic. Raises a `PvtEdgeError` as `pvt-edge export` does.
+    """
+    from pvt_edge.export.exporter import export_model
+    from pvt_edge.export.weights import resolve_weights
+    from pvt_edge.scenes import write_scenes
+    from pvt_edge.weights import get_bundled
+
+    chosen = resolve_weights(variant, task, weights, head=head)
+    notes = list(chosen.notes)
+    name = chosen.model.weights_name
+    bundled = get_bundled(name)
+    if int8 and calib is None and bundled is None:
+        calib = str(write_scenes(folder / "scenes", SCENES, seed=SCENES_SEED).parent / "images")
+        notes.append(f"INT8 ranges are of {SCENES} generated scenes: right for speed, not for accuracy")
+    bundle = export_model(
+        chosen.model,
+        folder / "bundle",
+        precisions=("fp32", "int8") if int8 else ("fp32",),
+        imgsz=imgsz,
+        calib=calib,
+        calib_n=256 if bundled else SCENES,
+        max_drop=None if bundled else 1.0,
+        metric="auto" if bundled else "agreement",
+        tune=False,
+        labels=chosen.labels,
+        batch=batches[0] if len(batches) == 1 else 1,
+        dynamic_batch=len(batches) > 1,
+        weights_file=chosen.file,
+        dialect=chosen.dialect,
+    )
+    if int8 and not any(artifact.precision == "int8" for artifact in bundle.manifest.artifacts):
+        notes.append("the exporter wrote no INT8: see pvt-edge export --int8")
+    held = bundled.name if bundled else weights
+    if held is None:  # resolve_weights takes nothing but the bundled ones unasked
+        raise ExportError(f"no weights for {variant}: give them with --weights, or --weights none")
+    return Exported(bundle, TorchModel(chosen.variant, chosen.task, held, head=None if bundled else head), tuple(notes))

@@ -1,0 +1,84 @@
+"""What a benchmark leaves behind: a folder with the table, the figures, every sample and the plots."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pvt_edge.benchmarks.report import page
+from pvt_edge.bundle.swap import alone, put, sibling, vacant
+from pvt_edge.errors import DataError
+from pvt_edge.export.report.plots import has_matplotlib
+
+if TYPE_CHECKING:
+    from pvt_edge.benchmarks.benchmark import Measured
+    from pvt_edge.benchmarks.record import Study
+
+RESULT, STUDY_RESULT = "benchmark.json", "study.json"
+
+
+def check_folder(folder: Path, result: str = RESULT) -> None:
+    """Raise `DataError` where something lies there that is no earlier result: it would be lost."""
+    if not vacant(folder) and not (folder / result).is_file():
+        raise DataError(f"{folder} holds something that is no benchmark: choose another place with --out")
+
+
+def write_folder(folder: Path, measured: "Measured") -> bool:
+    """Whether there are plots, after writing benchmark.json, benchmark.md, samples.json and plots/ to `folder`."""
+    benchmark = measured.benchmark
+    drawn = has_matplotlib()
+
+    def write(place: Path) -> None:
+        (place / RESULT).write_text(benchmark.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (place / "samples.json").write_text(samples_json(measured.samples_ms), encoding="utf-8")
+        plots = None
+        if drawn:
+            from pvt_edge.benchmarks.plots import draw_plots
+
+            plots = draw_plots(place, measured)
+        (place / "benchmark.md").write_text(page(benchmark, plots), encoding="utf-8")
+
+    write_whole(folder, write)
+    return drawn
+
+
+def write_study(folder: Path, study: "Study") -> None:
+    """Write study.json and study.md whole to `folder`."""
+    from pvt_edge.benchmarks.study import study_page
+
+    def write(place: Path) -> None:
+        (place / STUDY_RESULT).write_text(study.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (place / "study.md").write_text(study_page(study), encoding="utf-8")
+
+    write_whole(folder, write)
+
+
+def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a temporary folder and put that in the place of `folder`; an error leaves all as it was."""
+    place = folder.absolute()
+    temporary = sibling(place, "tmp")
+    try:
+        temporary.mkdir(parents=True)
+        write(temporary)
+        with alone(place):
+            put(temporary, place)
+    except OSError as error:
+        raise DataError(f"cannot write {folder}: {error.strerror or error}: choose another place with --out") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def samples_json(samples_ms: dict[str, dict[str, list[float]]]) -> str:
+    """Every sample in ms to a tenth of a microsecond, a line each list."""
+    rounded = {
+        row: {kind: [round(v, 4) for v in values] for kind, values in kinds.items()}
+        for row, kinds in samples_ms.items()
+    }
+    lines = [
+        f"  {json.dumps(row)}: {{\n"
+        + ",\n".join(f"    {json.dumps(kind)}: {json.dumps(values)}" for kind, values in kinds.items())
+        + "\n  }"
+        for row, kinds in rounded.items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"

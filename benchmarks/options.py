@@ -1,0 +1,38 @@
+"""How a benchmark measures."""
+
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+
+from pvt_edge.benchmarks.rows import Choice
+
+ROUNDS = 10  # at least, so that what slows the machine for a moment reaches everyone
+LONGEST_SLICE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure; see `pvt-edge benchmark --help`."""
+
+    choice: Choice = field(default_factory=Choice)
+    duration_s: float = 5.0
+    warmup_s: float = 0.5
+    percentiles: tuple[float, ...] = (50.0, 90.0, 95.0, 99.0)
+    seed: int = 0
+    compare_stock: bool = False
+    images: Path | None = None
+    weights: str | None = None
+    head: str | None = None
+    cold_start: bool = True
+    roofline: bool = True
+    layers: bool = True
+
+    @property
+    def rounds(self) -> int:
+        """How many turns every row has."""
+        return max(ROUNDS, ceil(self.duration_s / LONGEST_SLICE_S))
+
+    @property
+    def slice_s(self) -> float:
+        """Seconds of one turn."""
+        return self.duration_s / self.rounds

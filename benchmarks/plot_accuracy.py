@@ -1,0 +1,54 @@
+"""Accuracy against latency: what each row buys."""
+
+from typing import TYPE_CHECKING
+
+from pvt_edge.benchmarks.words import accuracy_name, title
+from pvt_edge.export.report.canvas import BLACK, COLOURS, GREY, axes_below
+from pvt_edge.export.report.labels import Label, place_labels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pvt_edge.benchmarks.benchmark import Measured
+
+_MARKERS = {"fp32": "s", "bf16": "D", "fp16": "D", "int8": "o"}
+_RADIUS = 4.5  # points
+_LEAST_SPAN = 0.01  # of the metric that is drawn at least, so that a difference in the last digit looks like one
+
+
+def draw(measured: "Measured") -> "Figure | None":
+    """Points of (median ms, metric), the best at the top left; None where fewer than two rows have an accuracy."""
+    benchmark = measured.benchmark
+    name = accuracy_name(benchmark)
+    points = [
+        (row.inference.p50 / row.batch, row.accuracy[name], row)
+        for row in benchmark.measured
+        if row.inference and name and row.accuracy and name in row.accuracy
+    ]
+    if len(points) < 2:
+        return None
+    shown = {row.name for *_, row in points}
+    rest = [row.name for row in benchmark.measured if row.name not in shown]
+    figure, axes = axes_below(
+        f"Accuracy against latency, {title(benchmark)}",
+        f"{name} on {benchmark.model.accuracy_data}, measured at export; p50 of inference alone."
+        + (f" Without a measured accuracy: {', '.join(rest)}." if rest else ""),
+        4.2,
+    )
+    slowest = max(x for x, *_ in points)
+    values = [y for _, y, _ in points]
+    middle, span = (max(values) + min(values)) / 2, max(max(values) - min(values), _LEAST_SPAN)
+    axes.set_xlim(0, slowest * 1.25)
+    axes.set_ylim(middle - 0.8 * span, middle + 0.8 * span)
+    axes.set_xlabel("ms an image, median (lower is better)")
+    axes.set_ylabel(f"{name} (higher is better)")
+    axes.grid()
+    for x, y, row in points:
+        marker, colour = _MARKERS.get(row.precision, "^"), COLOURS.get(row.precision, GREY)
+        axes.scatter(
+            x, y, s=(2 * _RADIUS) ** 2, marker=marker, color=colour, edgecolor="white", linewidth=0.8, zorder=3
+        )
+    place_labels(
+        figure, axes, [Label(x, y, row.name, _RADIUS, BLACK) for x, y, row in sorted(points, key=lambda p: p[0])]
+    )
+    return figure

@@ -1,0 +1,59 @@
+"""The benchmark as Markdown."""
+
+from collections.abc import Sequence
+
+from pvt_edge.benchmarks.record import Benchmark, Row
+from pvt_edge.benchmarks.words import cells, columns, facts, stage_cells, stage_columns, title, warnings
+from pvt_edge.export.report.markdown import bold, bullets, plain, table
+from pvt_edge.export.report.rounding import ms
+
+CAPTIONS = {
+    "latency": "latency of each row",
+    "accuracy": "accuracy against latency",
+    "layers": "time by group of layers",
+}
+WITHOUT_PLOTS = 'No plots: matplotlib is not installed here. `pip install "pvt-edge[bench]"` brings it.'
+
+
+def page(benchmark: Benchmark, plots: Sequence[str] | None) -> str:
+    """The text of benchmark.md; `plots` are the relative names of those drawn, None where matplotlib is missing."""
+    rows = benchmark.measured
+    sections = [
+        f"# Benchmark of {title(benchmark)}",
+        *(bold(plain(line)) for line in warnings(benchmark)),
+        table(columns(benchmark), [[plain(cell) for cell in cells(benchmark, row)] for row in rows]),
+        "Milliseconds of one call of inference; percentiles of all calls, none removed.",
+        *_others(benchmark.rows),
+        *([WITHOUT_PLOTS] if plots is None else _pictures(plots)),
+        "## From JPEG to result",
+        table(stage_columns(), [[plain(cell) for cell in stage_cells(row)] for row in rows]),
+        "Median milliseconds of each stage; the medians need not add up.",
+        *_layers(rows),
+        "## How it was measured",
+        bullets([plain(line) for line in facts(benchmark)]),
+        f"```sh\n{benchmark.command}\n```",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _others(rows: Sequence[Row]) -> list[str]:
+    told = [f"{plain(row.name)}: {row.status}, {plain(str(row.reason))}" for row in rows if row.status != "measured"]
+    return ["## Rows without figures", bullets(told)] if told else []
+
+
+def _pictures(plots: Sequence[str]) -> list[str]:
+    names = {f"plots/{name}.png": caption for name, caption in CAPTIONS.items()}
+    return [f"![{caption}]({name})" for name, caption in names.items() if name in plots]
+
+
+def _layers(rows: Sequence[Row]) -> list[str]:
+    told = [row for row in rows if row.layers_ms]
+    if not told:
+        return []
+    groups = list(dict.fromkeys(group for row in told for group in row.layers_ms or {}))
+    lines = [[group, *(ms((row.layers_ms or {}).get(group, 0.0)) for row in told)] for group in groups]
+    return [
+        "## Time by group of layers",
+        table(["layers", *(plain(row.name) for row in told)], lines),
+        "Milliseconds by the runtime's own counters, which cost time of their own: compare, do not add up.",
+    ]

@@ -1,0 +1,163 @@
+"""A benchmark in words: the cells of its table, and the lines below it, for the terminal and for Markdown alike."""
+
+from pvt_edge.benchmarks.record import Benchmark, Machine, Noise, Row
+from pvt_edge.export.report.rounding import NOTHING, counted, mebibytes, ms, times
+
+ACCURACY = ("AP", "top1", "AP50")  # the first of these that a row has is shown
+TIMER_LIMIT = 0.01
+
+
+def title(benchmark: Benchmark) -> str:
+    """The model: "PVT-v2 b0, detect, 480x640"."""
+    model = benchmark.model
+    return f"PVT-v2 {model.variant}, {model.task}, {model.height}x{model.width}"
+
+
+def columns(benchmark: Benchmark) -> list[str]:
+    """Names of the table's columns; latency in ms, of a whole batch."""
+    percentiles = _percentiles(benchmark)
+    return [
+        "row",
+        *(f"p{p}" for p in percentiles),
+        "img/s",
+        f"end-to-end p{percentiles[0]}",
+        *(["end-to-end img/s"] if _throughput(benchmark) else []),
+        "floor",
+        "x floor",
+        "cold start",
+        "peak MiB",
+        *(["VRAM MiB"] if _any_vram(benchmark) else []),
+        "model MiB",
+        *([name] if (name := accuracy_name(benchmark)) else []),
+    ]
+
+
+def cells(benchmark: Benchmark, row: Row) -> list[str]:
+    """The row's cells, its name first; the reason in the second where there are no figures."""
+    if row.inference is None or row.end_to_end is None:
+        rest = len(columns(benchmark)) - 2
+        return [row.name, f"{row.status}: {row.reason}", *[""] * rest]
+    percentiles, whole, cold = _percentiles(benchmark), row.end_to_end.times, row.cold_start
+    name = accuracy_name(benchmark)
+    accuracy = row.accuracy or {}
+    return [
+        row.name,
+        *(ms(row.inference.percentiles[p]) for p in percentiles),
+        f"{row.inference.images_per_second:.1f}",
+        ms(whole.percentiles[percentiles[0]]),
+        *([f"{whole.images_per_second:.1f}"] if _throughput(benchmark) else []),
+        ms(row.floor.floor_ms) if row.floor else NOTHING,
+        times(row.floor.distance) if row.floor else NOTHING,
+        f"{cold.total_ms:.0f} ms" if cold else NOTHING,
+        f"{cold.peak_rss_mib:.0f}" if cold else NOTHING,
+        *([f"{cold.vram_mib:.0f}" if cold and cold.vram_mib is not None else NOTHING] if _any_vram(benchmark) else []),
+        mebibytes(row.model_bytes) if row.model_bytes else NOTHING,
+        *([f"{accuracy[name]:.3f}" if name in accuracy else NOTHING] if name else []),
+    ]
+
+
+def stage_columns() -> list[str]:
+    """Names of the columns of the end-to-end table."""
+    return ["row", "decode", "preprocess", "inference", "postprocess", "end-to-end", "to inference"]
+
+
+def stage_cells(row: Row) -> list[str]:
+    """Median ms of the stages, and how many times the inference alone the whole is."""
+    assert row.end_to_end is not None and row.inference is not None
+    stages = row.end_to_end.stages
+    return [
+        row.name,
+        *(ms(stages[name]) for name in ("decode", "preprocess", "inference", "postprocess")),
+        ms(row.end_to_end.times.p50),
+        times(row.end_to_end.times.p50 / row.inference.p50),
+    ]
+
+
+def warnings(benchmark: Benchmark) -> list[str]:
+    """What a reader must know before a figure is quoted; nothing on a quiet machine."""
+    found = [f"BUSY MACHINE: {reason}" for reason in benchmark.noise.busy]
+    if found:
+        found.append("do not quote these figures: run again with nothing else on the machine")
+    if benchmark.timer.share_of_2_ms > TIMER_LIMIT:
+        found.append(f"the stopwatch itself costs {benchmark.timer.in_sample_us:.1f} us a call here")
+    beaten = [row.name for row in benchmark.measured if row.floor and row.floor.distance < 1]
+    if beaten:
+        found.append(
+            f"faster than the floor: {', '.join(beaten)}; the peaks were measured while the machine was busier"
+        )
+    return found
+
+
+def facts(benchmark: Benchmark) -> list[str]:
+    """How it was measured, a line each."""
+    settings, model = benchmark.settings, benchmark.model
+    lines = [machine_line(benchmark.machine)]
+    size = [f"{model.macs / 1e9:.2f} G multiply-adds an image (attention's products included)"] if model.macs else []
+    size += [f"{model.parameters / 1e6:.2f} M parameters"] if model.parameters else []
+    if size:
+        lines.append(f"Model: {', '.join(size)}; weights {model.weights}.")
+    if benchmark.peaks is not None:
+        peaks = benchmark.peaks
+        tops = ", ".join(f"{kind} {value * 1e3:.0f} GOP/s" for kind, value in peaks.tera_operations.items())
+        lines.append(
+            f"Roofline: {tops}, copying {peaks.copy_gb_per_second:.1f} GB/s, measured here with "
+            f"{counted(peaks.threads, 'thread')}; floor: the larger of arithmetic at these and weights and pixels "
+            "through memory once."
+        )
+    callers = "one caller" if settings.hint == "latency" else "as many callers as keep the machine busy"
+    threads = "the runtimes' own choice of threads" if settings.threads is None else counted(settings.threads, "thread")
+    lines.append(
+        f"{settings.hint.capitalize()}: {callers}, {threads}; {counted(settings.rounds, 'round')} of "
+        f"{settings.slice_s:.2g} s a row, order drawn with seed {settings.seed}, {settings.warmup_s:g} s of warm-up, "
+        "and one untimed call at the beginning of each turn; no sample removed."
+    )
+    lines.append(f"End-to-end: JPEG decoding, resizing, inference, postprocessing of {settings.pictures}.")
+    lines.append(noise_line(benchmark.noise))
+    return [*lines, *benchmark.notes]
+
+
+def machine_line(machine: Machine) -> str:
+    """The machine and the versions, in a line."""
+    gpu = f", {machine.gpu}" if machine.gpu else ""
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    return (
+        f"Machine: {machine.cpu}, {counted(machine.cores, 'core')}, {machine.memory_gib:.0f} GiB, "
+        f"{machine.system}{gpu}; {versions}."
+    )
+
+
+def noise_line(noise: Noise) -> str:
+    """What was heard of the machine while it measured."""
+    parts = [f"the same small work took {noise.reference_spread:.2f} times as long at its p90 as at its p10"]
+    if noise.others_cpu is not None:
+        parts.append(f"other processes {noise.others_cpu:.2f} cores")
+    if noise.steal is not None:
+        parts.append(f"steal {noise.steal:.1%}")
+    if noise.load_before is not None:
+        parts.append(f"load average {noise.load_before:.1f} before")
+    if noise.mhz is not None:
+        low, high = noise.mhz
+        parts.append(f"clock {low:.0f} MHz" if low == high else f"clock {low:.0f} to {high:.0f} MHz")
+    if noise.cgroup_throttled_s:
+        parts.append(f"held back by the container {noise.cgroup_throttled_s:.1f} s")
+    if noise.thermal_throttles is not None:
+        parts.append(counted(noise.thermal_throttles, "throttling for heat", "throttlings for heat"))
+    return f"Noise: {', '.join(parts)}."
+
+
+def accuracy_name(benchmark: Benchmark) -> str | None:
+    """The metric that is shown; None where no row has one."""
+    held = {name for row in benchmark.measured for name in row.accuracy or {}}
+    return next((name for name in ACCURACY if name in held), None)
+
+
+def _percentiles(benchmark: Benchmark) -> list[str]:
+    return next((list(row.inference.percentiles) for row in benchmark.measured if row.inference), ["50"])
+
+
+def _throughput(benchmark: Benchmark) -> bool:
+    return benchmark.settings.hint == "throughput"
+
+
+def _any_vram(benchmark: Benchmark) -> bool:
+    return any(row.cold_start is not None and row.cold_start.vram_mib is not None for row in benchmark.rows)

@@ -1,0 +1,157 @@
+"""`pvt-edge benchmark`: every runtime and precision that runs here, measured in one run."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pvt_edge.cli.options import parse_imgsz, parse_list
+
+
+def benchmark(
+    bundle: Annotated[Path | None, typer.Argument(help="The folder an export wrote.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Export this variant to measure it, in place of a bundle.")
+    ] = None,
+    variants: Annotated[
+        str | None, typer.Option(help="The study table: cost against size of b0,b1,b2,...", metavar="LIST")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="With --variant and --variants: classify, features, detect.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="The trained model, for torch and stock rows: a file, cells or none (random).", metavar="FILE"
+        ),
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="Its detection head: retinanet or lite.")] = None,
+    imgsz: Annotated[
+        str | None, typer.Option(help="With --variant 640, or height,width; with --variants 224,448,640.")
+    ] = None,
+    calib: Annotated[
+        str | None, typer.Option(help="With --variant: pictures for INT8 ranges. Default: generated scenes.")
+    ] = None,
+    runtime: Annotated[
+        str,
+        typer.Option(help="all, or among torch,torch-compile,onnxruntime,openvino,opencv,tensorrt,tensorrt-rtx."),
+    ] = "all",
+    precision: Annotated[str, typer.Option(help="all, or among fp32,bf16,fp16,int8.")] = "all",
+    batch: Annotated[str | None, typer.Option(help="Such as 1,2,4,8. Default: the bundle's.", metavar="LIST")] = None,
+    duration: Annotated[float, typer.Option(help="Seconds of inference, and of end-to-end, for each row.")] = 5.0,
+    warmup: Annotated[float, typer.Option(min=0, help="Seconds before them that are not counted.")] = 0.5,
+    percentile: Annotated[str, typer.Option(help="Of all calls; none is removed.", metavar="LIST")] = "50,90,95,99",
+    hint: Annotated[str, typer.Option(help="latency: one caller. throughput: as many as pay.")] = "latency",
+    streams: Annotated[int | None, typer.Option(min=1, help="Callers at once, with --hint throughput.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU. Default: each runtime's choice.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:0.")] = "auto",
+    images: Annotated[
+        Path | None, typer.Option(help="Pictures for end-to-end. Default: generated scenes.", metavar="FOLDER")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="stock: the default route's files in the same run.", metavar="stock")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="An earlier benchmark.json: exit 1 where ratios moved.", metavar="FILE")
+    ] = None,
+    max_ratio: Annotated[float, typer.Option(help="How far a ratio may move, with --against.")] = 1.15,
+    seed: Annotated[int, typer.Option(help="Of the order of turns.")] = 0,
+    cold_start: Annotated[
+        bool, typer.Option("--cold-start/--no-cold-start", help="Start every row afresh once.")
+    ] = True,
+    out: Annotated[Path | None, typer.Option(help="Where to write all. Default: out/benchmark-<model>-<time>.")] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write benchmark.json there too; - is stdout.", metavar="PATH")
+    ] = None,
+) -> None:
+    """Measure every runtime and precision in interleaved rounds: table, JSON, Markdown and plots."""
+    from rich.console import Console
+
+    from pvt_edge.benchmarks.against import read_baseline
+    from pvt_edge.benchmarks.options import Options
+    from pvt_edge.benchmarks.rows import BENCHED, PRECISIONS, Choice
+    from pvt_edge.cli.benchmarking import Target, as_recorded, measure, study
+
+    console = Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
+    if sum(value is not None for value in (bundle, variant, variants)) != 1:
+        raise typer.BadParameter("give one of: a bundle's folder, --variant, --variants", param_hint="BUNDLE")
+    if hint not in ("latency", "throughput"):
+        raise typer.BadParameter(f"{hint!r} is neither latency nor throughput", param_hint="--hint")
+    if streams is not None and hint == "latency":
+        raise typer.BadParameter("streams are for --hint throughput", param_hint="--streams")
+    if compare not in (None, "stock"):
+        raise typer.BadParameter(f"{compare!r}: all there is to compare with is stock", param_hint="--compare")
+    if duration <= 0:
+        raise typer.BadParameter(f"{duration:g} seconds measure nothing: give more than 0", param_hint="--duration")
+    if max_ratio <= 1:
+        raise typer.BadParameter(f"{max_ratio:g} allows nothing: give more than 1", param_hint="--max-ratio")
+    _refuse_unused(bundle, variants, task=task, imgsz=imgsz, calib=calib, against=against, compare=compare)
+    choice = Choice(
+        runtimes=BENCHED if runtime == "all" else parse_list(runtime),
+        precisions=PRECISIONS if precision == "all" else parse_list(precision),
+        batches=_parse_batches(batch) if batch else None,
+        device=device,
+        threads=threads,
+        hint="throughput" if hint == "throughput" else "latency",
+        streams=streams,
+    )
+    choice.check()
+    options = Options(
+        choice=choice,
+        duration_s=duration,
+        warmup_s=warmup,
+        percentiles=_parse_percentiles(percentile),
+        seed=seed,
+        compare_stock=compare == "stock",
+        images=images,
+        weights=weights,
+        head=head,
+        cold_start=cold_start,
+    )
+    command = shlex.join(["pvt-edge", *sys.argv[1:]])
+    target = Target(console, out, json, command)
+    if variants is not None:
+        if weights not in (None, "none"):
+            raise typer.BadParameter("a study is of random weights, which take as long as any", param_hint="--weights")
+        sizes = [parse_imgsz(size) for size in parse_list(imgsz or "224")]
+        study(target, parse_list(variants), sizes, options, task=task or "classify")
+        return
+    baseline = read_baseline(against) if against else None
+    size = parse_imgsz(imgsz) if imgsz else None
+    found = measure(target, bundle, variant, options, task=task, imgsz=size, calib=calib)
+    if baseline is not None and not as_recorded(console, found, baseline, max_ratio):
+        raise typer.Exit(1)
+
+
+def _refuse_unused(bundle: Path | None, variants: str | None, **given: object) -> None:
+    """Wrong usage for options that would be ignored in silence."""
+    of_bundle, of_study = ("task", "imgsz", "calib"), ("calib", "against", "compare")
+    for names, there, why in (
+        (of_bundle, bundle is not None, "a bundle says that itself: this is for --variant"),
+        (of_study, variants is not None, "this is not for the study of --variants"),
+    ):
+        for name in names:
+            if there and given[name] is not None:
+                raise typer.BadParameter(why, param_hint=f"--{name}")
+
+
+def _parse_batches(text: str) -> tuple[int, ...]:
+    try:
+        numbers = [int(part) for part in parse_list(text)]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise typer.BadParameter(f"{text!r} is no list of batches: write 1,2,4,8", param_hint="--batch")
+    return tuple(dict.fromkeys(numbers))
+
+
+def _parse_percentiles(text: str) -> tuple[float, ...]:
+    try:
+        numbers = [float(part) for part in parse_list(text)]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(0 <= number <= 100 for number in numbers):
+        raise typer.BadParameter(
+            f"{text!r} is no list of percentiles from 0 to 100: write 50,90,95,99", param_hint="--percentile"
+        )
+    return tuple(dict.fromkeys(numbers))

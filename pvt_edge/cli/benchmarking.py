@@ -1,0 +1,175 @@
+"""What `pvt-edge benchmark` does with its options: a run or a study, shown and written."""
+
+import shlex
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pvt_edge.cli.options import write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pvt_edge.benchmarks.opening import TorchModel
+    from pvt_edge.benchmarks.options import Options
+    from pvt_edge.benchmarks.record import Benchmark
+
+    Tell = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where results go, and the command that they are of."""
+
+    console: "Console"
+    out: Path | None
+    json: str | None
+    command: str
+
+
+def measure(
+    target: Target,
+    folder: Path | None,
+    variant: str | None,
+    options: "Options",
+    *,
+    task: str | None,
+    imgsz: tuple[int, int] | None,
+    calib: str | None,
+) -> "Benchmark":
+    """The benchmark of the bundle in `folder`, or of `variant`, after showing and writing it."""
+    from pvt_edge.benchmarks.benchmark import run_benchmark
+    from pvt_edge.benchmarks.exporting import export_to_measure
+    from pvt_edge.benchmarks.folder import check_folder, write_folder
+    from pvt_edge.benchmarks.report import WITHOUT_PLOTS
+    from pvt_edge.benchmarks.table import print_table
+    from pvt_edge.bundle import read_bundle
+
+    console = target.console
+    if target.out is not None:
+        check_folder(target.out)
+    with tempfile.TemporaryDirectory() as scratch, _progress(console) as tell:
+        torch_model: TorchModel | None = None
+        notes: tuple[str, ...] = ()
+        if folder is not None:
+            bundle = read_bundle(folder)
+        else:
+            assert variant is not None
+            tell(0, 1, f"exporting {variant}")
+            made = export_to_measure(
+                Path(scratch),
+                variant,
+                task=task,
+                weights=options.weights,
+                head=options.head,
+                imgsz=imgsz,
+                batches=options.choice.batches or (1,),
+                calib=calib,
+                int8="int8" in options.choice.precisions,
+            )
+            bundle, torch_model, notes = made.bundle, made.torch_model, made.notes
+        measured = run_benchmark(
+            bundle,
+            options,
+            command=target.command,
+            torch_model=torch_model,
+            made_for_this=folder is None,
+            notes=notes,
+            progress=tell,
+        )
+    benchmark = measured.benchmark
+    print_table(benchmark, console)
+    place = target.out or _default_out(f"{benchmark.model.variant}-{benchmark.model.task}")
+    if not write_folder(place, measured):
+        console.print(WITHOUT_PLOTS, style="yellow", markup=False, highlight=False)
+    if target.json:
+        write_json(benchmark.model_dump(mode="json"), target.json)
+    console.print(f"wrote {place.absolute()}", highlight=False)
+    console.print(
+        f"next: pvt-edge benchmark ... --against {shlex.quote(str(place / 'benchmark.json'))}", highlight=False
+    )
+    return benchmark
+
+
+def study(
+    target: Target, variants: Sequence[str], sizes: Sequence[tuple[int, int]], options: "Options", *, task: str
+) -> None:
+    """Run the study, show it and write it."""
+    from rich.table import Table
+
+    from pvt_edge.benchmarks.folder import STUDY_RESULT, check_folder, write_study
+    from pvt_edge.benchmarks.study import run_study, study_columns, study_lines, study_rows
+
+    console = target.console
+    if target.out is not None:
+        check_folder(target.out, STUDY_RESULT)
+    with _progress(console) as tell:
+        found = run_study(variants, sizes, options, task=task, command=target.command, progress=tell)
+    table = Table(title=f"PVT-v2 {found.task}: ms by size and variant", title_justify="left", pad_edge=False)
+    for i, name in enumerate(study_columns(found)):
+        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=i < 2)
+    for row in study_rows(found):
+        table.add_row(*row)
+    console.print(table, highlight=False)
+    for line in study_lines(found):
+        style = "bold yellow" if "BUSY" in line or "FAILED" in line else "dim"
+        console.print(line, style=style, markup=False, highlight=False)
+    place = target.out or _default_out("study")
+    write_study(place, found)
+    if target.json:
+        write_json(found.model_dump(mode="json"), target.json)
+    console.print(f"wrote {place.absolute()}", highlight=False)
+
+
+def as_recorded(console: "Console", now: "Benchmark", then: "Benchmark", max_ratio: float) -> bool:
+    """Whether the ratios are the baseline's, after saying so."""
+    from pvt_edge.benchmarks.against import compare
+
+    found = compare(now, then, max_ratio)
+    for i, line in enumerate(found.lines(max_ratio)):
+        style = ("bold green" if found else "bold red") if i == 0 else None
+        console.print(line, style=style, markup=False, highlight=False)
+    return bool(found)
+
+
+def _default_out(name: str) -> Path:
+    return Path("out") / f"benchmark-{name}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+@contextmanager
+def _progress(console: "Console") -> "Iterator[Tell]":
+    """Within, a bar with the step at work; a log keeps a line for each kind of step."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
+    # drawn between turns only: what draws while the clock runs takes from what is measured
+    bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True, auto_refresh=False)
+    with _interruption_told(), bar:
+        step = bar.add_task("starting", total=None)
+        last = ""
+
+        def tell(done: int, total: int, text: str) -> None:
+            nonlocal last
+            bar.update(step, completed=done, total=total, description=text)
+            bar.refresh()
+            if not console.is_terminal and text.partition(": ")[0] != last and not text.startswith("end to end"):
+                console.print("measuring in turns" if text.startswith("infer") else text, markup=False, highlight=False)
+            last = "infer" if text.startswith("end to end") else text.partition(": ")[0]
+
+        yield tell
+
+
+@contextmanager
+def _interruption_told() -> Iterator[None]:
+    """Say on Ctrl-C that nothing is left behind: typer ends without a word."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing was written", err=True)
+        raise typer.Exit(130) from None
