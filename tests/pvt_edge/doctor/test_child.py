@@ -1,0 +1,120 @@
+"""Probes in processes of their own, of which some crash, hang or talk."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pvt_edge.doctor.child import MARK, Answer, answer_of, ask, ask_all
+from pvt_edge.doctor.probes import PROBES, TINY_INPUT, TINY_ONNX, TINY_OUTPUT
+from pvt_edge.doctor.verdict import askable
+from pvt_edge.runtimes import RUNTIMES, missing
+
+GOOD = f"""print({MARK!r} + '{{"facts": {{"version": "1"}}, "failure": null}}')"""
+
+
+def run(code: str, patience_s: float = 20) -> Answer:
+    return answer_of([sys.executable, "-c", code], patience_s)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (GOOD, Answer({"version": "1"})),
+        (f"print('loading'); {GOOD}; print('unloading')", Answer({"version": "1"})),
+        (f"{GOOD}; import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", Answer({"version": "1"})),  # as it ended
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            Answer(failure="it crashed (SIGSEGV): it said nothing"),
+        ),
+        (
+            "import sys, os; print('no AVX', file=sys.stderr); sys.stderr.flush(); os._exit(3)",
+            Answer(failure="it ended with code 3: no AVX"),
+        ),
+        ("", Answer(failure="it ended with code 0: it said nothing")),
+    ],
+    ids=["answers", "talks", "crashes on the way out", "crashes", "exits", "says nothing"],
+)
+def test_how_a_process_ends(code, expected):
+    assert run(code) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+def test_a_process_that_hangs_is_killed_with_what_it_started(tmp_path):
+    pid_file = tmp_path / "pid"
+    code = f"""
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+open({str(pid_file)!r}, "w").write(str(child.pid))
+time.sleep(60)
+"""
+    assert run(code, patience_s=2) == Answer(failure="it did not answer within 2 s")
+    status = Path("/proc") / pid_file.read_text() / "stat"
+    for _ in range(50):  # it takes a moment
+        if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the grandchild lives on: {status.read_text()}")
+
+
+def test_a_program_that_cannot_be_started(tmp_path):
+    answer = answer_of([str(tmp_path / "python")], 1)
+    assert answer.failure == "no process could be started (No such file or directory)"
+
+
+def test_what_a_probe_raises_is_told(monkeypatch, tmp_path):
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('libcudart.so.12: cannot\\n open')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert ask("onnxruntime") == Answer(failure="ImportError: libcudart.so.12: cannot open")
+    (tmp_path / "onnxruntime.py").write_text("__version__ = '1.0'\nraise SystemExit('bye')")
+    assert ask("onnxruntime").failure == "SystemExit: bye"
+
+
+def test_what_was_found_before_a_failure_is_kept(monkeypatch, tmp_path):
+    (tmp_path / "onnxruntime.py").write_text("__version__ = '1.0'\ndef get_available_providers():\n    return []\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    answer = ask("onnxruntime")
+    assert (answer.facts["version"], answer.facts["providers"], answer.with_mend) == ("1.0", [], False)
+    assert answer.failure.startswith("AttributeError: ")
+
+
+def test_a_folder_in_the_way_is_no_library(monkeypatch, tmp_path):
+    """Every bundle has a folder called openvino, and people stand in it."""
+    (tmp_path / "openvino").mkdir()
+    monkeypatch.chdir(tmp_path)
+    if missing("openvino"):
+        pytest.skip(missing("openvino"))
+    assert ask("openvino").failure is None
+
+
+def test_every_runtime_has_a_probe():
+    assert {*RUNTIMES} <= {*PROBES}
+
+
+def test_the_probes_that_can_be_asked_here_agree_with_the_runtimes():
+    answers = ask_all([name for name in askable() if not name.startswith("tensorrt")])
+    assert answers
+    for name, answer in answers.items():
+        if name == "opencv" and answer.failure:
+            assert "DNN engine of OpenCV" in answer.failure
+            continue
+        assert answer.failure is None, (name, answer.failure)
+        assert answer.facts["version"]
+        assert answer.facts["devices"][0]["name"] == "cpu"
+        for device in answer.facts["devices"]:
+            assert {*device["precisions"]} <= {*RUNTIMES[name].precisions}
+
+
+def test_none_asked():
+    assert ask_all([]) == {}
+
+
+def test_the_tiny_model_is_what_it_says():
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    model = onnx.load_from_string(TINY_ONNX)
+    onnx.checker.check_model(model, full_check=True)
+    (node,) = model.graph.node
+    assert (node.op_type, [*node.input], [*node.output]) == ("MatMul", ["x", "x"], ["y"])
+    (a, b), (c, d) = TINY_INPUT
+    assert [[a * a + b * c, a * b + b * d], [c * a + d * c, c * b + d * d]] == TINY_OUTPUT

@@ -1,0 +1,50 @@
+"""Verdicts of runtimes by what their probes answered."""
+
+import pytest
+
+from pvt_edge.doctor.child import Answer
+from pvt_edge.doctor.packages import Package
+from pvt_edge.doctor.verdict import Device, judge
+from pvt_edge.runtimes import RUNTIMES, table
+
+CPU = {"name": "cpu", "description": "EPYC", "precisions": ["fp32", "int8"]}
+
+
+def verdict(name, answer, packages=()):
+    found = {v.name: v for v in judge({} if answer is None else {name: answer}, dict(packages))}
+    assert list(found) == list(RUNTIMES)
+    return found[name]
+
+
+def test_one_that_runs():
+    found = verdict("openvino", Answer({"version": "2026.4.1", "devices": [CPU]}))
+    assert (found.ready, found.version, found.reason) == (True, "2026.4.1", None)
+    assert found.devices == (Device("cpu", "EPYC", ("fp32", "int8")),)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (
+            Answer(failure="ImportError: libtbb.so: no such file"),
+            'ImportError: libtbb.so: no such file: pip install --force-reinstall "pvt-edge[openvino]"',
+        ),
+        (
+            Answer(failure="it crashed (SIGILL): it said nothing"),
+            'it crashed (SIGILL): it said nothing: pip install --force-reinstall "pvt-edge[openvino]"',
+        ),
+        (Answer(failure="there is no driver here: install it", with_mend=True), "there is no driver here: install it"),
+    ],
+)
+def test_one_that_fails_names_the_mend(answer, reason):
+    found = verdict("openvino", answer, {"openvino": Package("2025.2")}.items())
+    assert (found.ready, found.version, found.reason, found.devices) == (False, "2025.2", reason, ())
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_one_that_is_not_installed(monkeypatch, name):
+    monkeypatch.setattr(table, "find_spec", lambda package: None)
+    found = verdict(name, None)
+    assert (found.ready, found.version) == (False, None)
+    assert f"the {name} runtime needs " in found.reason
+    assert "pip install" in found.reason or "apt install" in found.reason
