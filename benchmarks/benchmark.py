@@ -57,7 +57,8 @@ def run_benchmark(
     """The figures of every row of the bundle that `options` choose, measured in turns.
 
     `torch_model` is the trained model where the caller has it; `made_for_this` says that the bundle was exported only
-    to be measured, `notes` go into the record. A row that fails says so and the others go on. Raises a `PvtEdgeError` where nothing can run.
+    to be measured; `notes` go into the record. A row that fails says so and the others go on. Raises a `PvtEdgeError`
+    where nothing can run.
     """
     run = Run(bundle, options, torch_model, progress)
     run.notes += notes

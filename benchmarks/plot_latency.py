@@ -3,6 +3,8 @@
 import random
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pvt_edge.benchmarks.words import title
 from pvt_edge.export.report.canvas import BLACK, COLOURS, GREY, axes_below, bars_axes
 from pvt_edge.export.report.rounding import counted, ms, times
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.benchmarks.benchmark import Measured
 
-_REACH = 1.35  # how far, in slowest medians, the axis reaches: one hiccup must not squeeze all bars
+_REACH, _MOST = 1.35, 8  # how far the axis reaches, in slowest and in fastest medians: nobody must squeeze the rest
 _MOST_DOTS = 2000  # of a row that are drawn: more are one blot; the report's percentiles are of all
 _COLUMNS = (42, 92, 142)  # points to the right of the axes
 
@@ -35,17 +37,18 @@ def draw(measured: "Measured") -> "Figure | None":
         0.9 + 0.42 * len(rows),
     )
     bars_axes(axes, [row.name for _, row in rows])
-    limit = max(p50 for p50, _ in rows) * _REACH
+    limit = min(rows[-1][0] * _REACH, rows[0][0] * _MOST)
     axes.set_xlim(0, limit)
     per = "an image" if any(row.batch > 1 for _, row in rows) else "a call"
     axes.set_xlabel(f"ms {per} (lower is better)")
     fastest = rows[0][0]
     for place, (p50, row) in enumerate(rows):
         samples = [value / row.batch for value in measured.samples_ms[row.name]["infer"]]
-        axes.barh(place, p50, height=0.66, color=COLOURS.get(row.precision, GREY), alpha=0.35)
-        axes.plot([p50, p50], [place - 0.33, place + 0.33], color=COLOURS.get(row.precision, GREY), linewidth=2.2)
+        axes.barh(place, min(p50, limit), height=0.66, color=COLOURS.get(row.precision, GREY), alpha=0.35)
+        if p50 <= limit:
+            axes.plot([p50, p50], [place - 0.33, place + 0.33], color=COLOURS.get(row.precision, GREY), linewidth=2.2)
         _draw_samples(axes, place, samples, limit)
-        p99 = sorted(samples)[min(len(samples) - 1, int(len(samples) * 0.99))]
+        p99 = float(np.percentile(samples, 99))
         _write_figures(axes, place, [ms(p50), ms(p99), times(p50 / fastest)], weight="bold" if place == 0 else "normal")
     _write_figures(axes, -0.85, ["p50", "p99", "vs best"], color=GREY)
     return figure

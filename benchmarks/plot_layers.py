@@ -31,7 +31,7 @@ _COLOURS = {
     "moves": PINK,
     "top-k": GREY,
 }
-_ROOM = 0.045  # of the axis that a segment needs for its figure
+_ROOM = 0.06  # of the axis that a segment needs for its figure
 
 
 def draw(measured: "Measured") -> "Figure | None":
@@ -65,5 +65,5 @@ def draw(measured: "Measured") -> "Figure | None":
         axes.annotate(
             ms(whole), (whole, place), (5, 0), textcoords="offset points", va="center", weight="bold", size=9.5
         )
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncol=4, handlelength=1, columnspacing=1.2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncol=3, handlelength=1, columnspacing=1.2)
     return figure

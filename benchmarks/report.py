@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 
 from pvt_edge.benchmarks.record import Benchmark, Row
-from pvt_edge.benchmarks.words import cells, columns, facts, stage_cells, stage_columns, title, warnings
+from pvt_edge.benchmarks.words import (
+    cost_cells,
+    cost_columns,
+    facts,
+    latency_cells,
+    latency_columns,
+    stage_cells,
+    stage_columns,
+    title,
+    warnings,
+)
 from pvt_edge.export.report.markdown import bold, bullets, plain, table
 from pvt_edge.export.report.rounding import ms
 
@@ -21,13 +31,16 @@ def page(benchmark: Benchmark, plots: Sequence[str] | None) -> str:
     sections = [
         f"# Benchmark of {title(benchmark)}",
         *(bold(plain(line)) for line in warnings(benchmark)),
-        table(columns(benchmark), [[plain(cell) for cell in cells(benchmark, row)] for row in rows]),
+        table(latency_columns(benchmark), [[plain(cell) for cell in latency_cells(benchmark, row)] for row in rows]),
         "Milliseconds of one call of inference; percentiles of all calls, none removed.",
         *_others(benchmark.rows),
         *([WITHOUT_PLOTS] if plots is None else _pictures(plots)),
         "## From JPEG to result",
         table(stage_columns(), [[plain(cell) for cell in stage_cells(row)] for row in rows]),
         "Median milliseconds of each stage; the medians need not add up.",
+        "## Cold start, memory and size",
+        table(cost_columns(benchmark), [[plain(cell) for cell in cost_cells(benchmark, row)] for row in rows]),
+        "Milliseconds of a fresh process until its first result, files cached by the system; the most memory it had.",
         *_layers(rows),
         "## How it was measured",
         bullets([plain(line) for line in facts(benchmark)]),

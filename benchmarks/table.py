@@ -1,36 +1,48 @@
 """The benchmark on a terminal."""
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pvt_edge.benchmarks.record import Benchmark
-from pvt_edge.benchmarks.words import cells, columns, facts, title, warnings
+from pvt_edge.benchmarks import words
+from pvt_edge.benchmarks.record import Benchmark, Row
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_table(benchmark: Benchmark, console: "Console") -> None:
+def print_tables(benchmark: Benchmark, console: "Console") -> None:
     """The rows that were measured, why the others were not, how it was done, and what to beware of."""
-    from rich.table import Table
-
-    names = columns(benchmark)
-    table = Table(title=f"{title(benchmark)}, ms", title_justify="left", pad_edge=False)
-    for i, name in enumerate(names):
-        table.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0)
-    fastest = min((row.inference.p50 / row.batch for row in benchmark.measured if row.inference), default=None)
-    for row in benchmark.measured:
-        assert row.inference is not None
-        best = row.inference.p50 / row.batch == fastest
-        table.add_row(*cells(benchmark, row), style="bold" if best else "dim" if row.route == "stock" else None)
-    if benchmark.measured:
-        console.print(table, highlight=False)
-    for row in benchmark.rows:
+    b = benchmark
+    console.print(words.title(b), style="bold", highlight=False)
+    _print(console, b, "inference alone, ms", words.latency_columns(b), lambda row: words.latency_cells(b, row))
+    _print(console, b, "from JPEG to result, median ms", words.stage_columns(), words.stage_cells)
+    if any(row.cold_start for row in b.rows):
+        title = "a fresh process to its first result, ms; memory and size"
+        _print(console, b, title, words.cost_columns(b), lambda row: words.cost_cells(b, row))
+    for row in b.rows:
         if row.status == "failed":
             console.print(f"{row.name} FAILED: {row.reason}", style="red", markup=False, highlight=False)
-    for row in benchmark.rows:
+    for row in b.rows:
         if row.status == "absent":
             console.print(f"{row.name} not run: {row.reason}", style="dim", markup=False, highlight=False)
-    for line in facts(benchmark):
+    for line in words.facts(b):
         console.print(line, style="dim", markup=False, highlight=False)
-    for line in warnings(benchmark):
+    for line in words.warnings(b):
         console.print(line, style="bold yellow", markup=False, highlight=False)
+
+
+def _print(
+    console: "Console", benchmark: Benchmark, title: str, columns: Sequence[str], cells: Callable[[Row], list[str]]
+) -> None:
+    """One table, the fastest row bold."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0)
+    fastest = min(row.inference.p50 / row.batch for row in benchmark.measured if row.inference)
+    for row in benchmark.measured:
+        assert row.inference is not None
+        table.add_row(*cells(row), style="bold" if row.inference.p50 / row.batch == fastest else None)
+    console.print(table, highlight=False)

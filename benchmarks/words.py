@@ -13,44 +13,43 @@ def title(benchmark: Benchmark) -> str:
     return f"PVT-v2 {model.variant}, {model.task}, {model.height}x{model.width}"
 
 
-def columns(benchmark: Benchmark) -> list[str]:
-    """Names of the table's columns; latency in ms, of a whole batch."""
-    percentiles = _percentiles(benchmark)
+def latency_columns(benchmark: Benchmark) -> list[str]:
+    """Names of the first table's columns: inference alone, ms of a call."""
+    return ["row", *(f"p{p}" for p in _percentiles(benchmark)), "img/s", "floor", "x floor"]
+
+
+def latency_cells(benchmark: Benchmark, row: Row) -> list[str]:
+    """The cells of a measured row, its name first."""
+    assert row.inference is not None
     return [
-        "row",
-        *(f"p{p}" for p in percentiles),
-        "img/s",
-        f"end-to-end p{percentiles[0]}",
-        *(["end-to-end img/s"] if _throughput(benchmark) else []),
-        "floor",
-        "x floor",
-        "cold start",
-        "peak MiB",
-        *(["VRAM MiB"] if _any_vram(benchmark) else []),
-        "model MiB",
-        *([name] if (name := accuracy_name(benchmark)) else []),
+        row.name,
+        *(ms(row.inference.percentiles[p]) for p in _percentiles(benchmark)),
+        f"{row.inference.images_per_second:.1f}",
+        ms(row.floor.floor_ms) if row.floor else NOTHING,
+        times(row.floor.distance) if row.floor else NOTHING,
     ]
 
 
-def cells(benchmark: Benchmark, row: Row) -> list[str]:
-    """The row's cells, its name first; the reason in the second where there are no figures."""
-    if row.inference is None or row.end_to_end is None:
-        rest = len(columns(benchmark)) - 2
-        return [row.name, f"{row.status}: {row.reason}", *[""] * rest]
-    percentiles, whole, cold = _percentiles(benchmark), row.end_to_end.times, row.cold_start
-    name = accuracy_name(benchmark)
-    accuracy = row.accuracy or {}
+def cost_columns(benchmark: Benchmark) -> list[str]:
+    """Names of the third table's columns: what a row costs beside time."""
+    vram = ["VRAM MiB"] if _any_vram(benchmark) else []
+    accuracy = [name] if (name := accuracy_name(benchmark)) else []
+    return ["row", "import", "load", "first", "total", "RSS MiB", *vram, "file MiB", *accuracy]
+
+
+def cost_cells(benchmark: Benchmark, row: Row) -> list[str]:
+    """The cells of a measured row: ms from nothing to the first result, memory, size, accuracy."""
+    cold, name, accuracy = row.cold_start, accuracy_name(benchmark), row.accuracy or {}
+    start = (cold.import_ms, cold.load_ms, cold.first_ms, cold.total_ms) if cold else (None,) * 4
+    vram = f"{cold.vram_mib:.0f}" if cold and cold.vram_mib is not None else NOTHING
     return [
         row.name,
-        *(ms(row.inference.percentiles[p]) for p in percentiles),
-        f"{row.inference.images_per_second:.1f}",
-        ms(whole.percentiles[percentiles[0]]),
-        *([f"{whole.images_per_second:.1f}"] if _throughput(benchmark) else []),
-        ms(row.floor.floor_ms) if row.floor else NOTHING,
-        times(row.floor.distance) if row.floor else NOTHING,
-        f"{cold.total_ms:.0f} ms" if cold else NOTHING,
+        *(
+            ms(value)
+            for value in ((cold.import_ms, cold.load_ms, cold.first_ms, cold.total_ms) if cold else [None] * 4)
+        ),
         f"{cold.peak_rss_mib:.0f}" if cold else NOTHING,
-        *([f"{cold.vram_mib:.0f}" if cold and cold.vram_mib is not None else NOTHING] if _any_vram(benchmark) else []),
+        *([vram] if _any_vram(benchmark) else []),
         mebibytes(row.model_bytes) if row.model_bytes else NOTHING,
         *([f"{accuracy[name]:.3f}" if name in accuracy else NOTHING] if name else []),
     ]
@@ -58,7 +57,7 @@ def cells(benchmark: Benchmark, row: Row) -> list[str]:
 
 def stage_columns() -> list[str]:
     """Names of the columns of the end-to-end table."""
-    return ["row", "decode", "preprocess", "inference", "postprocess", "end-to-end", "to inference"]
+    return ["row", "decode", "prepare", "infer", "post", "whole", "img/s", "x infer"]
 
 
 def stage_cells(row: Row) -> list[str]:
@@ -69,6 +68,7 @@ def stage_cells(row: Row) -> list[str]:
         row.name,
         *(ms(stages[name]) for name in ("decode", "preprocess", "inference", "postprocess")),
         ms(row.end_to_end.times.p50),
+        f"{row.end_to_end.times.images_per_second:.1f}",
         times(row.end_to_end.times.p50 / row.inference.p50),
     ]
 
@@ -153,10 +153,6 @@ def accuracy_name(benchmark: Benchmark) -> str | None:
 
 def _percentiles(benchmark: Benchmark) -> list[str]:
     return next((list(row.inference.percentiles) for row in benchmark.measured if row.inference), ["50"])
-
-
-def _throughput(benchmark: Benchmark) -> bool:
-    return benchmark.settings.hint == "throughput"
 
 
 def _any_vram(benchmark: Benchmark) -> bool:

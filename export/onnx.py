@@ -44,7 +44,7 @@ def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch
 def _trace(graph: DeployGraph, batch: int, dynamic_batch: bool) -> "onnx.ModelProto":
     example = torch.zeros((batch, *graph.imgsz, 3), dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("batch", min=1, max=MAX_BATCH)},) if dynamic_batch else None
-    with _quiet(), _mapped("torch.onnx.export"):
+    with quiet(), _mapped("torch.onnx.export"):
         program = torch.onnx.export(
             graph,
             (example,),
@@ -107,7 +107,7 @@ def _mapped(step: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence the exporter's notes about packages it does not need and its own deprecations."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pvt_edge.errors import ExportError
 from pvt_edge.export.graph import INPUT_NAME
+from pvt_edge.export.onnx import quiet
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.detector import Detector
@@ -61,7 +62,7 @@ def export_stock_onnx(graph: StockGraph, path: Path, *, imgsz: tuple[int, int], 
     """The path, after writing `graph` there by torch.onnx.export with its defaults. Raises `ExportError`."""
     example = torch.zeros((batch, *imgsz, 3), dtype=torch.uint8)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with quiet(), contextlib.redirect_stdout(io.StringIO()):
             program = torch.onnx.export(
                 graph,
                 (example,),

@@ -48,7 +48,7 @@ def measure(
     from pvt_edge.benchmarks.exporting import export_to_measure
     from pvt_edge.benchmarks.folder import check_folder, write_folder
     from pvt_edge.benchmarks.report import WITHOUT_PLOTS
-    from pvt_edge.benchmarks.table import print_table
+    from pvt_edge.benchmarks.table import print_tables
     from pvt_edge.bundle import read_bundle
 
     console = target.console
@@ -84,7 +84,7 @@ def measure(
             progress=tell,
         )
     benchmark = measured.benchmark
-    print_table(benchmark, console)
+    print_tables(benchmark, console)
     place = target.out or _default_out(f"{benchmark.model.variant}-{benchmark.model.task}")
     if not write_folder(place, measured):
         console.print(WITHOUT_PLOTS, style="yellow", markup=False, highlight=False)
