@@ -119,12 +119,19 @@ def _basic(login: tuple[str, str]) -> str:
 
 
 def _verdict(status: int, reason: str, login: tuple[str, str] | None, content: str) -> str:
-    if status in (401, 403):
-        if login is None:
-            return "it asks for a user and password: write USER:PASSWORD@ before the host"
-        return f"it refuses this user and password ({status}); check them; {ENCODED}"
-    if status in (404, 454):
-        return f"its server has no such stream ({status}); check the path after the host"
+    if refused := refusal(status, login):
+        return refused
     if not 200 <= status < 300:
         return f"its server answers {status} {reason}"
     return f"its server answers, and gives {content}, in which there is no video that can be decoded here"
+
+
+def refusal(status: int, login: tuple[str, str] | None) -> str | None:
+    """What a server's status says against us, and the mend; None where it is of another kind."""
+    if status in (401, 403) and login is None:
+        return "it asks for a user and password: write USER:PASSWORD@ before the host"
+    if status in (401, 403):
+        return f"it refuses this user and password ({status}); check them; {ENCODED}"
+    if status in (404, 454):
+        return f"its server has no such stream ({status}); check the path after the host"
+    return None

@@ -5,6 +5,7 @@ way on when a stream changes its size, opens one stream at a time for the whole 
 the environment alone.
 """
 
+import errno
 import threading
 import time
 from collections import deque
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError, RuntimeMissingError
-from pvt_edge.sources.credentials import redact
-from pvt_edge.sources.diagnosis import why_not
+from pvt_edge.sources.credentials import login_of, redact
+from pvt_edge.sources.diagnosis import refusal, why_not
 from pvt_edge.sources.lateness import Lateness
 from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.options import SourceOptions
@@ -93,7 +94,12 @@ class NetworkStream(LiveSource):
         return None
 
     def _refusal(self, error: Exception) -> str | None:
-        return None
+        """Why, where the error says it: asking again could lock an account whose password is wrong."""
+        import av
+
+        statuses = {av.HTTPUnauthorizedError: 401, av.HTTPForbiddenError: 403, av.HTTPNotFoundError: 404}
+        status = statuses.get(type(error))
+        return refusal(status, login_of(self._address)) if status else None
 
     def _rate(self, stream: Any) -> float | None:
         fps = float(stream.average_rate or stream.guessed_rate or 0)
@@ -182,10 +188,8 @@ class RtspStream(NetworkStream):
         return {**super()._settings(), **only}
 
     def _refusal(self, error: Exception) -> str | None:
-        import errno
-
         if getattr(error, "errno", None) != errno.EPROTONOSUPPORT:
-            return None
+            return super()._refusal(error)
         other = "udp" if self.options.rtsp_transport == "tcp" else "tcp"
         return f"its server does not send over {self.options.rtsp_transport}; try --rtsp-transport {other}"
 
