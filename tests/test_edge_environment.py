@@ -13,7 +13,7 @@ from pvt_edge.scenes import draw_scene
 
 def install(python, wheel, extras, constraints):
     """Install the wheel with extras; skips where that cannot be done from here."""
-    command = [python, "-m", "pip", "install", "--quiet", "--constraint", constraints, f"{wheel}[{extras}]"]
+    command = [python, "-m", "pip", "install", "--quiet", "--constraint", constraints, f"{wheel}{extras}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     if done.returncode and "CI" not in os.environ:  # offline, for one
         pytest.skip(f"the packages cannot be installed from here: {done.stderr.strip().splitlines()[-1]}")
@@ -21,17 +21,25 @@ def install(python, wheel, extras, constraints):
 
 
 @pytest.fixture(scope="module")
-def edge(checkout, cells_bundle, tmp_path_factory):
-    """The interpreter of a fresh environment with the wheel, and what it predicted when it had OpenCV alone."""
+def bare(checkout, tmp_path_factory):
+    """The interpreter of a fresh environment, the wheel that is in it, and what doctor said when it had no more."""
     wheels = sorted((checkout / "dist").glob("pvt_edge-*.whl"))
     if not wheels:
         pytest.skip("no wheel in dist/: run make wheel")
     folder = tmp_path_factory.mktemp("edge")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    install(python, wheels[-1], "opencv", checkout / "constraints.txt")
-    alone = predict(python, cells_bundle, folder)
-    install(python, wheels[-1], "openvino,opencv", checkout / "constraints.txt")
+    install(python, wheels[-1], "", checkout / "constraints.txt")
+    return python, wheels[-1], examine(python)
+
+
+@pytest.fixture(scope="module")
+def edge(bare, checkout, cells_bundle, tmp_path_factory):
+    """The interpreter of that environment, and what it predicted when it had OpenCV alone."""
+    python, wheel, _ = bare
+    install(python, wheel, "[opencv]", checkout / "constraints.txt")
+    alone = predict(python, cells_bundle, tmp_path_factory.mktemp("alone"))
+    install(python, wheel, "[openvino,opencv]", checkout / "constraints.txt")
     return python, alone
 
 
@@ -48,6 +56,31 @@ def predict(python, bundle, folder):
         [script, "predict", bundle, folder / "scene.png", "--json", "-"],
         capture_output=True, text=True, cwd=folder, check=False,
     )  # fmt: skip
+
+
+def examine(python):
+    """(exit code, JSON) of `pvt-edge doctor`."""
+    doctor = [python.with_name("pvt-edge"), "doctor", "--json", "-"]
+    done = subprocess.run(doctor, capture_output=True, text=True, cwd=python.parent, check=False)
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_doctor_needs_only_the_core(bare):
+    code, content = bare[2]
+    assert (code, content["can_run"]) == (1, False)
+    assert [row["name"] for row in content["runtimes"] if row["ready"] or "install" not in row["reason"]] == []
+    assert "opencv-absent" in [advice["id"] for advice in content["advice"]]
+    assert content["extras"]["openvino"] == {"complete": False, "missing": ["openvino"]}
+
+
+def test_doctor_of_the_edge(edge_python):
+    code, content = examine(edge_python)
+    ready = [row["name"] for row in content["runtimes"] if row["ready"]]
+    assert code == 0
+    assert "openvino" in ready
+    assert "torch" not in ready
+    assert "FFMPEG" in content["opencv"]["backends"]
 
 
 def test_opencv_alone_runs_a_bundle(edge):
