@@ -79,6 +79,37 @@ def test_what_was_found_before_a_failure_is_kept(monkeypatch, tmp_path):
     assert answer.failure.startswith("AttributeError: ")
 
 
+OPENCV_4 = "__version__ = '4.10.0'\nclass dnn:\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "module", "text", "version", "told"),
+    [
+        ("opencv", "cv2", OPENCV_4, "4.10.0", "needs the DNN engine of OpenCV 5.0, this is 4.10.0: pip install"),
+        ("tensorrt", "tensorrt", "__version__ = '8.5.2.2'\n", None, "TensorRT 8.5.2.2 is too old"),
+        ("tensorrt", "tensorrt", "raise OSError('libnvinfer.so.10: cannot open')\n", None, "libnvinfer.so.10"),
+    ],
+)
+def test_libraries_that_are_too_old_say_so(monkeypatch, tmp_path, runtime, module, text, version, told):
+    (tmp_path / f"{module}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    answer = ask(runtime)
+    assert told in answer.failure
+    assert answer.with_mend
+    assert answer.facts.get("version") == version
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt-rtx"])
+def test_tensorrt_without_a_driver_is_not_touched(name):
+    if missing(name):
+        pytest.skip(missing(name))
+    if Path("/proc/driver/nvidia/version").exists():
+        pytest.skip("there is a driver here")
+    answer = ask(name)
+    assert answer.with_mend, answer.failure  # neither a crash nor a builder's TypeError
+    assert "NVIDIA driver" in answer.failure
+
+
 def test_a_folder_in_the_way_is_no_library(monkeypatch, tmp_path):
     """Every bundle has a folder called openvino, and people stand in it."""
     (tmp_path / "openvino").mkdir()
