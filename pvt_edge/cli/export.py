@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pvt_edge.bundle import Bundle
-    from pvt_edge.bundle.schema import CalibrationRecord
+    from pvt_edge.bundle.schema import CalibrationRecord, Manifest
 
 
 def export(
@@ -205,6 +205,7 @@ def _report(console: "Console", bundle: "Bundle", seconds: float) -> None:
     manifest = bundle.manifest
     if manifest.accuracy:
         console.print(f"accuracy on {manifest.accuracy.data}", highlight=False)
+    _report_agreement(console, manifest)
     if manifest.calibration:
         c = manifest.calibration
         console.print(f"INT8 ranges from {c.count} pictures of {c.source}, seed {c.seed}{_dropped(c)}", highlight=False)
@@ -219,6 +220,20 @@ def _report(console: "Console", bundle: "Bundle", seconds: float) -> None:
     if manifest.tensorrt and not held & {"tensorrt", "tensorrt-rtx"}:
         console.print(f"next, on the device: pvt-edge build {shown}", highlight=False)
     console.print(f"next: pvt-edge predict {shown} your-images/ --save annotated/", highlight=False)
+
+
+def _report_agreement(console: "Console", manifest: "Manifest") -> None:
+    from pvt_edge.export.verification.export_check import agreement_lines
+
+    if manifest.agreement is None:
+        console.print(
+            "the model detects nothing in the pictures it was checked on: verify with your own", style="yellow"
+        )
+        return
+    console.print(f"answers against the trained model's on {manifest.agreement.data}:", markup=False, highlight=False)
+    for line, within in agreement_lines(manifest):
+        told = line if within else f"{line}: outside the tolerance of pvt-edge verify"
+        console.print(f"  {told}", style=None if within else "yellow", markup=False, highlight=False)
 
 
 def _report_search(console: "Console", report: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ def _print(console: "Console", evaluation: "Evaluation") -> None:
 def _figures(evaluation: "Evaluation") -> "Table":
     """A row an artifact."""
     names = [name for name in SHOWN if name in evaluation.rows[0].figures]
-    table = _table("artifact", *names, "ms", "s")
+    table = _table("artifact", *names, "ms/pic", "s")
     for row in evaluation.rows:
         figures = [_shown(row.figures[name]) for name in names]
         spent = f"{sum(row.speed_ms.values()):.1f}"  # a picture: preprocess, inference, postprocess
