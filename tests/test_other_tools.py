@@ -28,7 +28,7 @@ ORT_TOOLS = {
 SECONDS = 1  # of one turn of the clock
 MOST_ROUNDS, LEAST_ROUNDS = 6, 2
 PARITY = 1.15
-QUIET = 1.05  # how far two halves of our own measurements may lie apart before the machine counts as busy
+QUIET = 1.05  # how far two measurements of the same may lie apart before the machine counts as busy
 
 
 @pytest.fixture(scope="module")
@@ -126,23 +126,26 @@ def median_ms(runtime: Runtime, image: np.ndarray) -> float:
 def test_our_latency_is_that_of_benchmark_app(cells_bundle, image, tmp_path):
     """The best of several medians, in turns: other programs only ever add time.
 
-    Our turns lie on both sides of benchmark_app's; where the two halves disagree, nothing is proven and more rounds
-    follow. One thread, for that is the number that others disturb least.
+    Our turns lie on both sides of benchmark_app's. Where our two halves, or its two best turns, disagree, nothing is
+    proven and more rounds follow. One thread, for that is the number that others disturb least.
     """
     file = cells_bundle / "openvino" / "fp32.xml"
     before, after, theirs = [], [], []
     with open_runtime("openvino", file, precision="fp32", threads=1) as runtime:
         median_ms(runtime, image)  # warm-up
-        for number in range(MOST_ROUNDS):
+        for _ in range(MOST_ROUNDS):
             before.append(median_ms(runtime, image))
             options = ("-t", str(SECONDS), "-infer_precision", "f32")
             told = benchmark_app(file, tmp_path, *options, INFERENCE_NUM_THREADS=1)
             theirs.append(float(told["latency (ms)"]))
             after.append(median_ms(runtime, image))
-            noise = max(min(before), min(after)) / min(before + after)
-            ratio = min(before + after) / min(theirs)
-            if number + 1 >= LEAST_ROUNDS and noise <= QUIET and 1 / PARITY <= ratio <= PARITY:
+            if len(theirs) < LEAST_ROUNDS:
+                continue
+            best, second = sorted(theirs)[:2]
+            noise = max(min(before) / min(after), min(after) / min(before), second / best)
+            ratio = min(before + after) / best
+            if noise <= QUIET and 1 / PARITY <= ratio <= PARITY:
                 break
     if noise > QUIET:
-        pytest.skip(f"the machine is busy: our own halves differ by {noise - 1:.0%}")
+        pytest.skip(f"the machine is busy: the same measurement twice differs by {noise - 1:.0%}")
     assert 1 / PARITY <= ratio <= PARITY, f"ours {before} and {after}, benchmark_app's {theirs}"
