@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from statistics import median
 
 import pvt_edge
 from pvt_edge.benchmarks.calls import Stages, prepare
@@ -20,7 +21,7 @@ from pvt_edge.benchmarks.opening import COMPILED, TorchModel
 from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.peaks import measure_peaks
 from pvt_edge.benchmarks.pictures import Pictures, draw_pictures, read_pictures
-from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Model, Peaks, Row, Settings
+from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Model, Peaks, Row, Settings, Times
 from pvt_edge.benchmarks.roofline import find_costs, find_floor
 from pvt_edge.benchmarks.rounds import Track, run_rounds
 from pvt_edge.benchmarks.rows import Plan, check_any, find_torch_model, plan_rows
@@ -93,7 +94,7 @@ class Run:
             plans = self._plan(Path(scratch))
             self.rows = {plan.name: plan.row for plan in plans}
             live = [plan for plan in plans if plan.opening is not None]
-            rounds = (options.rounds + (options.warmup_s > 0)) * 2 * len(live)
+            rounds = (options.rounds + (options.warmup_s > 0)) * (1 + options.end_to_end) * len(live)
             self.steps = self.done + len(live) * (1 + options.cold_start) + rounds + options.roofline + options.layers
             live = self._cold_starts(live) if options.cold_start else live
             peaks = self._peaks()
@@ -172,7 +173,8 @@ class Run:
         turns = {}
         for name, contestant in opened.items():
             turns[f"{INFER}: {name}"] = contestant.infer
-            turns[f"{WHOLE}: {name}"] = contestant.end_to_end
+            if self.options.end_to_end:
+                turns[f"{WHOLE}: {name}"] = contestant.end_to_end
         options = self.options
         tracks = run_rounds(
             turns,
@@ -183,7 +185,8 @@ class Run:
             between=watch.listen,
             tell=self.tell,
         )
-        return {(kind, name): tracks[f"{kind}: {name}"] for name in opened for kind in (INFER, WHOLE)}
+        kinds = (INFER, WHOLE) if self.options.end_to_end else (INFER,)
+        return {(kind, name): tracks[f"{kind}: {name}"] for name in opened for kind in kinds}
 
     def _summarise(
         self, opened: Mapping[str, Contestant], tracks: Mapping[tuple[str, str], Track]
@@ -191,26 +194,26 @@ class Run:
         """Write the rows' figures; all samples by row."""
         samples = {}
         for name, contestant in opened.items():
-            infer, whole = tracks[INFER, name], tracks[WHOLE, name]
-            error = infer.error or whole.error
+            its = {kind: track for (kind, of), track in tracks.items() if of == name}
+            error = next((track.error for track in its.values() if track.error is not None), None)
             if error is not None:
-                count = len(infer.whole.samples_ms) + len(whole.whole.samples_ms)
+                count = sum(len(track.whole.samples_ms) for track in its.values())
                 self._fail(name, f"failed after {count} timed calls: {error}")
                 continue
             batch, percentiles = self.rows[name].batch, self.options.percentiles
-            stages: list[Stages] = whole.whole.answers
+            times = {
+                kind: summarise(track.whole.samples_ms, percentiles, batch=batch, seconds=track.whole.seconds)
+                for kind, track in its.items()
+            }
             self._update(
                 name,
                 device=contestant.device,
                 threads=contestant.threads,
                 callers=contestant.callers,
-                inference=summarise(infer.whole.samples_ms, percentiles, batch=batch, seconds=infer.whole.seconds),
-                end_to_end=EndToEnd(
-                    times=summarise(whole.whole.samples_ms, percentiles, batch=batch, seconds=whole.whole.seconds),
-                    stages=_medians(stages),
-                ),
+                inference=times[INFER],
+                end_to_end=_end_to_end(times[WHOLE], its[WHOLE].whole.answers) if WHOLE in its else None,
             )
-            samples[name] = {INFER: infer.whole.samples_ms, WHOLE: whole.whole.samples_ms}
+            samples[name] = {kind: track.whole.samples_ms for kind, track in its.items()}
         return samples
 
     def _check_any_measured(self) -> None:
@@ -279,10 +282,9 @@ class Run:
         self._update(name, status="failed", reason=reason)
 
 
-def _medians(stages: Sequence[Stages]) -> dict[str, float]:
-    from statistics import median
-
-    return {name: round(median(getattr(one, name) for one in stages), 4) for name in Stages._fields}
+def _end_to_end(times: Times, stages: Sequence[Stages]) -> EndToEnd:
+    medians = {name: round(median(getattr(one, name) for one in stages), 4) for name in Stages._fields}
+    return EndToEnd(times=times, stages=medians)
 
 
 def _parameters(torch_model: TorchModel | str) -> int | None:

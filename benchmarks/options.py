@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pvt_edge.benchmarks.rows import Choice
 
-ROUNDS = 10  # at least, so that what slows the machine for a moment reaches everyone
+ROUNDS = 10  # so that what slows the machine for a moment reaches everyone
 LONGEST_SLICE_S = 0.5
 
 
@@ -19,6 +19,8 @@ class Options:
     warmup_s: float = 0.5
     percentiles: tuple[float, ...] = (50.0, 90.0, 95.0, 99.0)
     seed: int = 0
+    least_rounds: int = ROUNDS
+    end_to_end: bool = True
     compare_stock: bool = False
     images: Path | None = None
     weights: str | None = None
@@ -30,7 +32,7 @@ class Options:
     @property
     def rounds(self) -> int:
         """How many turns every row has."""
-        return max(ROUNDS, ceil(self.duration_s / LONGEST_SLICE_S))
+        return max(self.least_rounds, ceil(self.duration_s / LONGEST_SLICE_S))
 
     @property
     def slice_s(self) -> float:

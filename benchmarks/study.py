@@ -23,6 +23,7 @@ from pvt_edge.variants import get_variant
 
 Progress = Callable[[int, int, str], None]
 
+STUDY_ROUNDS = 5  # at least: the largest take a second a call
 STUDIED = ("openvino", "onnxruntime")  # of the runtimes, unless some are asked for
 
 
@@ -49,7 +50,16 @@ def run_study(
     if set(choice.runtimes) == set(BENCHED):  # asked for by nobody; torch.compile alone takes minutes a variant
         choice = replace(choice, runtimes=STUDIED)
     int8 = "int8" in choice.precisions
-    options = replace(options, choice=choice, cold_start=False, roofline=False, layers=False)
+    options = replace(
+        options,
+        choice=choice,
+        least_rounds=STUDY_ROUNDS,
+        warmup_s=0.0,  # each turn begins with an untimed call
+        end_to_end=False,
+        cold_start=False,
+        roofline=False,
+        layers=False,
+    )
     began = perf_counter()
     entries: list[StudyEntry] = []
     settings: Settings | None = None
@@ -116,9 +126,12 @@ def _measure(
     return entry, measured.settings
 
 
+SIZES = ("M params", "G MACs", "MiB fp32", "MiB int8")
+
+
 def study_columns(study: Study) -> list[str]:
-    """Names of the table's columns: p50 ms of every row that any entry has."""
-    return ["variant", "input", "M params", "G MACs", "MiB fp32", "MiB int8", *_row_names(study)]
+    """Names of the table's columns: the model, `SIZES`, and p50 ms of every row that any entry has."""
+    return ["variant", "input", *SIZES, *_row_names(study)]
 
 
 def study_rows(study: Study) -> list[list[str]]:
@@ -169,7 +182,7 @@ def _cells(entry: StudyEntry, names: Sequence[str]) -> list[str]:
     macs = f"{model.macs / 1e9:.2f}" if model and model.macs else NOTHING
     return [
         entry.variant,
-        f"{entry.height}x{entry.width}",
+        str(entry.height) if entry.height == entry.width else f"{entry.height}x{entry.width}",
         params,
         macs,
         _mebibytes(entry.rows, "fp32"),

@@ -34,7 +34,7 @@ def cost_columns(benchmark: Benchmark) -> list[str]:
     """Names of the third table's columns: what a row costs beside time."""
     vram = ["VRAM MiB"] if _any_vram(benchmark) else []
     accuracy = [name] if (name := accuracy_name(benchmark)) else []
-    return ["row", "import", "load", "first", "total", "RSS MiB", *vram, "file MiB", *accuracy]
+    return ["row", "import", "load", "first", "all", "RSS MiB", *vram, "file MiB", *accuracy]
 
 
 def cost_cells(benchmark: Benchmark, row: Row) -> list[str]:
@@ -44,10 +44,7 @@ def cost_cells(benchmark: Benchmark, row: Row) -> list[str]:
     vram = f"{cold.vram_mib:.0f}" if cold and cold.vram_mib is not None else NOTHING
     return [
         row.name,
-        *(
-            ms(value)
-            for value in ((cold.import_ms, cold.load_ms, cold.first_ms, cold.total_ms) if cold else [None] * 4)
-        ),
+        *map(ms, start),
         f"{cold.peak_rss_mib:.0f}" if cold else NOTHING,
         *([vram] if _any_vram(benchmark) else []),
         mebibytes(row.model_bytes) if row.model_bytes else NOTHING,
@@ -57,7 +54,7 @@ def cost_cells(benchmark: Benchmark, row: Row) -> list[str]:
 
 def stage_columns() -> list[str]:
     """Names of the columns of the end-to-end table."""
-    return ["row", "decode", "prepare", "infer", "post", "whole", "img/s", "x infer"]
+    return ["row", "JPEG", "prep", "infer", "post", "all", "img/s", "x infer"]
 
 
 def stage_cells(row: Row) -> list[str]:

@@ -101,22 +101,19 @@ def study(
     target: Target, variants: Sequence[str], sizes: Sequence[tuple[int, int]], options: "Options", *, task: str
 ) -> None:
     """Run the study, show it and write it."""
-    from rich.table import Table
-
     from pvt_edge.benchmarks.folder import STUDY_RESULT, check_folder, write_study
-    from pvt_edge.benchmarks.study import run_study, study_columns, study_lines, study_rows
+    from pvt_edge.benchmarks.study import SIZES, run_study, study_columns, study_lines, study_rows
 
     console = target.console
     if target.out is not None:
         check_folder(target.out, STUDY_RESULT)
     with _progress(console) as tell:
         found = run_study(variants, sizes, options, task=task, command=target.command, progress=tell)
-    table = Table(title=f"PVT-v2 {found.task}: ms by size and variant", title_justify="left", pad_edge=False)
-    for i, name in enumerate(study_columns(found)):
-        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=i < 2)
-    for row in study_rows(found):
-        table.add_row(*row)
-    console.print(table, highlight=False)
+    columns, rows = study_columns(found), study_rows(found)
+    first = 2 + len(SIZES)  # one table of everything would not fit a terminal
+    _print_study(console, f"PVT-v2 {found.task}", columns[:first], [row[:first] for row in rows])
+    times = [*columns[:2], *columns[first:]]
+    _print_study(console, "inference alone, median ms", times, [[*row[:2], *row[first:]] for row in rows])
     for line in study_lines(found):
         style = "bold yellow" if "BUSY" in line or "FAILED" in line else "dim"
         console.print(line, style=style, markup=False, highlight=False)
@@ -125,6 +122,18 @@ def study(
     if target.json:
         write_json(found.model_dump(mode="json"), target.json)
     console.print(f"wrote {place.absolute()}", highlight=False)
+
+
+def _print_study(console: "Console", title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=i < 2)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, highlight=False)
 
 
 def as_recorded(console: "Console", now: "Benchmark", then: "Benchmark", max_ratio: float) -> bool:
