@@ -120,8 +120,8 @@ def _classes(evaluation: "Evaluation") -> "Table":
     """A row a class: of one artifact its figures, of several each one's first."""
     first, *others = evaluation.rows
     count, *names = next(iter(first.classes.values()))
-    columns = [f"{names[0]} {row.name}" for row in evaluation.rows] if others else names
-    table = _table("class", count, *columns)
+    columns = [f"{row.runtime}\n{row.precision}" for row in evaluation.rows] if others else names
+    table = _table(f"{names[0]} of class" if others else "class", count, *columns)
     for name, figures in first.classes.items():
         values = [row.classes[name][names[0]] for row in evaluation.rows] if others else [figures[n] for n in names]
         table.add_row(name, f"{figures[count]:.0f}", *map(_shown, values))

@@ -5,6 +5,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from pvt_edge.doctor.system_file import read_text
+
 # Flags of /proc/cpuinfo, x86's and then ARM's
 FEATURES = {
     "avx2": "AVX2",
@@ -54,7 +56,7 @@ class Cpu:
 
 def read_cpu(root: Path = Path("/")) -> Cpu:
     """This machine's, or that of another file system's `root`."""
-    info = _lines(root / "proc/cpuinfo")
+    info = read_text(root / "proc/cpuinfo").splitlines()
     named = [_value(line) for line in info if line.lower().startswith(("model name", "hardware\t", "cpu model"))]
     flags = {flag for line in info if line.lower().startswith(("flags", "features")) for flag in _value(line).split()}
     return Cpu(
@@ -63,7 +65,7 @@ def read_cpu(root: Path = Path("/")) -> Cpu:
         _cores(),
         _quota(root),
         tuple(name for flag, name in FEATURES.items() if flag in flags) if flags else None,
-        next(iter(_lines(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")), None),
+        read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
     )
 
 
@@ -74,9 +76,9 @@ def _cores() -> int:
 def _quota(root: Path) -> float | None:
     """Cores by the control group's limit, versions 2 and 1."""
     groups = root / "sys/fs/cgroup"
-    parts = " ".join(_lines(groups / "cpu.max")).split()
+    parts = read_text(groups / "cpu.max").split()
     if not parts:
-        parts = _lines(groups / "cpu/cpu.cfs_quota_us") + _lines(groups / "cpu/cpu.cfs_period_us")
+        parts = [read_text(groups / f"cpu/cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
     if len(parts) == 2 and all(part.isdecimal() for part in parts) and int(parts[1]):  # else "max", or -1
         return int(parts[0]) / int(parts[1])
     return None
@@ -84,10 +86,3 @@ def _quota(root: Path) -> float | None:
 
 def _value(line: str) -> str:
     return line.partition(":")[2].strip()
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()
-    except OSError:
-        return []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pvt_edge.doctor.child import Answer
+from pvt_edge.doctor.system_file import read_text
 from pvt_edge.doctor.tool import run_tool
 
 QUERY = "--query-gpu=name,compute_cap,memory.total,driver_version"
@@ -45,11 +46,7 @@ def parse_smi(text: str) -> tuple[Gpu, ...]:
 def read_driver(root: Path = Path("/")) -> str | None:
     """The version of NVIDIA's kernel driver, None without one."""
     for place in ("proc/driver/nvidia/version", "sys/module/nvidia/version"):
-        try:
-            text = (root / place).read_text(errors="replace")
-        except OSError:
-            continue
-        found = re.search(r"\d+\.\d+(\.\d+)?", text)
+        found = re.search(r"\d+\.\d+(\.\d+)?", read_text(root / place))
         if found:
             return found[0]
     return None

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pvt_edge.doctor.system_file import read_text
 from pvt_edge.doctor.tool import run_tool
 
 # NVIDIA's archive of releases: https://developer.nvidia.com/embedded/jetpack-archive
@@ -29,8 +30,8 @@ class Jetson:
 
 def read_jetson(root: Path = Path("/")) -> Jetson | None:
     """The Jetson that this machine is, None for another one."""
-    release = _text(root / "etc/nv_tegra_release")
-    model = _text(root / "proc/device-tree/model").strip("\0 \n")
+    release = read_text(root / "etc/nv_tegra_release")
+    model = read_text(root / "proc/device-tree/model").strip("\0 \n")
     if not release and "jetson" not in model.lower():
         return None
     found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", release)
@@ -44,10 +45,3 @@ def read_jetson(root: Path = Path("/")) -> Jetson | None:
         packaged[0] if packaged else str(by_l4t) if by_l4t else None,
         mode[1] if mode else None,
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

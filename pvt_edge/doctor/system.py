@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pvt_edge
+from pvt_edge.doctor.system_file import read_text
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,10 @@ def _container(root: Path) -> str | None:
         return "kubernetes"
     if (root / ".dockerenv").exists():
         return "docker"
-    groups = _text(root / "proc/1/cgroup")
+    groups = read_text(root / "proc/1/cgroup")
     known = {"kubepods": "kubernetes", "docker": "docker", "lxc": "lxc", "containerd": "containerd"}
     return next((kind for mark, kind in known.items() if mark in groups), None)
 
 
 def _wsl(root: Path) -> bool:
-    return "microsoft" in _text(root / "proc/version").lower()
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
+    return "microsoft" in read_text(root / "proc/version").lower()
