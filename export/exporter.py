@@ -110,6 +110,7 @@ def export_model(
             keep_measurements(interrupted, Path(out))
             raise
         accuracy = steps.measure_accuracy(artifacts) if bundled else None
+        agreement = steps.measure_agreement(artifacts)
         steps.tell("writing the bundle")
         chosen = steps.quantisation
         manifest = Manifest(
@@ -126,6 +127,7 @@ def export_model(
             precision_plan=chosen.plan.blocks if chosen and chosen.plan else None,
             calibration=steps.calibration.record if steps.calibration else None,
             accuracy=accuracy,
+            agreement=agreement,
             provenance=provenance(
                 model.weights_name or "a model in memory", weights_file=weights_file, dialect=dialect, command=command
             ),

@@ -101,7 +101,7 @@ class ExportRequest:
         """How many steps the export will tell of, the many of a precision search as one."""
         openvino, onnx = "openvino" in self.formats or self.cpu_int8, self.fp32_onnx or self.onnx_int8
         return (
-            2
+            3
             + 2 * onnx
             + 2 * openvino
             + self.int8

@@ -11,7 +11,7 @@ import numpy as np
 from pvt_edge.bundle import BundleWriter
 from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision, Task
 from pvt_edge.errors import ExportError
-from pvt_edge.export.calibration import CalibrationSet, calibration_from_images, calibration_from_scenes
+from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
@@ -20,6 +20,7 @@ from pvt_edge.export.precision.trial import measure
 from pvt_edge.export.quantising import Quantisation, make_judge, quantise
 from pvt_edge.export.request import ENGINE_FORMATS, ExportRequest
 from pvt_edge.export.tensorrt.writing import TensorRtExport, open_workshops, write_tensorrt
+from pvt_edge.export.verification.export_check import measure_agreement
 from pvt_edge.models.backbone import PVTv2
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.create import Model
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is done now
 
 PARITY_IMAGES = 2
+AGREEMENT_IMAGES = 4
 AUDIT_SCENES = 16  # drawn ones, where no pictures were given
 ONNX_SECONDS = 6.0
 ACCURACY_SCENES, ACCURACY_SEED = 48, 3  # seeds of training and calibration lie elsewhere
@@ -56,7 +58,7 @@ class Steps:
             self.calibration = self._collect_calibration()
         self.tell("rewriting the model into its deploy form")
         self.graph = DeployGraph(model, request.imgsz)
-        self.probes = self._probes()
+        self.probes = self._probes(PARITY_IMAGES)
         self.expected = model_outputs(model, self.graph, self.probes)
 
     def tell(self, step: str) -> None:
@@ -78,12 +80,11 @@ class Steps:
             r.calib, r.imgsz, r.resize, count=r.calib_n, seed=r.seed, allow_small=r.allow_small
         )
 
-    def _probes(self) -> "list[NDArray[np.uint8]]":
-        """Pictures for the parity checks: of the calibration set where there is one, else drawn scenes."""
+    def _probes(self, count: int) -> "list[NDArray[np.uint8]]":
+        """Pictures to check on: of the calibration set where there is one, else drawn scenes."""
         if self.calibration is not None:
-            return list(self.calibration.inputs[:PARITY_IMAGES])
-        scenes = calibration_from_scenes(self.request.imgsz, self.request.resize, count=PARITY_IMAGES)
-        return list(scenes.inputs)
+            return list(self.calibration.inputs[:count])
+        return list(calibration_from_scenes(self.request.imgsz, self.request.resize, count=count).inputs)
 
     def write_artifacts(self) -> tuple[Artifact, ...]:
         """Every artifact asked for, written and checked."""
@@ -248,6 +249,21 @@ class Steps:
                     runtime, dataset, self.request.resize, post
                 )
         return AccuracyRecord(data=words, metrics=metrics)
+
+    def measure_agreement(self, artifacts: Sequence[Artifact]) -> AccuracyRecord | None:
+        """How far each artifact gives the trained model's answers, whatever gate it passed before."""
+        self.tell("comparing answers with the trained model's")
+        inputs = self._probes(AGREEMENT_IMAGES)
+        more = model_outputs(self.model, self.graph, inputs[len(self.expected) :])
+        return measure_agreement(
+            artifacts,
+            self.writer.path,
+            inputs,
+            [*self.expected, *more],
+            task=task_of(self.model),
+            post=self.request.postprocess,
+            source=self.calibration.record.source if self.calibration else SCENES,
+        )
 
 
 def task_of(model: Model) -> Task:

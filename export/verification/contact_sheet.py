@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.drawing import colour_of
-from pvt_edge.export.verification.lettering import AMBER, GREY, INK, PAPER, RED, shorten, text_width, write
+from pvt_edge.export.verification.lettering import AMBER, GREY, INK, PAPER, RED, SAME, shorten, write
 from pvt_edge.export.verification.panels import PANEL_HW, box_panels, broken_panels, class_panels, map_panels
 from pvt_edge.export.verification.tolerance import FIGURES
 from pvt_edge.postprocessing import softmax
@@ -22,9 +21,12 @@ if TYPE_CHECKING:
 WORST = 10
 COLUMNS = 2  # of pairs
 GAP, MARGIN, CAPTION, HEAD = 4, 24, 26, 88
-LEGEND_CLASSES = 8
+BOX_LEGEND = (
+    (SAME, "both sides have it", 1),
+    (AMBER, "it moved or changed its score beyond the tolerance", 2),
+    (RED, "only this side has it", 2),
+)
 LEGENDS = {
-    "detect": "",
     "classify": "a red frame: another best class",
     "features": "right, where the worst map differs: black within the tolerance, white at four times",
 }
@@ -114,12 +116,7 @@ class ContactSheet:
         if self.manifest.task != "detect":
             write(sheet, LEGENDS[self.manifest.task], (at, 68), GREY)
             return
-        legend = [(RED, "only one side has it", 2), (AMBER, "moved or rescored beyond the tolerance", 2)]
-        classes = self.manifest.labels[:LEGEND_CLASSES]
-        legend += [(colour_of(i), f"{label}, the same", 1) for i, label in enumerate(classes)]
-        for colour, text, line in legend:
-            if at + text_width(text) + 40 > sheet.shape[1]:
-                break
+        for colour, text, line in BOX_LEGEND:
             at = _chip(sheet, at, colour, text, line)
 
 

@@ -21,7 +21,7 @@ class Tally(NamedTuple):
     """A figure before it is divided: the sum of its parts and how many there are."""
 
     total: float
-    count: float
+    parts: float
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def compare(task: str, found: "Arrays", reference: "Arrays", post: "PostprocessS
 def ratio(figure: str, tallies: Iterable[Tally]) -> float:
     """The figure over all pictures of the tallies; of nothing, that of equal answers."""
     rows = list(tallies)
-    count = sum(tally.count for tally in rows)
-    return sum(tally.total for tally in rows) / count if count else FIGURES[figure].empty
+    parts = sum(tally.parts for tally in rows)
+    return sum(tally.total for tally in rows) / parts if parts else FIGURES[figure].empty
 
 
 def _boxes(found: "Arrays", reference: "Arrays", post: "PostprocessSpec") -> Difference:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # BGR; red and amber differ in lightness too, for who cannot tell the hues apart
-RED, AMBER, GREEN = (40, 40, 225), (0, 190, 255), (80, 160, 40)
+RED, AMBER, GREEN, SAME = (40, 40, 225), (0, 190, 255), (80, 160, 40), (150, 170, 90)
 INK, GREY, LIGHT, PAPER = (30, 30, 30), (120, 120, 120), (255, 255, 255), (255, 255, 255)
 BODY, SMALL, TITLE = 0.5, 0.4, 0.85
 

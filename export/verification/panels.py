@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.drawing import colour_of, draw_classes
-from pvt_edge.export.verification.lettering import AMBER, GREEN, INK, LIGHT, RED, text_width, write
+from pvt_edge.drawing import draw_classes
+from pvt_edge.export.verification.lettering import AMBER, GREEN, INK, LIGHT, RED, SAME, text_width, write
 
 if TYPE_CHECKING:
     from pvt_edge.metrics.agreement import Matches
@@ -27,8 +27,8 @@ def box_panels(
     limits: Mapping[str, float],
     names: Sequence[str],
 ) -> "Panels":
-    """Both sides' detections: those that agree thin and in their class's colour, red what only one side has, amber
-    what moved or changed its score beyond the tolerance. `scale_xy` is from the picture to the boxes' pixels."""
+    """Both sides' detections: thin those that agree, red what only one side has, amber what moved or changed its
+    score beyond the tolerance. `scale_xy` is from the picture to the boxes' pixels."""
     (left, (dx, dy, factor)), (right, _) = _fit(image), _fit(image)
     if matches.sides is None:
         return left, right
@@ -56,7 +56,7 @@ def box_panels(
             if told:
                 marked.append((corner, AMBER, told if is_found else ""))
             else:
-                _rectangle(panel, corner, colour_of(int(side.cls[row])), 1)
+                _rectangle(panel, corner, SAME, 1)
         for corner, colour, told in sorted(marked, key=lambda mark: mark[1] == RED):
             _rectangle(panel, corner, colour, 2)
             if told:

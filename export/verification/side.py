@@ -31,8 +31,7 @@ class Side:
 
     def answer(self, prepared: "Prepared") -> "Arrays":
         """What it gives for one picture, a batch axis of 1, boxes in pixels of the picture itself."""
-        picture = prepared.input[None]
-        fed = np.repeat(picture, self.predictor.batch, axis=0) if (self.predictor.batch or 1) > 1 else picture
+        fed = np.repeat(prepared.input[None], self.predictor.batch or 1, axis=0)
         arrays = {name: array[:1] for name, array in self.runtime.infer({self.bundle.manifest.input.name: fed}).items()}
         if self.bundle.manifest.task == "detect":
             arrays["boxes"] = to_original(arrays["boxes"][0], prepared.placement)[None]

@@ -122,4 +122,5 @@ class Manifest(_Record):
     calibration: CalibrationRecord | None = None
     precision_plan: dict[str, Literal["int8", "float"]] | None = None  # what of int8 runs in which, by block name
     accuracy: AccuracyRecord | None = None
+    agreement: AccuracyRecord | None = None  # with the trained model, at export; what `verify` measures
     provenance: Provenance
