@@ -4,10 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
-SOURCES := pyproject.toml $(shell find pvt_edge export runtimes benchmarks -name "*.py" -o -name "*.safetensors" -o -path "*/static/*")
+SOURCES := pyproject.toml $(shell find pvt_edge export runtimes benchmarks -name "*.py" -o -name "*.safetensors" -o -name "*.txt" -o -path "*/static/*")
 BCCD ?= ../shared/data/bccd
 
-.PHONY: demo test lint wheel format train-cells clean
+# what tests of streams drive beside Python: a browser, an RTSP server, an encoder, a screen
+SYSTEM := chromium chromium-driver ffmpeg xvfb python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly libgl1 libglib2.0-0
+
+.PHONY: demo test lint system wheel format train-cells clean
 
 demo: $(STAMPS)/package
 	mkdir -p out/demo
@@ -24,6 +28,11 @@ lint: $(STAMPS)/package
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p pvt_edge
+
+# Debian and Ubuntu, as root; tests skip what is not there
+system:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM)
 
 format: $(STAMPS)/tools
 	$(BIN)/ruff format .
