@@ -1,5 +1,6 @@
 """Other people's exceptions in one line of ours."""
 
+import numpy as np
 import pytest
 
 from pvt_edge.errors import BundleError, RuntimeInputError
@@ -22,6 +23,14 @@ from pvt_edge.runtimes.boundary import boundary, one_line
 )
 def test_one_line(text, line):
     assert one_line(RuntimeError(text)) == line
+
+
+def test_one_line_of_opencv():
+    cv2 = pytest.importorskip("cv2")
+    with pytest.raises(cv2.error) as caught:
+        cv2.resize(np.zeros((2, 2), np.uint8), (0, 0))
+    assert str(caught.value).startswith("OpenCV(")
+    assert one_line(caught.value) == caught.value.err
 
 
 def test_boundary():
