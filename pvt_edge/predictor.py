@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -169,7 +170,13 @@ class Predictor:
 
         chosen = self.choose_thresholds(**thresholds)
         opened = open_source(source, SourceOptions(stall_s=stall))
-        return run_streams(self, [opened], chosen, max_age_ms=max_age, track=track, owned=opened is not source)
+        owned = opened is not source
+        with ExitStack() as refused:
+            if owned:
+                refused.callback(opened.close)
+            results = run_streams(self, [opened], chosen, max_age_ms=max_age, track=track, owned=owned)
+            refused.pop_all()
+        return results
 
     def choose_thresholds(self, **options: "Unpack[ThresholdOptions]") -> Thresholds:
         """The bundle's thresholds with those given in their place. Errors as for a call."""

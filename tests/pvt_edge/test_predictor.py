@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import cv2
@@ -341,12 +342,34 @@ def test_a_source_of_the_caller_s_is_left_open(tmp_path):
 
 def test_a_source_opened_by_the_stream_is_closed(tmp_path, monkeypatch):
     source = Counted("opened", [])
-    monkeypatch.setattr("pvt_edge.predictor.open_source", lambda spec: source)
+    monkeypatch.setattr("pvt_edge.predictor.open_source", lambda spec, options: source)
     stream = predictor_for(tmp_path).stream("camera")
     next(stream)
     assert not source.closed
     stream.close()
     assert source.closed
+
+
+def test_a_source_is_closed_when_the_stream_is_refused(tmp_path, monkeypatch):
+    source = Counted("opened", [])
+    monkeypatch.setattr("pvt_edge.predictor.open_source", lambda spec, options: source)
+    with pytest.raises(DataError, match="greatest age"):
+        predictor_for(tmp_path).stream("camera", max_age=0)
+    assert source.closed
+
+
+def test_a_stream_left_half_way_leaves_no_thread(tmp_path):
+    for result in predictor_for(tmp_path).stream("synthetic://cells?fps=200"):
+        if result.frame.id > 5:
+            break
+    del result
+    assert [thread.name for thread in threading.enumerate() if "pvt-edge" in thread.name] == []
+
+
+def test_a_tracked_stream_gives_ids(tmp_path):
+    results = list(predictor_for(tmp_path).stream(write_video(tmp_path / "clip.avi"), track=True))
+    assert [result.boxes.id.tolist() for result in results] == [[-1], *[[1]] * 6]
+    assert list(predictor_for(tmp_path).stream(tmp_path / "clip.avi"))[-1].boxes.id is None
 
 
 def test_speed_is_of_one_picture(tmp_path):
