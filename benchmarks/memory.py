@@ -1,6 +1,5 @@
 """Memory of this process, and of the GPU."""
 
-import resource
 import sys
 from pathlib import Path
 
@@ -15,6 +14,8 @@ def peak_rss_mib() -> float:
     kib = _status_kib("VmHWM")
     if kib is not None:
         return round(kib / 1024, 1)
+    import resource  # not on Windows
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (MIB if sys.platform == "darwin" else 1024), 1)
 
