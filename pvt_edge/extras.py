@@ -3,6 +3,8 @@
 from pvt_edge.errors import RuntimeMissingError
 
 EXTRA_OF = {
+    "aiohttp": "serve",
+    "av": "stream",
     "cuda": "tensorrt",
     "cv2": "opencv",
     "filelock": "export",
@@ -13,12 +15,14 @@ EXTRA_OF = {
     "onnxscript": "export",
     "onnxsim": "export",
     "openvino": "openvino",
-    "pycocotools": "export",
+    "pycocotools": "val",
+    "prometheus_client": "serve",
     "requests": "export",
     "safetensors": "export",
     "supervision": "supervision",
     "tensorrt": "tensorrt",
     "torch": "export",
+    "trackers": "track",
 }
 
 
