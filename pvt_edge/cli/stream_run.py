@@ -32,8 +32,7 @@ def run_to_end(
     1 where a source or sink failed, and with 128 and the signal's number where a signal cut short what has an end.
     """
     summary = StreamSummary(runner, sinks)
-    with ExitStack() as stack:
-        delivery = stack.enter_context(Delivery(sinks, live=runner.live))
+    with Delivery(sinks, live=runner.live) as delivery:
         try:
             with stop_on_signals(runner.stop, hurry=runner.hurry) as signals:
                 _deliver(runner, delivery, summary, console, duration_s, stall_s)
