@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--key", type=int, default=10, help="frames from one key frame to the next")
     parser.add_argument("--first", type=int, default=0, help="number of the first picture")
-    parser.add_argument("--count-by-clock", action="store_true", help="numbers go on while the camera is dead")
+    parser.add_argument("--first-by-clock", action="store_true", help="numbers go on over a restart")
     parser.add_argument("--login", help="USER:PASSWORD")
     parser.add_argument("--digest", action="store_true", help="ask for the password by Digest, not Basic")
     parser.add_argument("--udp-only", action="store_true")
@@ -96,6 +96,8 @@ def main() -> None:
     loss = f"identity drop-probability={options.loss} !" if options.loss else ""
     encoder = ENCODERS[options.codec].format(key=options.key, loss=loss)
     state = {"sent": 0}
+    # at its rate and not faster, a camera never reaches the number that one started after it begins with
+    first = int(time.time() * options.fps) % (1 << BITS) if options.first_by_clock else options.first
 
     def caps(wh):  # type: ignore[no-untyped-def]
         return Gst.Caps.from_string(f"video/x-raw,format=I420,width={wh[0]},height={wh[1]},framerate={options.fps}/1")
@@ -113,10 +115,8 @@ def main() -> None:
                 wh = resize_wh
                 source.set_property("caps", caps(wh))
             number = min(sent, options.freeze) if options.freeze is not None else sent
-            if options.count_by_clock:
-                number = int(time.time() * options.fps) % (1 << BITS)
             state["sent"] += 1
-            buffer = Gst.Buffer.new_wrapped(draw_number(options.first + number, *wh))
+            buffer = Gst.Buffer.new_wrapped(draw_number(first + number, *wh))
             if source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
                 return
 

@@ -67,5 +67,5 @@ class ImageFiles(Source):
             count += 1
         if count == 0 and len(self.paths) == 1:
             raise DataError(self.skipped[-1])
-        if count == 0:
+        if count == 0 and self.paths:
             raise DataError(f"none of the {len(self.paths)} images of {self.name} can be read: {self.skipped[-1]}")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pvt_edge.errors import DataError
 from pvt_edge.sources.capture import CaptureSource, has_gstreamer
 from pvt_edge.sources.credentials import redact
 from pvt_edge.sources.diagnosis import why_not
@@ -22,7 +23,11 @@ class JetsonStream(CaptureSource):
 
     def connect(self) -> None:
         self._port.forget()
-        super().connect()
+        try:
+            super().connect()
+        except DataError:
+            self._port.is_back()  # the first look, to which those while it is waited for compare
+            raise
 
     def is_back(self) -> bool:
         return self._port.is_back()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 RELEASE_S = 1.0  # that a stream stuck in a read is waited for, before it is left to its own time-out
 KEY_FRAME_S = 20.0  # that packets may come without a picture: cameras may send a key frame as rarely
 MOST_LATE_S = 0.5  # then pictures are passed over, up to a key frame that is in time
+AWAY = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
 QUEUED_S = 0.002  # less than this is no wait for a packet
 
 
@@ -80,6 +81,8 @@ class NetworkStream(LiveSource):
         try:
             container = av.open(self._address, options=self._settings(), timeout=(stall_s, stall_s))
         except av.FFmpegError as error:  # its text has the address with the password
+            if getattr(error, "errno", None) in AWAY:
+                self._port.refused()
             return self._refusal(error)
         except (OSError, ValueError, RuntimeError):  # a blank or a nought in the address
             return None
@@ -97,7 +100,11 @@ class NetworkStream(LiveSource):
         """Why, where the error says it: asking again could lock an account whose password is wrong."""
         import av
 
-        statuses = {av.HTTPUnauthorizedError: 401, av.HTTPForbiddenError: 403, av.HTTPNotFoundError: 404}
+        statuses: dict[type[Exception], int] = {
+            av.HTTPUnauthorizedError: 401,
+            av.HTTPForbiddenError: 403,
+            av.HTTPNotFoundError: 404,
+        }
         status = statuses.get(type(error))
         return refusal(status, login_of(self._address)) if status else None
 

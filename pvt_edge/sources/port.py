@@ -18,6 +18,10 @@ class Port:
         """An attempt to connect begins: what was seen before counts no more."""
         self._listens = None
 
+    def refused(self) -> None:
+        """An attempt found it closed: open from now on is back."""
+        self._listens = False
+
     def is_back(self) -> bool:
         """Whether the port was closed when last asked, and is open. A server that listens is not asked again: only
         an attempt can tell what it has to say, and those keep to the back-off.

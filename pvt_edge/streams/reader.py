@@ -69,7 +69,8 @@ class Reader(Generic[Prepared]):
             self.error = error
             self.record.enter(FAILED, str(error))
         else:
-            self.record.enter(ENDED)
+            if self._lost_at is None:  # else it is still lost, and the summary says so
+                self.record.enter(ENDED)
         finally:
             self._inbox.end(self._box)
 

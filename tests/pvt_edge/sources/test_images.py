@@ -52,11 +52,10 @@ def test_a_missing_image_is_refused(tmp_path):
         read_image(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("hw", [(1, 1), (1, 16384), (16384, 1), (9216, 16384)])
-@pytest.mark.parametrize("suffix", [".png"])
-def test_a_tiny_or_a_16k_picture_is_read(tmp_path, hw, suffix):
-    cv2.imwrite(str(tmp_path / f"a{suffix}"), np.full(hw, 9, np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    (frame,) = open_source(tmp_path / f"a{suffix}")
+@pytest.mark.parametrize("hw", [(1, 1), (1, 16384), (16384, 1), (2160, 16384)])
+def test_a_tiny_or_a_16k_picture_is_read(tmp_path, hw):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full(hw, 9, np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    (frame,) = open_source(tmp_path / "a.png")
     assert frame.image.shape == (*hw, 3)
     assert frame.image[-1, -1].tolist() == [9, 9, 9]
 

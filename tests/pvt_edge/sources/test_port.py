@@ -36,6 +36,14 @@ def test_an_attempt_forgets():
         assert not port.is_back()
 
 
+def test_an_attempt_that_was_refused_counts_as_a_look():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = Port(f"rtsp://127.0.0.1:{server.getsockname()[1]}")
+        port.forget()
+        port.refused()
+        assert [port.is_back(), port.is_back()] == [True, False]
+
+
 @pytest.mark.parametrize("address", ["rtsp://", "rtsp://me:pa/ss@cam", "rtsp://[::1", "rtsp://no.such.host.invalid"])
 def test_what_is_no_address_is_never_back(address):
     assert not Port(address).is_back()

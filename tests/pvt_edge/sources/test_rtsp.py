@@ -70,9 +70,12 @@ def test_logins(how):
             assert "wr0ng" not in str(caught.value)
 
 
-def test_a_wrong_path():
-    with RtspCamera() as camera, pytest.raises(DataError, match=r"no such stream \(404\); check the path"):
-        open_source(camera.address.replace("/cam", "/cma"))
+def test_a_wrong_path_is_left_to_the_back_off():
+    with RtspCamera() as camera:
+        source = open_source(camera.address.replace("/cam", "/cma"), connect=False)
+        with pytest.raises(DataError, match=r"no such stream \(404\); check the path"):
+            source.connect()
+        assert [source.is_back(), source.is_back()] == [False, False]
 
 
 def test_death_is_noticed_at_once():
@@ -120,7 +123,7 @@ def test_a_lost_packet_of_a_jpeg_invents_no_picture():
 
 
 def test_it_connects_again_and_counts_on():
-    with RtspCamera("--count-by-clock") as camera, open_source(camera.address) as source:
+    with RtspCamera("--first-by-clock") as camera, open_source(camera.address) as source:
         before = numbers(read(source, 3))
         camera.kill()
         while (frame := source.read()) is not None:
@@ -129,6 +132,7 @@ def test_it_connects_again_and_counts_on():
         with pytest.raises(DataError, match="nothing listens on"):
             source.connect()
         camera.start()
+        assert source.is_back()  # the attempt has seen it away
         source.connect()
         after = read(source, 3)
     assert numbers(after)[0] > before[-1]
