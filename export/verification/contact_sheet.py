@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pvt_edge.export.verification.lettering import AMBER, GREY, INK, PAPER, RED, SAME, shorten, write
 from pvt_edge.export.verification.panels import PANEL_HW, box_panels, broken_panels, class_panels, map_panels
-from pvt_edge.export.verification.tolerance import FIGURES
+from pvt_edge.export.verification.tolerance import FIGURES, times
 from pvt_edge.postprocessing import softmax
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ COLUMNS = 2  # of pairs
 GAP, MARGIN, CAPTION, HEAD = 4, 24, 26, 88
 BOX_LEGEND = (
     (SAME, "both sides have it", 1),
-    (AMBER, "it moved or changed its score beyond the tolerance", 2),
+    (AMBER, "it moved (px) or changed its score (+ -) beyond the tolerance", 2),
     (RED, "only this side has it", 2),
 )
 LEGENDS = {
@@ -138,7 +138,9 @@ def _pair(area: NDArray[np.uint8], entry: Entry, reference: str) -> None:
     at, base = width + GAP, CAPTION + PANEL_HW[0] + 18
     for name, value in entry.figures.items():
         figure, limit = FIGURES[name], entry.limits[name]
+        if entry.severity == float("inf") and not figure.least:
+            continue  # no numbers, no distance
         inside = figure.within(value, limit)
         at = write(area, f"{figure.words} {figure.text(value)}", (at, base), INK if inside else RED) + 16
-    used = "no numbers" if entry.severity == float("inf") else f"{entry.severity:.2g} times the tolerance"
+    used = "no numbers" if entry.severity == float("inf") else f"{times(entry.severity)} the tolerance"
     write(area, used, (0, base), INK if entry.severity <= 1 else RED)

@@ -50,8 +50,8 @@ class Contender:
         for name, tallies in self._tallies.items():
             tallies.append(difference.tallies[name])
         for owner, broken in (("", difference.broken), ("the reference's ", difference.broken_reference)):
-            for output in broken:
-                self._broken.setdefault(owner + output, []).append(picture)
+            if broken:
+                self._broken.setdefault(owner + ", ".join(broken), []).append(picture)
         self._seen += difference.matches.n_found + difference.matches.n_reference if difference.matches else 1
         return difference
 
@@ -59,10 +59,9 @@ class Contender:
         """The figures over all pictures, and a line for each that is outside its limit; `conf` is a detector's."""
         figures = {name: ratio(name, tallies) for name, tallies in self._tallies.items()} if self._pictures else {}
         failures = [self.fault] if self.fault else []
-        for output, where in self._broken.items():
-            failures.append(
-                f"{output} infinite or undefined on {len(where)} of {len(self._pictures)} pictures, first on {where[0]}"
-            )
+        for outputs, where in self._broken.items():
+            on = f"{len(where)} of {len(self._pictures)} pictures, first on {where[0]}"
+            failures.append(f"{outputs} infinite or undefined on {on}")
         if self._pictures and not self._seen:
             failures.append(
                 f"neither side detects anything above {conf:g} in any picture, so nothing was compared: give pictures "

@@ -62,7 +62,8 @@ def compare(task: str, found: "Arrays", reference: "Arrays", post: "PostprocessS
     measure = {"detect": _boxes, "classify": _logits, "features": _maps}[task]
     if broken or broken_reference:
         matches = match_detections(found, reference, post) if task == "detect" else None
-        lost = {name: Tally(0 if FIGURES[name].least else 1, 1) for name in TASK_FIGURES[task]}
+        # nothing agrees; how far apart they are is no number
+        lost = {name: Tally(0, 1 if FIGURES[name].least else 0) for name in TASK_FIGURES[task]}
         return Difference(lost, broken, broken_reference, matches)
     return measure(found, reference, post)
 

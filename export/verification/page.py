@@ -3,7 +3,7 @@
 from pvt_edge.export.report.markdown import bold, bullets, code, plain, table
 from pvt_edge.export.report.rounding import counted
 from pvt_edge.export.verification.report import ArtifactRow, VerifyReport
-from pvt_edge.export.verification.tolerance import FIGURES
+from pvt_edge.export.verification.tolerance import FIGURES, times
 
 WORST_SHOWN = 10
 UNREAD_SHOWN = 5
@@ -56,7 +56,7 @@ def _worst(report: VerifyReport) -> str:
         return ""
     names = list(rows[0][1].limits)
     cells = [
-        [code(p.picture), plain(row.name), *(FIGURES[n].text(p.figures[n]) for n in names), f"{severity:.2g}x"]
+        [code(p.picture), plain(row.name), *(FIGURES[n].text(p.figures[n]) for n in names), times(severity)]
         for severity, row, p in rows
     ]
     return table(["picture", "artifact", *(FIGURES[name].words for name in names), "of tolerance"], cells, words=2)

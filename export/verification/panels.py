@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.drawing import draw_classes
-from pvt_edge.export.verification.lettering import AMBER, GREEN, INK, LIGHT, RED, SAME, text_width, write
+from pvt_edge.export.verification.lettering import AMBER, GREEN, INK, LIGHT, RED, SAME, shorten, text_width, write
 
 if TYPE_CHECKING:
     from pvt_edge.metrics.agreement import Matches
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     Panels = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 PANEL_HW = (330, 440)
-BACKDROP = (44, 44, 44)
+BACKDROP, BAR = (44, 44, 44), (255, 170, 60)
 TOP = 3  # classes shown
 
 
@@ -37,8 +36,9 @@ def box_panels(
     found, reference = matches.sides
     of_found, of_reference = dict(matches.pairs), {j: i for i, j in matches.pairs}
     drifted = {
-        pair: _drift(drift, limits) for pair, drift in zip(matches.pairs, matches.drifts, strict=True)
-    }  # text, empty within the tolerance
+        (i, j): _drift(drift, float(found.conf[i] - reference.conf[j]), limits)
+        for (i, j), drift in zip(matches.pairs, matches.drifts, strict=True)
+    }
     for panel, side, count, partners, is_found in (
         (left, reference, matches.n_reference, of_reference, False),
         (right, found, matches.n_found, of_found, True),
@@ -72,7 +72,7 @@ def class_panels(
     for shares in (reference, found):
         panel, _ = _fit(image)
         best = np.argsort(-shares, kind="stable")[:TOP].tolist()
-        draw_classes(panel, [(names[i], float(shares[i])) for i in best])
+        _rows(panel, [(names[i], float(shares[i])) for i in best])
         panels.append(panel)
     left, right = panels
     same = int(found.argmax()) == int(reference.argmax())
@@ -109,12 +109,24 @@ def broken_panels(image: NDArray[np.uint8], broken: Sequence[str], broken_refere
     return panels[0], panels[1]
 
 
-def _drift(drift: tuple[float, float], limits: Mapping[str, float]) -> str:
-    """What of a pair's (score, pixels) is beyond the tolerance, in words."""
-    score, px = drift
-    told = [f"{px:.1f} px"] if px > limits["box_px"] else []
-    told += [f"score {score:.2f}"] if score > limits["score_drift"] else []
-    return ", ".join(told)
+def _drift(drift: tuple[float, float], change: float, limits: Mapping[str, float]) -> str:
+    """The worse of a pair's drifts (score, pixels), "-0.49" or "3.2 px"; empty within the tolerance."""
+    score, px = drift[0] / max(limits["score_drift"], 1e-12), drift[1] / max(limits["box_px"], 1e-12)
+    if max(score, px) <= 1:
+        return ""
+    return f"{change:+.2f}" if score > px else f"{drift[1]:.1f} px"
+
+
+def _rows(panel: NDArray[np.uint8], rows: Sequence[tuple[str, float]]) -> None:
+    """(name, share) rows with bars on a dark strip along the lower edge."""
+    step = 24
+    strip = panel[PANEL_HW[0] - step * len(rows) - 8 :]
+    strip[:] = (strip * 0.25).astype(np.uint8)
+    for i, (name, share) in enumerate(rows):
+        base = 20 + step * i
+        strip[base - 11 : base + 2, 12 : 12 + round(120 * share)] = BAR
+        write(strip, f"{share:.3f}", (140, base), LIGHT)
+        write(strip, shorten(name, PANEL_HW[1] - 210), (196, base), LIGHT)
 
 
 def _fit(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int, float]]:

@@ -75,6 +75,11 @@ DEFAULTS: dict[str, dict[str, tuple[float, ...]]] = {
 LOOSENESS = ("fp32", "fp16", "bf16", "int8")
 
 
+def times(severity: float) -> str:
+    """How many times what is allowed: "0.98 times", "24 times"."""
+    return f"{severity:,.0f} times" if severity >= 10 else f"{severity:.2g} times"
+
+
 class Limits(TypedDict, total=False):
     """Limits in place of the defaults: `min_` of shares 0..1, `max_` of differences; None is the default."""
 

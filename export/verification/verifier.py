@@ -153,7 +153,9 @@ def _compare_on(
     if worst is not None:
         contender, difference = worst
         answers = (contender.latest, reference)
-        sheet.offer(picture, prepared.image, placement.scale_xy, contender.name, difference, contender.limits, answers)
+        # maps lie over the input, which may be a part of the picture
+        image = prepared.input if baseline.bundle.manifest.task == "features" else prepared.image
+        sheet.offer(picture, image, placement.scale_xy, contender.name, difference, contender.limits, answers)
 
 
 def _nothing_to_compare(bundle: "Bundle", baseline: Side, skipped: Sequence[tuple[str, str]]) -> str:
