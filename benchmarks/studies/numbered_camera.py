@@ -7,6 +7,7 @@ gstreamer1.0-plugins-good -bad -ugly); prints `ready PORT` once it listens. `rea
 """
 
 import argparse
+import os
 import sys
 import threading
 import time
@@ -18,9 +19,9 @@ LEAST_WH = (COLUMNS * CELL, 2 * BITS // COLUMNS * CELL)
 ENCODERS = {
     # slices of its own threads would reach some decoders as damage
     "h264": "x264enc tune=zerolatency speed-preset=ultrafast sliced-threads=false threads=1 bitrate=2000"
-    " key-int-max={key} ! h264parse ! {loss} rtph264pay name=pay0 pt=96 config-interval=-1",
+    " key-int-max={key} ! h264parse ! {loss} rtph264pay {pay} pt=96 config-interval=-1{end}",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast bitrate=2000"
-    " key-int-max={key} ! h265parse ! {loss} rtph265pay name=pay0 pt=96 config-interval=-1",
+    " key-int-max={key} ! h265parse ! {loss} rtph265pay {pay} pt=96 config-interval=-1{end}",
     "vp8": "vp8enc deadline=1 cpu-used=8 target-bitrate=2000000 keyframe-max-dist={key} !"
     " {loss} rtpvp8pay name=pay0 pt=96",
     "mjpeg": "jpegenc ! {loss} rtpjpegpay name=pay0 pt=26",
@@ -28,8 +29,11 @@ ENCODERS = {
 }
 
 
-def draw_number(number: int, width: int, height: int) -> bytes:
-    """The picture `number` as I420: squares white for ones and black for noughts, on a ramp that moves."""
+def draw_number(number: int, width: int, height: int, *, noisy: bool = False) -> bytes:
+    """The picture `number` as I420: squares white for ones and black for noughts, on a ramp that moves.
+
+    `noisy` fills what is below with noise, so that a picture takes many packets.
+    """
     ramp = bytes((column + 3 * number) % 160 + 48 for column in range(width))
     rows = []
     for row in range(height):
@@ -41,6 +45,8 @@ def draw_number(number: int, width: int, height: int) -> bytes:
             ]
             squares = b"".join((b"\xeb" if bit else b"\x10") * CELL for bit in bits)
             rows.append((squares + ramp[len(squares) :])[:width])
+        elif noisy:
+            rows.append(os.urandom(width))
         else:
             rows.append(ramp)
     return b"".join(rows) + b"\x80" * (2 * ((width + 1) // 2) * ((height + 1) // 2))
@@ -76,6 +82,9 @@ def main() -> None:
     parser.add_argument("--udp-only", action="store_true")
     parser.add_argument("--resize", help="AFTER:WxH, the size from that picture on")
     parser.add_argument("--loss", type=float, default=0.0, help="share of encoded pictures that get lost")
+    parser.add_argument(
+        "--packet-loss", type=float, default=0.0, help="share of RTP packets that get lost (h264, h265)"
+    )
     parser.add_argument("--freeze", type=int, help="the same picture again and again after so many")
     parser.add_argument("--silent", type=int, help="nothing more after so many pictures")
     options = parser.parse_args()
@@ -94,7 +103,9 @@ def main() -> None:
         after, _, size = options.resize.partition(":")
         resize_after, resize_wh = int(after), tuple(int(side) for side in size.split("x"))
     loss = f"identity drop-probability={options.loss} !" if options.loss else ""
-    encoder = ENCODERS[options.codec].format(key=options.key, loss=loss)
+    end = f" ! identity name=pay0 drop-probability={options.packet_loss}" if options.packet_loss else ""
+    pay = "mtu=300" if options.packet_loss else "name=pay0"
+    encoder = ENCODERS[options.codec].format(key=options.key, loss=loss, pay=pay, end=end)
     state = {"sent": 0}
     # at its rate and not faster, a camera never reaches the number that one started after it begins with
     first = int(time.time() * options.fps) % (1 << BITS) if options.first_by_clock else options.first
@@ -116,7 +127,7 @@ def main() -> None:
                 source.set_property("caps", caps(wh))
             number = min(sent, options.freeze) if options.freeze is not None else sent
             state["sent"] += 1
-            buffer = Gst.Buffer.new_wrapped(draw_number(first + number, *wh))
+            buffer = Gst.Buffer.new_wrapped(draw_number(first + number, *wh, noisy=bool(options.packet_loss)))
             if source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
                 return
 

@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 RELEASE_S = 1.0  # that a stream stuck in a read is waited for, before it is left to its own time-out
-KEY_FRAME_S = 20.0  # that packets may come without a picture: cameras may send a key frame as rarely
+KEY_FRAME_S = 20.0  # that packets may come without a picture: some cameras send a key frame as rarely
 MOST_LATE_S = 0.5  # then pictures are passed over, up to a key frame that is in time
 AWAY = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
-QUEUED_S = 0.002  # less than this is no wait for a packet
+QUEUED_S = 0.008  # less than this is no wait for a packet, but one for Python's lock
 
 
 class NetworkStream(LiveSource):
     """The stream at `address`; user and password in the address never show in `name` or an error."""
 
-    wall_clocked = True  # whether the stream's times are its sender's clock
+    tells_time = True  # whether the times of the packets are the sender's clock
 
     def __init__(self, address: str, options: SourceOptions) -> None:
         super().__init__(redact(address), options)
@@ -65,12 +65,12 @@ class NetworkStream(LiveSource):
     def connect(self) -> None:
         self.disconnect()
         self._port.forget()
-        refusal = self._open()
-        if refusal is None:
+        why = self._open()
+        if why is None:
             self._first = self.read()
         if self._first is None:
             self.disconnect()
-            raise DataError(f"cannot open {self.name}: {refusal or why_not(self._address, self.options.stall_s)}")
+            raise DataError(f"cannot open {self.name}: {why or why_not(self._address, self.options.stall_s)}")
         self.connected = True
 
     def _open(self) -> str | None:
@@ -159,7 +159,7 @@ class NetworkStream(LiveSource):
         `queued` says that it was there when asked for: what had to be waited for is the newest, however late.
         """
         sent = packet.dts if packet.dts is not None else packet.pts
-        if not self.wall_clocked or sent is None:
+        if not self.tells_time or sent is None:
             return False
         self._late_s = self._lateness.now_s(float(sent * packet.time_base))
         behind = queued and self._late_s > MOST_LATE_S
@@ -204,7 +204,7 @@ class RtspStream(NetworkStream):
 class HttpStream(NetworkStream):
     """MJPEG, or a file on a web server: `live` is False once the server has told the file's length."""
 
-    wall_clocked = False  # MJPEG has no times; FFMPEG makes them up
+    tells_time = False  # MJPEG has no times; FFMPEG makes them up
 
     def connect(self) -> None:
         super().connect()

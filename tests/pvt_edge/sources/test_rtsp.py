@@ -1,6 +1,7 @@
 """A real RTSP server: codecs, transports, logins, sizes that change, losses, deaths."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -120,6 +121,23 @@ def test_a_lost_packet_of_a_jpeg_invents_no_picture():
     assert None not in seen
     assert seen == sorted(set(seen))
     assert seen[-1] - seen[0] > 39
+
+
+def test_pictures_patched_up_after_a_loss_are_left_out_and_counted():
+    with RtspCamera("--packet-loss", "0.02", "--fps", "50") as camera, open_source(camera.address) as source:
+        seen = numbers(read(source, 60))
+    assert source.decode_errors > 0
+    assert seen[-1] - seen[0] >= 59 + source.decode_errors // 2
+
+
+def test_little_is_held_back_to_learn_of_the_stream():
+    with RtspCamera("--codec", "mjpeg") as camera, open_source(camera.address) as source:
+        times = []
+        for _ in range(30):
+            source.read()
+            times.append(time.monotonic())
+    ready = next(i for i, (a, b) in enumerate(pairwise(times)) if b - a > 0.02)
+    assert ready < 10  # FFMPEG by default waits for 20 frames, and counts their rate
 
 
 def test_it_connects_again_and_counts_on():
