@@ -81,14 +81,15 @@ def test_another_reason_is_told_too(told):
     ]
 
 
-def test_a_source_that_shows_itself_ends_the_wait():
-    source = Scripted(*[[gone()]] * 3, [1, "ended"], back_after=1)
+def test_a_source_that_shows_itself_ends_the_wait_and_the_back_off(caplog):
+    caplog.set_level(logging.DEBUG, "pvt_edge.streams")
+    source = Scripted(*[[gone()]] * 4, [1, "ended"], back_after=1)
     with Readings(source) as readings:
         readings.join()
-    waits = [b - a for a, b in zip(source.attempts, source.attempts[1:], strict=False)]
-    # by back-off alone the waits would be 0.25, 0.5 and 1 s at least; a peek comes after half a second at most
-    assert source.peeks == 3
-    assert sum(waits) >= 3 * 0.25
+    assert source.peeks == 4
+    waits = [float(line.split()[-2]) for line in caplog.messages if "next attempt within" in line]
+    assert len(waits) == 4
+    assert max(waits) <= backoff.FIRST_S  # by itself the back-off would be at 2 to 4 s
 
 
 def test_a_source_that_flaps_is_left_in_peace_longer_each_time():
