@@ -156,7 +156,7 @@ class Run:
         if (reason := missing("openvino")) is not None:
             self.notes.append(f"no roofline, whose peaks are measured with OpenVINO: {reason}")
             return None
-        return measure_peaks(self.options.choice.threads)
+        return measure_peaks(self.options.choice.threads, seconds=min(1.0, self.options.duration_s))
 
     def _open(self, plans: Sequence[Plan], pictures: Pictures, stack: ExitStack) -> dict[str, Contestant]:
         opened = {}

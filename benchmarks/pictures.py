@@ -1,6 +1,7 @@
 """The pictures of an end-to-end run: JPEG bytes as a camera or a disk gives them."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pvt_edge.errors import DataError
@@ -20,6 +21,7 @@ class Pictures:
     words: str
 
 
+@cache
 def draw_pictures() -> Pictures:
     """Generated scenes, the same every time."""
     import cv2

@@ -100,7 +100,9 @@ def _measure(
     with tempfile.TemporaryDirectory() as folder:
         try:
             tell("exporting")
-            exported = export_to_measure(Path(folder), name, task=task, weights=weights, imgsz=size, int8=int8)
+            exported = export_to_measure(
+                Path(folder), name, task=task, weights=weights, imgsz=size, int8=int8, tell=tell
+            )
             measured = run_benchmark(
                 exported.bundle,
                 options,

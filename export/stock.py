@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ def export_stock_onnx(graph: StockGraph, path: Path, *, imgsz: tuple[int, int], 
     return path
 
 
-def quantise_by_default(path: Path, pictures: "list[object]", out: Path) -> Path:
+def quantise_by_default(path: Path, pictures: "Sequence[object]", out: Path) -> Path:
     """`out`, after writing there as IR what NNCF makes by default of the ONNX file at `path`.
 
     `pictures` are inputs (B, H, W, 3) uint8. Raises `ExportError`; NNCF must be installed.
@@ -90,7 +91,7 @@ def quantise_by_default(path: Path, pictures: "list[object]", out: Path) -> Path
 
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            dataset = nncf.Dataset(pictures, lambda picture: {INPUT_NAME: picture})
+            dataset = nncf.Dataset(list(pictures), lambda picture: {INPUT_NAME: picture})
             model = nncf.quantize(
                 openvino.Core().read_model(path),
                 dataset,

@@ -9,8 +9,6 @@ torch.onnx.export and NNCF with model_type=TRANSFORMER and defaults otherwise, c
 better precision hint. Inference only, batch 1, one generated scene, in turns; compare the ratios.
 """
 
-import contextlib
-import io
 import json
 import os
 import tempfile
@@ -31,9 +29,7 @@ from pvt_edge.export.precision.record import Latency
 from pvt_edge.export.precision.trial import Trial, measure
 from pvt_edge.export.provenance import cpu_name
 from pvt_edge.export.request import default_resize
-from pvt_edge.models.decode import Decode
-from pvt_edge.models.detector import Detector
-from pvt_edge.preprocessing import normalise
+from pvt_edge.export.stock import StockGraph, export_stock_onnx, quantise_by_default
 from pvt_edge.scenes import draw_scene, write_scenes
 
 CALIBRATION = 64
@@ -73,19 +69,6 @@ def moved(model: torch.nn.Module) -> torch.nn.Module:
         if parameter.ndim == 1:
             parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
     return model
-
-
-class Stock(torch.nn.Module):
-    """The model as it was trained, with the same pixels in and the same outputs out."""
-
-    def __init__(self, model: torch.nn.Module, imgsz: tuple[int, int]) -> None:
-        super().__init__()
-        self.model = model
-        self.decode = Decode(model.config, model.num_classes, imgsz) if isinstance(model, Detector) else None
-
-    def forward(self, images: torch.Tensor) -> Any:
-        outputs = self.model(normalise(images))
-        return self.decode(*outputs) if self.decode else outputs
 
 
 def main(
@@ -151,25 +134,10 @@ def compare(name: str, folder: Path, seconds: float, tune: bool) -> dict[str, An
 
 def default_route(model: torch.nn.Module, imgsz: tuple[int, int], scenes: Path, folder: Path) -> tuple[Any, Any]:
     """The stock graph in float, and as NNCF quantises it by default."""
-    import nncf
-
-    path = folder / "stock.onnx"
-    example = torch.zeros((1, *imgsz, 3), dtype=torch.uint8)
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        program = torch.onnx.export(
-            Stock(model, imgsz).eval(),
-            (example,),
-            dynamo=True,
-            input_names=["images"],
-            external_data=False,
-            verbose=False,
-        )
-        program.save(str(path))
-        stock = openvino.Core().read_model(path)
-        pictures = calibration_from_images(scenes, imgsz, default_resize(model), count=CALIBRATION).inputs
-        dataset = nncf.Dataset(list(pictures), lambda picture: {"images": picture})
-        quantised = nncf.quantize(stock, dataset, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(pictures))
-    return stock, quantised
+    path = export_stock_onnx(StockGraph(model, imgsz), folder / "stock.onnx", imgsz=imgsz)
+    pictures = calibration_from_images(scenes, imgsz, default_resize(model), count=CALIBRATION).inputs
+    core = openvino.Core()
+    return core.read_model(path), core.read_model(quantise_by_default(path, pictures, folder / "stock-int8.xml"))
 
 
 def layers(bundle: Path, stock_int8: Any, image: np.ndarray) -> dict[str, dict[str, float]]:

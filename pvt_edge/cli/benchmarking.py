@@ -72,6 +72,7 @@ def measure(
                 batches=options.choice.batches or (1,),
                 calib=calib,
                 int8="int8" in options.choice.precisions,
+                tell=lambda text: tell(0, 1, text),
             )
             bundle, torch_model, notes = made.bundle, made.torch_model, made.notes
         measured = run_benchmark(

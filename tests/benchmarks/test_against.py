@@ -33,7 +33,9 @@ CASES = {
         {**dict.fromkeys(THEN, 3.0), "openvino int8": 4.5}, {"openvino int8": 1.5},
     ),
     "one faster": ({"onnxruntime int8": 0.5}, {"onnxruntime int8": 0.5}),
-    "two slower": ({"onnxruntime int8": 1.5, "onnxruntime fp32": 1.5}, {"onnxruntime fp32": 1.5, "onnxruntime int8": 1.5}),
+    "two slower": (
+        {"onnxruntime int8": 1.5, "onnxruntime fp32": 1.5}, {"onnxruntime fp32": 1.5, "onnxruntime int8": 1.5},
+    ),
     "two ways": ({"openvino int8": 2.0, "onnxruntime int8": 0.5}, {"openvino int8": 2.0, "onnxruntime int8": 0.5}),
     "just inside": ({"openvino int8": 1.149}, {}),
     "just outside": ({"openvino int8": 1.151}, {"openvino int8": 1.151}),

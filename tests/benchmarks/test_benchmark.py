@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 )
 QUICK = Options(
     choice=Choice(runtimes=("openvino", "onnxruntime"), precisions=("fp32", "int8")),
-    duration_s=0.1,
+    duration_s=0.03,
     warmup_s=0.0,
     least_rounds=3,
     percentiles=(50, 90),
@@ -35,7 +35,12 @@ class Tiring(Session):
 
     def __init__(self, inner, lasts):
         super().__init__(
-            inner.name, "tiring", precision=inner.precision, device=inner.device, inputs=inner.inputs, outputs=inner.outputs
+            inner.name,
+            "tiring",
+            precision=inner.precision,
+            device=inner.device,
+            inputs=inner.inputs,
+            outputs=inner.outputs,
         )
         self.inner, self.left = inner, lasts
 
@@ -108,23 +113,24 @@ def test_steps_are_told_to_the_end(measured):
     assert sum(text.startswith("infer: ") for _, _, text in told) == len(NAMES) * QUICK.rounds
 
 
-@pytest.mark.parametrize("lasts", [0, 1, 7], ids=["never runs", "at once", "in the middle"])
+@pytest.mark.parametrize("lasts", [0, 5], ids=["at once", "in the middle"])
 def test_a_row_that_breaks_says_so_and_the_others_finish(cells_bundle, tiring, lasts):
     tiring(lasts)
-    benchmark = run_benchmark(read_bundle(cells_bundle), QUICK).benchmark
+    options = replace(QUICK, choice=Choice(runtimes=("onnxruntime", "openvino"), precisions=("int8",)))
+    benchmark = run_benchmark(read_bundle(cells_bundle), options).benchmark
     rows = {row.name: row for row in benchmark.rows}
     broken = rows["onnxruntime int8"]
     assert broken.status == "failed"
     assert "the device went away" in broken.reason
-    assert ("failed after" in broken.reason) == (lasts == 7)
+    assert ("failed after" in broken.reason) == (lasts > 0)
     assert broken.inference is None
-    assert [row.name for row in benchmark.measured] == NAMES[:3]
+    assert [row.name for row in benchmark.measured] == ["openvino int8"]
 
 
 def test_where_every_row_breaks_there_is_no_benchmark(cells_bundle, tiring):
     tiring(1, runtimes=("onnxruntime", "openvino"))
     with pytest.raises(BundleError, match=r"no row of .* could be measured: openvino fp32: .*the device went away"):
-        run_benchmark(read_bundle(cells_bundle), QUICK)
+        run_benchmark(read_bundle(cells_bundle), replace(QUICK, choice=replace(QUICK.choice, precisions=("fp32",))))
 
 
 def test_throughput_has_several_callers(cells_bundle):

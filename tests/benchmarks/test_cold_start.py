@@ -32,7 +32,7 @@ def test_times_and_memory(opening):
 def test_what_the_runtime_says_is_told(opening, tmp_path):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"nothing")
-    with pytest.raises(ColdStartError, match="cannot load .*broken.onnx"):
+    with pytest.raises(ColdStartError, match=r"cannot load .*broken\.onnx"):
         measure_cold_start(replace(opening, path=str(broken)))
     with pytest.raises(ColdStartError, match="no model file at"):
         measure_cold_start(replace(opening, path=str(tmp_path / "absent.onnx")))

@@ -74,7 +74,7 @@ def test_a_failure_leaves_the_old_run(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(plots, "draw_plots", fail)
-    with pytest.raises(DataError, match="cannot write .*: No space left on device: choose another place"):
+    with pytest.raises(DataError, match=r"cannot write .*: No space left on device: choose another place"):
         write_folder(place, MEASURED)
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
     assert not [path for path in tmp_path.iterdir() if "tmp" in path.name]

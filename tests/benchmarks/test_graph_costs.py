@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+pytest.importorskip("openvino", reason="OpenVINO is not installed")
+
+import openvino
 import openvino.opset13 as op
 
 from pvt_edge.benchmarks.graph_costs import graph_costs, read_costs

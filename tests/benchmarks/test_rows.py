@@ -51,7 +51,9 @@ def test_cells(cells_bundle):
     ]
     int8 = plans["openvino int8"]
     assert int8.opening.path == str(cells_bundle / "openvino" / "int8.xml")
-    assert int8.row.model_bytes == sum((cells_bundle / "openvino" / f"int8.{end}").stat().st_size for end in ("xml", "bin"))
+    assert int8.row.model_bytes == sum(
+        (cells_bundle / "openvino" / f"int8.{end}").stat().st_size for end in ("xml", "bin")
+    )
     assert int8.row.accuracy["AP"] > 0.5
     assert plans["onnxruntime fp32"].row.accuracy != int8.row.accuracy
     if bf16:
