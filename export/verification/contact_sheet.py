@@ -102,7 +102,7 @@ class ContactSheet:
             return box_panels(image, difference.matches, scale_xy, limits, self.manifest.labels)
         if self.manifest.task == "classify":
             shares = [softmax(side["logits"][0]) for side in (found, reference)]
-            return class_panels(image, shares[0], shares[1], self.manifest.labels)
+            return class_panels(image, shares[0], shares[1], self.manifest.labels, same=difference.value("top1") == 1)
         return map_panels(image, found, reference, limits["feature_error"])
 
     def _head(self, sheet: NDArray[np.uint8], compared: int) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, NDArray[Any]]
 
 
+TIE = 0.01  # of the share: between classes so near to each other, rounding decides which is the best
+
+
 class Tally(NamedTuple):
     """A figure before it is divided: the sum of its parts and how many there are."""
 
@@ -54,9 +57,10 @@ def compare(task: str, found: "Arrays", reference: "Arrays", post: "PostprocessS
     """The difference of what two artifacts give for one picture, a batch axis of 1; boxes in the same pixels.
 
     detect: the two sides' detections above `post.conf`, matched as `detection_agreement` tells; "box_px" is a pair's
-    largest corner difference, "score_drift" the difference of its scores. classify: "top1", the "cosine" of the
-    logits, "score_drift" the difference in the share of the reference's best class. features: the least "cosine" of
-    the maps and the largest "feature_error", |difference| / |reference| of a map's values as a vector.
+    largest corner difference, "score_drift" the difference of its scores. classify: "top1", whether the best class is
+    the reference's or one it gives all but the same share; the "cosine" of the logits; "score_drift", the difference
+    in the share of the reference's best class. features: the least "cosine" of the maps and the largest
+    "feature_error", |difference| / |reference| of a map's values as a vector.
     """
     broken, broken_reference = _not_finite(found), _not_finite(reference)
     measure = {"detect": _boxes, "classify": _logits, "features": _maps}[task]
@@ -88,9 +92,9 @@ def _boxes(found: "Arrays", reference: "Arrays", post: "PostprocessSpec") -> Dif
 
 def _logits(found: "Arrays", reference: "Arrays", post: "PostprocessSpec") -> Difference:
     got, want = found["logits"][0], reference["logits"][0]
-    best = int(want.argmax())
-    drift = abs(float(softmax(got)[best]) - float(softmax(want)[best]))
-    same = int(got.argmax()) == best
+    shares, best = softmax(want), int(want.argmax())
+    drift = abs(float(softmax(got)[best]) - float(shares[best]))
+    same = float(shares[best] - shares[int(got.argmax())]) <= TIE
     return Difference({"top1": Tally(same, 1), "cosine": Tally(cosine(got, want), 1), "score_drift": Tally(drift, 1)})
 
 

@@ -57,17 +57,24 @@ def box_panels(
                 marked.append((corner, AMBER, told if is_found else ""))
             else:
                 _rectangle(panel, corner, SAME, 1)
-        for corner, colour, told in sorted(marked, key=lambda mark: mark[1] == RED):
+        marked.sort(key=lambda mark: mark[1] == RED)  # red over amber
+        for corner, colour, _ in marked:
             _rectangle(panel, corner, colour, 2)
+        for corner, colour, told in marked:  # over all lines
             if told:
                 _tag(panel, corner, told, colour)
     return left, right
 
 
 def class_panels(
-    image: NDArray[np.uint8], found: NDArray[np.float32], reference: NDArray[np.float32], names: Sequence[str]
+    image: NDArray[np.uint8],
+    found: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    names: Sequence[str],
+    *,
+    same: bool,
 ) -> "Panels":
-    """Both sides' best classes, shares (K,); a frame round the artifact's, red where its best is another."""
+    """Both sides' best classes, shares (K,); a frame round the artifact's, green where its best is the `same`."""
     panels = []
     for shares in (reference, found):
         panel, _ = _fit(image)
@@ -75,7 +82,6 @@ def class_panels(
         _rows(panel, [(names[i], float(shares[i])) for i in best])
         panels.append(panel)
     left, right = panels
-    same = int(found.argmax()) == int(reference.argmax())
     _rectangle(right, [1, 1, PANEL_HW[1] - 2, PANEL_HW[0] - 2], GREEN if same else RED, 3)
     return left, right
 

@@ -1,5 +1,6 @@
 """`pvt-edge verify`: do a bundle's artifacts give the answers of a reference?"""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,7 +80,7 @@ def verify(
     from pvt_edge.cli.progress import bar_shown
     from pvt_edge.export.verification.verifier import verify as verify_bundle
 
-    place = bundle.resolve()
+    place = Path(os.path.abspath(bundle))  # a link keeps its own name
     errors = Console(stderr=True, soft_wrap=True)
     with bar_shown(errors, "comparing", limit) as advance:
         report = verify_bundle(
@@ -113,15 +114,17 @@ def verify(
 
 def _print(console: "Console", report: "VerifyReport") -> None:
     from rich import box
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from pvt_edge.export.verification.tolerance import FIGURES
 
     names = list(report.artifacts[0].limits)
-    table = Table("artifact", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = Table(
+        Column("artifact", no_wrap=True), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
+    )
     for name in names:
-        table.add_column(FIGURES[name].words, justify="right")
-        table.add_column("limit", justify="right", style="dim")
+        table.add_column(FIGURES[name].short, justify="right")
+        table.add_column("least" if FIGURES[name].least else "most", justify="right", style="dim")
     table.add_column("")
     for row in report.artifacts:
         cells = []
@@ -129,7 +132,8 @@ def _print(console: "Console", report: "VerifyReport") -> None:
             figure, limit = FIGURES[name], row.limits[name]
             value = row.figures.get(name)
             style = "" if value is not None and figure.within(value, limit) else "red"
-            cells += [f"[{style or 'none'}]{'-' if value is None else figure.text(value)}[/]", f"{limit:g}"]
+            told = "-" if value is None else figure.text(value).removesuffix(" px")
+            cells += [f"[{style}]{told}[/]" if style else told, f"{limit:g}"]
         table.add_row(row.name, *cells, "[green]within[/]" if row else "[red]outside[/]")
     console.print(table)
     for name, reason in report.skipped:

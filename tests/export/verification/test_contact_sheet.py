@@ -66,8 +66,8 @@ def test_boxes_lie_where_the_picture_has_them():
 
 def test_classes():
     same, other = np.array([0.2, 0.8], np.float32), np.array([0.7, 0.3], np.float32)
-    assert has(class_panels(GREY, same, same, NAMES)[1], GREEN)
-    assert has(class_panels(GREY, other, same, NAMES)[1], RED)
+    assert has(class_panels(GREY, same, same, NAMES, same=True)[1], GREEN)
+    assert has(class_panels(GREY, other, same, NAMES, same=False)[1], RED)
 
 
 def test_maps_show_where_they_differ():
