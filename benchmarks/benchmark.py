@@ -11,6 +11,7 @@ from statistics import median
 
 import pvt_edge
 from pvt_edge.benchmarks.calls import Stages, prepare
+from pvt_edge.benchmarks.clocks import read_counters
 from pvt_edge.benchmarks.cold_start import measure_cold_start
 from pvt_edge.benchmarks.contestants import Contestant, open_contestant
 from pvt_edge.benchmarks.graph_costs import GraphCosts
@@ -88,6 +89,7 @@ class Run:
         """All of it."""
         options = self.options
         self.tell("looking at the machine")
+        load = read_counters().load
         machine, timer = describe_machine(), measure_timer()
         pictures = read_pictures(options.images) if options.images else draw_pictures()
         with tempfile.TemporaryDirectory() as scratch, _own_compiler_cache(Path(scratch)):
@@ -100,7 +102,7 @@ class Run:
             peaks = self._peaks()
             with ExitStack() as stack:
                 opened = self._open(live, pictures, stack)
-                watch = NoiseWatch()
+                watch = NoiseWatch(load)
                 tracks = self._rounds(opened, watch)
                 noise = watch.told()
             samples = self._summarise(opened, tracks)

@@ -14,9 +14,10 @@ MOST_SPREAD, MOST_OTHERS, MOST_STEAL, MOST_THROTTLED = 1.25, 0.15, 0.02, 0.01
 
 
 class NoiseWatch:
-    """Listens from its making to `told`."""
+    """Listens from its making to `told`; `load` is the load average before the benchmark did anything itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, load: float | None = None) -> None:
+        self._load = load
         self.reference_ms: list[float] = []
         self._mhz: list[float] = []
         self._before = read_counters()
@@ -44,7 +45,7 @@ class NoiseWatch:
         return Noise(
             reference_p50_ms=round(median(self.reference_ms), 4),
             reference_spread=round(spread, 3),
-            load_before=self._before.load,
+            load_before=self._before.load if self._load is None else self._load,
             load_after=after.load,
             others_cpu=None if others is None else round(others, 2),
             steal=None if steal is None else round(steal, 4),

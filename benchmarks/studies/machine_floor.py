@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/studies/machine_floor.py --json benchmarks/results/machine_floor.json
 
-What was reached once is a floor to hold a model's time against: operations divided by the peak, bytes (read and written)
+What was reached once is a floor to hold a model's time against: operations divided by the peak, bytes read and written
 divided by the bandwidth. `pvt-edge benchmark` measures the same for its roofline.
 """
 
