@@ -102,6 +102,22 @@ def test_predict_without_torch(edge_python, cells_bundle, tmp_path):
     assert done.stdout.strip() == "[]"
 
 
+def test_verify_without_torch(edge_python, cells_bundle, tmp_path):
+    cv2.imwrite(str(tmp_path / "scene.png"), draw_scene(11).image)
+    script = edge_python.with_name("pvt-edge")
+    done = subprocess.run(
+        [script, "verify", cells_bundle, "--images", tmp_path / "scene.png", "--out", tmp_path / "v", "--json", "-"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["reference"]["artifact"] == "openvino fp32"
+    assert "openvino int8" in [row["artifact"] for row in report["artifacts"]]
+    skipped = [row["artifact"] for row in report["skipped"] if row["artifact"] != "openvino bf16"]
+    assert skipped == ["onnxruntime fp32", "onnxruntime int8"]
+    assert (tmp_path / "v" / "contact_sheet.jpg").is_file()
+
+
 def test_export_says_what_is_missing(edge_python, tmp_path):
     done = subprocess.run(
         [edge_python.with_name("pvt-edge"), "export", "--variant", "b0", "--out", tmp_path / "o"],
