@@ -10,6 +10,7 @@ import pytest
 import pvt_edge
 from pvt_edge.errors import BundleError, DataError, RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.runtimes import missing
+from pvt_edge.runtimes.cuda import probe_cuda
 
 from .faults import copy_bundle, drop_bias, edit_manifest, plant, poison, refresh
 
@@ -120,24 +121,31 @@ def test_nan_is_found(cells_bundle, scenes, tmp_path):
     json.loads((tmp_path / "v" / "report.json").read_text(), parse_constant=pytest.fail)
 
 
-def with_engine(bundle, out, *files):
+def with_engine(bundle, out, *files, library="tensorrt"):
     """A copy with a TensorRT engine in it, of zeros."""
     copy = copy_bundle(bundle, out, *files)
     (copy / "int8.engine").write_bytes(b"\0" * 64)
     content = json.loads((copy / "model.json").read_text())
-    engine = {**content["artifacts"][0], "file": "int8.engine", "runtime": "tensorrt", "precision": "int8"}
+    engine = {**content["artifacts"][0], "file": "int8.engine", "runtime": library, "precision": "int8"}
     edit_manifest(copy, artifacts=[*content["artifacts"], engine])
     return refresh(copy)
 
 
-def test_a_runtime_that_is_not_here_is_skipped_and_said(cells_bundle, scenes, tmp_path):
-    if not missing("tensorrt"):
-        pytest.skip("TensorRT is installed here")
-    report = pvt_edge.verify(with_engine(cells_bundle, tmp_path / "copy", FP32, XML), images=scenes, limit=1)
+@pytest.mark.parametrize("library", ["tensorrt", "tensorrt-rtx"])
+def test_a_runtime_that_is_not_here_is_skipped_and_said(cells_bundle, scenes, tmp_path, library):
+    if not missing(library):
+        try:
+            probe_cuda()
+        except RuntimeMissingError:
+            pass  # the library without a GPU
+        else:
+            pytest.skip(f"{library} and a GPU are here")
+    copy = with_engine(cells_bundle, tmp_path / "copy", FP32, XML, library=library)
+    report = pvt_edge.verify(copy, images=scenes, limit=1)
     assert report
     ((name, reason),) = [row for row in report.skipped if "bf16" not in row[0]]
-    assert name == "tensorrt int8"
-    assert "tensorrt" in reason
+    assert name == f"{library} int8"
+    assert "install" in reason
 
 
 def test_nothing_to_compare_is_an_error(cells_bundle, scenes, tmp_path):
