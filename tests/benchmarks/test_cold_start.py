@@ -18,14 +18,14 @@ def opening(cells_bundle):
 
 
 def test_times_and_memory(opening):
-    ballast = bytearray(300 << 20)  # this process's peak is no part of the other's
+    ballast = bytearray(600 << 20)  # this process's peak is no part of the other's
     for i in range(0, len(ballast), 4096):
         ballast[i] = 1
     found = measure_cold_start(opening)
     assert min(found.import_ms, found.load_ms, found.first_ms) > 0
     assert found.total_ms == found.import_ms + found.load_ms + found.first_ms
     assert found.idle_rss_mib < 150 < found.peak_rss_mib
-    assert found.idle_rss_mib < memory.peak_rss_mib() - 200
+    assert found.peak_rss_mib < 600 < memory.peak_rss_mib()
     assert found.vram_mib is None
 
 

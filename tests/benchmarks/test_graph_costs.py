@@ -26,18 +26,18 @@ def test_a_graph_of_nothing():
 def test_by_hand():
     image = op.parameter([1, 3, 8, 8], np.uint8)
     x = op.convolution(op.convert(image, np.float32), constant(4, 3, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
-    x = op.group_convolution(x, constant(4, 1, 1, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
-    tokens = op.reshape(x, op.constant(np.array([1, 4, 64])), special_zero=False)  # (1, 4, 64)
-    scores = op.matmul(tokens, tokens, transpose_a=True, transpose_b=False)  # (1, 64, 64), over 4 channels
+    x = op.group_convolution(x, constant(4, 2, 1, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
+    tokens = op.reshape(x, op.constant(np.array([1, 8, 64])), special_zero=False)  # (1, 8, 64)
+    scores = op.matmul(tokens, tokens, transpose_a=True, transpose_b=False)  # (1, 64, 64), over 8 channels
     low, high = (op.constant(np.full((1, 1, 1), bound, np.float32)) for bound in (0.0, 1.0))
     y = op.matmul(op.fake_quantize(scores, low, high, low, high, 256), constant(64, 5), False, False)
     costs = graph_costs(openvino.Model([op.result(y)], [image], "small"))
-    conv, depthwise, products, linear = 64 * 4 * 27, 64 * 4 * 9, 64 * 64 * 4, 64 * 5 * 64
+    conv, depthwise, products, linear = 64 * 4 * 27, 64 * 8 * 9, 64 * 64 * 8, 64 * 5 * 64
     assert costs.macs == conv + depthwise + products + linear
     assert (costs.int8_macs, costs.int8_weights) == (linear, 64 * 5)
-    assert costs.float_weights == 4 * 27 + 4 * 9
+    assert costs.float_weights == 4 * 27 + 8 * 9
     assert costs.io_bytes == 3 * 64 + 4 * 64 * 5
-    assert costs.weight_bytes("bf16") == 64 * 5 + 2 * (4 * 27 + 4 * 9)
+    assert costs.weight_bytes("bf16") == 64 * 5 + 2 * (4 * 27 + 8 * 9)
 
 
 def test_b0_has_the_papers_count(tmp_path):

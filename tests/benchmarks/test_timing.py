@@ -25,7 +25,7 @@ def test_no_call_of_a_turn_is_dropped_however_long_it_took():
     turn = take_turn(call, 0.06)
     assert turn.answers == calls[1:]
     assert len(turn.samples_ms) == len(turn.answers)
-    assert turn.samples_ms[2] == max(turn.samples_ms)
+    assert turn.samples_ms[2] == max(turn.samples_ms) >= 29  # nor shortened
     assert sum(turn.samples_ms) / 1e3 <= turn.seconds
 
 
