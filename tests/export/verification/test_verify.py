@@ -9,8 +9,10 @@ import pytest
 
 import pvt_edge
 from pvt_edge.errors import BundleError, DataError, RuntimeInputError, RuntimeMissingError, UnknownNameError
+from pvt_edge.export.verification.side import Side, open_side
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.cuda import probe_cuda
+from pvt_edge.sources import Frame
 
 from .faults import copy_bundle, drop_bias, edit_manifest, plant, poison, refresh
 
@@ -64,6 +66,16 @@ def test_a_limit_of_ones_own(cells_bundle, scenes):
     (line,) = report.failures
     assert line.startswith("openvino int8: score drift 0.00")
     assert "above the most allowed, 1e-05; worst on scene_" in line
+
+
+def test_boxes_are_those_of_the_picture_whatever_its_size(cells_bundle, scenes):
+    """Two bundles may prepare a picture differently: only in its own pixels can they be compared."""
+    small = cv2.imread(str(scenes / "scene_0.png"))
+    with open_side(pvt_edge.read_bundle(cells_bundle), "onnxruntime", "fp32").predictor as predictor:
+        side = Side(predictor, "fp32")
+        sides = [side.answer(predictor.prepare(Frame(image))) for image in (small, cv2.resize(small, None, fx=2, fy=2))]
+    best = [arrays["boxes"][0][arrays["scores"][0].argmax()] for arrays in sides]
+    assert best[1] == pytest.approx(2 * best[0], abs=4)
 
 
 def test_frames_of_a_video(cells_bundle, scenes, tmp_path):
@@ -154,8 +166,14 @@ def test_nothing_to_compare_is_an_error(cells_bundle, scenes, tmp_path):
     if missing("tensorrt"):
         with pytest.raises(RuntimeMissingError, match="can be compared with onnxruntime fp32 here: tensorrt int8: "):
             pvt_edge.verify(with_engine(cells_bundle, tmp_path / "b", FP32), images=scenes)
-        with pytest.raises(RuntimeMissingError, match="tensorrt"):  # asked for by name
-            pvt_edge.verify(tmp_path / "b", images=scenes, artifacts=["tensorrt:int8"])
+
+
+def test_what_is_asked_for_by_name_is_not_skipped(cells_bundle, scenes, tmp_path):
+    if not missing("tensorrt"):
+        pytest.skip("TensorRT is installed here")
+    copy = with_engine(cells_bundle, tmp_path / "copy", FP32, XML)
+    with pytest.raises(RuntimeMissingError, match="the tensorrt runtime needs tensorrt"):
+        pvt_edge.verify(copy, images=scenes, limit=1, artifacts=["openvino:fp32", "tensorrt:int8"])
 
 
 def test_an_edited_artifact_fails_and_the_others_are_compared(cells_bundle, scenes, tmp_path):
