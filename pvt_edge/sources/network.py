@@ -46,7 +46,7 @@ class NetworkStream(LiveSource):
         try:
             import av  # noqa: F401 - asked before anything opens
         except ImportError as error:
-            raise RuntimeMissingError(f"{self.name} needs PyAV ({error}): pip install av") from error
+            raise RuntimeMissingError(f'{self.name} needs PyAV ({error}): pip install "pvt-edge[stream]"') from error
         self._address, self._port = address, Port(address)
         self.wh = (0, 0)
         self._container: InputContainer | None = None

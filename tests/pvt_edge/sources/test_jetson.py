@@ -58,5 +58,7 @@ def test_a_jetsons_stream_that_is_not_there_says_why(on_a_jetson):
 
 def test_without_pyav_a_stream_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(RuntimeMissingError, match=r"rtsp://\*\*\*@cam/1 needs PyAV .*: pip install av"):
+    with pytest.raises(
+        RuntimeMissingError, match=r"rtsp://\*\*\*@cam/1 needs PyAV .*: pip install \"pvt-edge\[stream\]\""
+    ):
         open_source(ADDRESS, connect=False)
