@@ -132,8 +132,8 @@ def _draw_arrow(image: NDArray[np.uint8], ends: NDArray[np.int32], style: Style)
     right = np.array((-along[1], along[0])) / max(np.hypot(*along), 1.0)
     foot = ends[0] + along / 4
     tip = foot + 2.5 * style.text * right
-    points = [tuple(np.rint(point).astype(int).tolist()) for point in (foot, tip)]
-    cv2.arrowedLine(image, *points, COUNTER_COLOUR, style.line, cv2.LINE_AA, tipLength=0.4)
+    start, end = (tuple(np.rint(point).astype(int).tolist()) for point in (foot, tip))
+    cv2.arrowedLine(image, start, end, COUNTER_COLOUR, style.line, cv2.LINE_AA, tipLength=0.4)
 
 
 def _place_label(
