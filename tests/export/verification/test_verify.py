@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import pvt_edge
+from pvt_edge.bundle.schema import ResizeSpec
 from pvt_edge.errors import BundleError, DataError, RuntimeInputError, RuntimeMissingError, UnknownNameError
-from pvt_edge.export.verification.side import Side, open_side
+from pvt_edge.export.verification.side import Side, in_input_pixels, open_side
+from pvt_edge.resizing import plan
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.cuda import probe_cuda
 from pvt_edge.sources import Frame
@@ -76,6 +78,13 @@ def test_boxes_are_those_of_the_picture_whatever_its_size(cells_bundle, scenes):
         sides = [side.answer(predictor.prepare(Frame(image))) for image in (small, cv2.resize(small, None, fx=2, fy=2))]
     best = [arrays["boxes"][0][arrays["scores"][0].argmax()] for arrays in sides]
     assert best[1] == pytest.approx(2 * best[0], abs=4)
+
+
+def test_drift_is_counted_in_pixels_of_the_input():
+    placement = plan((960, 1280), (480, 640), ResizeSpec(mode="letterbox"))
+    arrays = in_input_pixels({"boxes": np.full((1, 1, 4), 8, np.float32), "scores": np.ones((1, 1))}, placement)
+    assert (arrays["boxes"] == 4).all()
+    assert (arrays["scores"] == 1).all()
 
 
 def test_frames_of_a_video(cells_bundle, scenes, tmp_path):
