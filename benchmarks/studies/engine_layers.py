@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import onnx
 import torch
 import typer
-from int8_routes import CASES, Stock
+from int8_routes import CASES
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 import pvt_edge
@@ -27,6 +27,7 @@ from pvt_edge.export.precision.extremes import float_activations, layer_ranges, 
 from pvt_edge.export.precision.half import to_half
 from pvt_edge.export.precision.qdq import add_qdq
 from pvt_edge.export.precision.recipes import FOR_TENSORRT
+from pvt_edge.export.stock import StockGraph
 from pvt_edge.export.tensorrt.engine import build_engine
 from pvt_edge.export.tensorrt.layer_list import read_layers
 from pvt_edge.export.tensorrt.options import BuildOptions
@@ -55,7 +56,7 @@ def graphs(model: torch.nn.Module, imgsz: tuple[int, int], folder: Path) -> dict
     }
     for name, made in models.items():
         onnx.save(made, folder / f"{name}.onnx")
-    stock = Stock(model, imgsz).eval()
+    stock = StockGraph(model, imgsz).eval()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         example = torch.zeros(
             (1, *imgsz, 3)
