@@ -52,9 +52,9 @@ def write_verification(folder: Path, report: "VerifyReport", sheet: "NDArray[np.
             os.rename(folder, old)
         os.rename(fresh, folder)
     except OSError as error:
-        if old.exists() and not folder.exists():
-            os.rename(old, folder)
         raise DataError(f"cannot write {folder}: {error.strerror or error}: choose another place with --out") from error
     finally:
+        if old.exists() and not folder.exists():  # stopped between the two renames
+            os.rename(old, folder)
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

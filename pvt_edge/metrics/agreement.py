@@ -130,9 +130,7 @@ def match_detections(got: Arrays, want: Arrays, post: "PostprocessSpec") -> Matc
     of_found = _pair_greedily(overlap[:n_found])
     of_reference = _pair_greedily(overlap[:, :n_reference])
     pairs = sorted(of_found | of_reference)
-    drifts = [
-        (abs(float(a.conf[i]) - float(b.conf[j])), float(np.abs(a.xyxy[i] - b.xyxy[j]).max())) for i, j in pairs
-    ]
+    drifts = [(abs(float(a.conf[i]) - float(b.conf[j])), float(np.abs(a.xyxy[i] - b.xyxy[j]).max())) for i, j in pairs]
     return Matches(n_found, n_reference, len(of_found), len(of_reference), drifts, pairs, (a, b))
 
 
