@@ -25,14 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(export)
-app.command()(build)
-app.command()(predict)
-app.command()(benchmark)
-app.command()(inspect)
-app.command()(val)
-app.command()(doctor)
-app.command()(verify)
+for command in (export, build, predict, verify, val, benchmark, inspect, doctor):  # as --help lists them
+    app.command()(command)
 
 DEBUG = False
 

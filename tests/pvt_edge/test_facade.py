@@ -2,12 +2,14 @@
 
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 
 import pytest
 
 import pvt_edge
+from pvt_edge.extras import EXTRA_OF
 
 PUBLIC = [
     "VARIANTS",
@@ -26,10 +28,8 @@ PUBLIC = [
     "to_deploy_form",
     "verify",
 ]
-HEAVY = [
-    *("cv2", "matplotlib", "nncf", "onnx", "onnxruntime", "onnxscript", "onnxsim", "openvino", "pycocotools"),
-    *("safetensors", "supervision", "torch", "transformers"),
-]
+COMMANDS = ["export", "build", "predict", "verify", "val", "benchmark", "inspect", "doctor"]
+HEAVY = [*EXTRA_OF, "psutil", "tensorrt_rtx", "transformers"]
 
 # Runs in a bare interpreter where the heavy packages cannot be imported, as where only the core is installed.
 BARE = """
@@ -99,11 +99,17 @@ def test_every_device_module_imports_with_the_core_alone():
     assert done.stdout.strip() == "all", done.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["export"], ["predict"], ["inspect"], ["verify"]])
-def test_help_with_the_core_alone(command):
-    done = run_bare(f"sys.argv = ['pvt-edge', *{command!r}, '--help']\nfrom pvt_edge.cli import main\nmain()")
+def test_help_with_the_core_alone():
+    done = run_bare("sys.argv = ['pvt-edge', '--help']\nfrom pvt_edge.cli import main\nmain()")
     assert done.returncode == 0, done.stderr
-    assert "Usage" in done.stdout
+    assert re.findall(r"^\W*(\w+)  ", done.stdout.partition("Commands")[2], re.MULTILINE) == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_with_the_core_alone(command):
+    done = run_bare(f"sys.argv = ['pvt-edge', {command!r}, '--help']\nfrom pvt_edge.cli import main\nmain()")
+    assert done.returncode == 0, done.stderr
+    assert f"Usage: pvt-edge {command}" in done.stdout
 
 
 @pytest.mark.parametrize(
