@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from pvt_edge.benchmarks.calls import end_to_end_call, inference_call
 from pvt_edge.benchmarks.lanes import Lanes
-from pvt_edge.benchmarks.machine import usable_cores
 from pvt_edge.benchmarks.opening import Opening
 from pvt_edge.benchmarks.pictures import Pictures
 from pvt_edge.benchmarks.rounds import TakeTurn
-from pvt_edge.benchmarks.timing import Turn, take_turn
+from pvt_edge.benchmarks.timing import take_turn
 from pvt_edge.bundle import Bundle
+from pvt_edge.doctor.cpu import usable_cores
 from pvt_edge.predictor import Predictor
 from pvt_edge.runtimes import Runtime
 from pvt_edge.runtimes.openvino import OpenVinoRuntime
@@ -42,15 +42,11 @@ def open_contestant(opening: Opening, bundle: Bundle, pictures: Pictures, stack:
     first = runtimes[0]
     told = first.float_precision if isinstance(first, OpenVinoRuntime) else _float_of(first.precision)
     if opening.hint == "latency":
-        turns: tuple[TakeTurn, TakeTurn] = (lambda s: take_turn(infer[0], s), lambda s: _take_whole(whole[0], s))
+        turns: tuple[TakeTurn, TakeTurn] = (lambda s: take_turn(infer[0], s), lambda s: take_turn(whole[0], s))
     else:
         lanes = stack.enter_context(Lanes(infer)), stack.enter_context(Lanes(whole))
         turns = lanes[0].take_turn, lanes[1].take_turn
     return Contestant(*turns, first.device, threads, len(runtimes), told)
-
-
-def _take_whole(call: object, seconds: float) -> Turn:
-    return take_turn(call, seconds)  # type: ignore[arg-type]
 
 
 def _open_callers(opening: Opening, stack: ExitStack) -> tuple[list[Runtime], int | None]:

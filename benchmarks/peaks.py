@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pvt_edge.benchmarks.machine import usable_cores
 from pvt_edge.benchmarks.record import Peaks
+from pvt_edge.doctor.cpu import usable_cores
 
 SIDE, CHANNELS = 64, 1024  # a 1x1 convolution of a 64x64 map: a product of (4096, 1024) and (1024, 1024)
 LAYERS = 4  # of it, one after the other, so that the input's conversion counts little

@@ -116,7 +116,7 @@ class Machine(_Record):
     memory_gib: float
     system: str
     gpu: str | None
-    features: tuple[str, ...]  # of the CPU, that matter to inference
+    features: tuple[str, ...]  # of the CPU, those that speed inference up
     versions: dict[str, str]
 
 

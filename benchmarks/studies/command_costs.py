@@ -5,9 +5,7 @@
 Prints and records min, median and max over the runs; none is left out. Run it with nothing else on the machine.
 """
 
-import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from recording import write_record
 
 MIB = 1024
 
@@ -58,16 +57,8 @@ def main(
             }
             low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
             print(f"{name:38} {middle:7.3f} s  ({low:.3f} to {high:.3f}), {max(peaks):.0f} MiB")
-    if json_path:
-        machine = {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version()}
-        command = f"python benchmarks/studies/command_costs.py --runs {runs} --export-runs {export_runs}"
-        json_path.write_text(json.dumps({"command": command, "machine": machine, "rows": rows}, indent=2) + "\n")
-
-
-def _cpu() -> str:
-    from pvt_edge.export.provenance import cpu_name
-
-    return cpu_name()
+    command = f"python benchmarks/studies/command_costs.py --runs {runs} --export-runs {export_runs}"
+    write_record(json_path, command, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,10 +24,11 @@ import numpy as np
 import typer
 
 from pvt_edge.bundle import Bundle, read_bundle
+from pvt_edge.doctor.cpu import read_cpu
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.export.precision.record import Latency
 from pvt_edge.export.precision.trial import measure
-from pvt_edge.export.provenance import cpu_name
+from pvt_edge.export.provenance import versions
 from pvt_edge.export.tensorrt.bundle_build import build_bundle
 from pvt_edge.metrics.agreement import agreement
 from pvt_edge.runtimes import Runtime, open_runtime
@@ -94,7 +94,7 @@ def main(
         "command": f"python benchmarks/studies/gpu_check.py BUNDLE --seconds {seconds:g} --scenes {scenes} "
         f"--compile-mode {compile_mode}",
         "machine": machine(device),
-        "versions": versions(),
+        "versions": library_versions(),
         "bundle": describe(given),
     }
     print(", ".join(f"{key} {value}" for key, value in {**facts["machine"], **facts["versions"]}.items()))
@@ -256,7 +256,7 @@ def machine(device: CudaDevice) -> dict[str, Any]:
     gpu["gpu"] = gpu.pop("name")
     return {
         **gpu,
-        "cpu": cpu_name(),
+        "cpu": read_cpu().name,
         "cores": os.cpu_count(),
         "platform": f"{platform.system()} {platform.machine()}",
         "clocks": clocks(),
@@ -274,14 +274,9 @@ def clocks() -> str:
     return "unknown"
 
 
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Of what is installed."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    found = versions(PACKAGES)
     for library in LIBRARIES:  # JetPack's is no package of pip's
         with suppress(PvtEdgeError):
             found[library] = load_library(library).version

@@ -4,13 +4,12 @@
 
 Three models: `cells` at 480x640, B2 classify at 224, mmdet-style RetinaNet-B0 (256x4 head, 80 classes) at 640; the last
 two with random weights, every norm and bias moved. Ours is the bundle that `export_model(..., precisions=("fp32",
-"int8"))` writes. The default route is the trained graph through
-torch.onnx.export and NNCF with model_type=TRANSFORMER and defaults otherwise, calibrated on the same pictures, at its
-better precision hint. Inference only, batch 1, one generated scene, in turns; compare the ratios.
+"int8"))` writes. The default route is the trained graph through torch.onnx.export and NNCF with model_type=TRANSFORMER
+and defaults otherwise, calibrated on the same pictures, at its better precision hint. Inference only, batch 1, one
+generated scene, in turns; compare the ratios.
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -21,13 +20,13 @@ import numpy as np
 import openvino
 import torch
 import typer
+from recording import write_record
 
 import pvt_edge
 from pvt_edge.export.calibration import calibration_from_images
 from pvt_edge.export.precision.costs import group_ms
 from pvt_edge.export.precision.record import Latency
 from pvt_edge.export.precision.trial import Trial, measure
-from pvt_edge.export.provenance import cpu_name
 from pvt_edge.export.request import default_resize
 from pvt_edge.export.stock import StockGraph, export_stock_onnx, quantise_by_default
 from pvt_edge.scenes import draw_scene, write_scenes
@@ -85,10 +84,8 @@ def main(
         with tempfile.TemporaryDirectory() as folder:
             results[name] = compare(name, Path(folder), seconds, tune)
         report(name, results[name])
-    if json_path:
-        machine = {"cpu": cpu_name(), "cores": os.cpu_count()}
-        command = f"python benchmarks/studies/int8_routes.py --seconds {seconds:g}" + ("" if tune else " --no-tune")
-        json_path.write_text(json.dumps({"command": command, "machine": machine, "cases": results}, indent=2) + "\n")
+    command = f"python benchmarks/studies/int8_routes.py --seconds {seconds:g}" + ("" if tune else " --no-tune")
+    write_record(json_path, command, {"cases": results})
 
 
 def compare(name: str, folder: Path, seconds: float, tune: bool) -> dict[str, Any]:

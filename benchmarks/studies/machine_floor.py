@@ -6,15 +6,13 @@ What was reached once is a floor to hold a model's time against: operations divi
 divided by the bandwidth. `pvt-edge benchmark` measures the same for its roofline.
 """
 
-import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from recording import write_record
 
 from pvt_edge.benchmarks.peaks import measure_peaks
-from pvt_edge.export.provenance import cpu_name
 
 
 def main(json_path: Annotated[Path | None, typer.Option("--json", help="Where to record the result.")] = None) -> None:
@@ -24,10 +22,7 @@ def main(json_path: Annotated[Path | None, typer.Option("--json", help="Where to
     found |= {f"{kind} TOP/s": value for kind, value in peaks.tera_operations.items()}
     for key, value in found.items():
         print(f"{key:12} {value}")
-    if json_path:
-        machine = {"cpu": cpu_name(), "cores": os.cpu_count()}
-        command = "python benchmarks/studies/machine_floor.py"
-        json_path.write_text(json.dumps({"command": command, "machine": machine, **found}, indent=2) + "\n")
+    write_record(json_path, "python benchmarks/studies/machine_floor.py", found)
 
 
 if __name__ == "__main__":

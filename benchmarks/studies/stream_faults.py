@@ -9,7 +9,6 @@ outages end in every stage of the back-off. A second camera runs beside it and i
 
 import json
 import logging
-import os
 import random
 import statistics
 import subprocess
@@ -22,9 +21,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from numbered_camera import read_number
+from recording import write_record
 
 from pvt_edge import load
-from pvt_edge.export.provenance import cpu_name
 from pvt_edge.sources import SourceOptions
 from pvt_edge.streams import StreamRunner
 from pvt_edge.streams.joining import open_sources
@@ -146,10 +145,8 @@ def main(
         "outages": rows,
     }
     print(json.dumps({key: value for key, value in result.items() if key != "outages"}, indent=2))
-    if json_path:
-        command = f"python benchmarks/studies/stream_faults.py BUNDLE --times {times} --longest {longest} --seed {seed}"
-        machine = {"cpu": cpu_name(), "cores": os.cpu_count()}
-        json_path.write_text(json.dumps({"command": command, "machine": machine, **result}, indent=2) + "\n")
+    command = f"python benchmarks/studies/stream_faults.py BUNDLE --times {times} --longest {longest} --seed {seed}"
+    write_record(json_path, command, result)
 
 
 def _outage(camera: Camera, frames: Frames, waits: Waits, dead_s: float, thread: threading.Thread) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""What the studies of streams share: one run, timed, and the machine it was on."""
+"""What the studies of streams share: one run, timed, and what was found of it, printed and recorded."""
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pvt_edge.export.provenance import cpu_name
+from recording import write_record
+
 from pvt_edge.predictor import Predictor
 from pvt_edge.sinks import Sink
 from pvt_edge.sources import open_source
@@ -46,7 +46,5 @@ def run(predictor: Predictor, specs: Sequence[str], *, seconds: float | None = N
 
 def record(path: Path | None, command: str, found: dict[str, Any]) -> None:
     """Print what was found and, where asked for, write it."""
-    content = {"command": command, "machine": {"cpu": cpu_name(), "cores": os.cpu_count()}, **found}
     print(json.dumps(found, indent=2))
-    if path is not None:
-        path.write_text(json.dumps(content, indent=2) + "\n")
+    write_record(path, command, found)

@@ -31,7 +31,8 @@ BF16 = {"AVX-512 BF16", "AMX BF16", "BF16"}
 
 @dataclass(frozen=True)
 class Cpu:
-    """`cores` as the system shows them; `quota`, how many of them a container may use, None without a limit.
+    """`cores` are the logical CPUs that this process may use, `quota` the share of their time that its container may
+    have, as a number of them, None without a limit.
 
     `features` are names out of `FEATURES`, None where the system does not tell. `governor` is Linux's for the clock.
     """
@@ -62,15 +63,23 @@ def read_cpu(root: Path = Path("/")) -> Cpu:
     return Cpu(
         named[0] if named else platform.processor() or platform.machine(),
         platform.machine(),
-        _cores(),
+        usable_cores(),
         _quota(root),
         tuple(name for flag, name in FEATURES.items() if flag in flags) if flags else None,
         read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
     )
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def usable_cores() -> int:
+    """How many logical CPUs this process may use."""
+    return len(usable_cpus())
+
+
+def usable_cpus() -> set[int]:
+    """The numbers of the logical CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
 
 
 def _quota(root: Path) -> float | None:
