@@ -1,15 +1,14 @@
 """What a benchmark leaves behind: a folder with the table, the figures, every sample and the plots."""
 
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.benchmarks.report import page
-from pvt_edge.bundle.swap import alone, put, sibling, vacant
+from pvt_edge.bundle.swap import vacant
 from pvt_edge.errors import DataError
 from pvt_edge.export.report.plots import has_matplotlib
+from pvt_edge.whole_folder import write_whole
 
 if TYPE_CHECKING:
     from pvt_edge.benchmarks.benchmark import Measured
@@ -52,21 +51,6 @@ def write_study(folder: Path, study: "Study") -> None:
         (place / "study.md").write_text(study_page(study), encoding="utf-8")
 
     write_whole(folder, write)
-
-
-def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` with a temporary folder and put that in the place of `folder`; an error leaves all as it was."""
-    place = folder.absolute()
-    temporary = sibling(place, "tmp")
-    try:
-        temporary.mkdir(parents=True)
-        write(temporary)
-        with alone(place):
-            put(temporary, place)
-    except OSError as error:
-        raise DataError(f"cannot write {folder}: {error.strerror or error}: choose another place with --out") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def samples_json(samples_ms: dict[str, dict[str, list[float]]]) -> str:

@@ -1,14 +1,12 @@
 """The folder that `verify` writes: all of it or nothing, in place of an older one."""
 
 import json
-import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
 from pvt_edge.export.verification.page import page
+from pvt_edge.whole_folder import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,22 +37,11 @@ def write_verification(folder: Path, report: "VerifyReport", sheet: "NDArray[np.
     """Write report.md, report.json and, where a picture was compared, the contact sheet; `DataError` if it cannot."""
     from pvt_edge.picture_file import write_image
 
-    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
-    fresh, old = (folder.with_name(f".{folder.name}.{kind}-{mark}") for kind in ("tmp", "old"))
-    try:
-        fresh.mkdir(parents=True)
+    def write(place: Path) -> None:
         content = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        (fresh / "report.json").write_text(content, encoding="utf-8")
-        (fresh / "report.md").write_text(page(report, SHEET if sheet is not None else None), encoding="utf-8")
+        (place / "report.json").write_text(content, encoding="utf-8")
+        (place / "report.md").write_text(page(report, SHEET if sheet is not None else None), encoding="utf-8")
         if sheet is not None:
-            write_image(fresh / SHEET, sheet)
-        if folder.exists():
-            os.rename(folder, old)
-        os.rename(fresh, folder)
-    except OSError as error:
-        raise DataError(f"cannot write {folder}: {error.strerror or error}: choose another place with --out") from error
-    finally:
-        if old.exists() and not folder.exists():  # stopped between the two renames
-            os.rename(old, folder)
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+            write_image(place / SHEET, sheet)
+
+    write_whole(folder, write)

@@ -47,6 +47,8 @@ def sync_tree(folder: Path) -> None:
 
 def sync(path: Path) -> None:
     """Have one file or folder on the disk."""
+    if os.name != "posix" and path.is_dir():  # only files can be synced there
+        return
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)

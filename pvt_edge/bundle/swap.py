@@ -46,8 +46,10 @@ def hold(folder: Path) -> int | None:
 
     Raises `OSError` where there are no locks.
     """
-    import fcntl  # POSIX only: elsewhere bundles are read, not written
-
+    try:
+        import fcntl
+    except ModuleNotFoundError as error:  # POSIX only
+        raise OSError(errno.ENOSYS, "no locks on folders here") from error
     opened = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
