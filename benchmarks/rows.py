@@ -9,12 +9,12 @@ from pvt_edge.benchmarks.record import Hint, Row
 from pvt_edge.bundle import Bundle
 from pvt_edge.bundle.schema import Artifact
 from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
-from pvt_edge.runtimes import RUNTIMES, missing
+from pvt_edge.runtimes import missing, table
 
 TORCH = ("torch", COMPILED)
 FILE_RUNTIMES = ("onnxruntime", "openvino", "opencv", "tensorrt", "tensorrt-rtx")
 BENCHED = (*TORCH, *FILE_RUNTIMES)
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+PRECISIONS = table.PRECISIONS[1:]  # without auto
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,6 @@ def _torch_rows(bundle: Bundle, choice: Choice, runtime: str, batch: int, torch_
 
 def _file_rows(bundle: Bundle, choice: Choice, runtime: str, batch: int) -> list[Plan]:
     manifest = bundle.manifest
-    if runtime not in RUNTIMES:
-        return [absent("pvt-edge", runtime, "", batch, f"{runtime} is not in this version of pvt-edge")]
     if (reason := missing(runtime)) is not None:
         return [absent("pvt-edge", runtime, "", batch, reason)]
     held: dict[str, Artifact] = {a.precision: a for a in manifest.artifacts if a.runtime == _file_of(runtime)}

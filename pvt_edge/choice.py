@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
+from pvt_edge.runtimes.table import PRECISIONS, check_precision, missing
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.reader import Bundle
     from pvt_edge.bundle.schema import Artifact
 
 AUTO_RUNTIMES = ("tensorrt", "tensorrt-rtx", "openvino", "onnxruntime", "opencv")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 # What "auto" takes where the bundle does not say: the first that it holds.
 AUTO_PRECISIONS = {
     "openvino": ("int8", "fp32", "fp16"),
@@ -26,8 +26,6 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
 
     Raises `UnknownNameError`, `BundleError` for one not in the bundle, `RuntimeMissingError` where none runs.
     """
-    from pvt_edge.runtimes import RUNTIMES, missing
-
     held = bundle.runtimes()
     if runtime not in ("auto", *AUTO_RUNTIMES):
         raise UnknownNameError("runtime", runtime, ("auto", *AUTO_RUNTIMES))
@@ -39,8 +37,6 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
     for name in AUTO_RUNTIMES:
         if name not in held:
             reasons.append(f"{name} has no artifact in it")
-        elif name not in RUNTIMES:
-            reasons.append(f"{name} is not in this version of pvt-edge")
         elif (reason := missing(name) or _unfit(name)) is not None:
             reasons.append(reason)
         else:
@@ -70,8 +66,6 @@ def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> 
     Raises `UnknownNameError`, `BundleError` that lists what the bundle has, or `RuntimeInputError` for a precision
     that OpenCV does not run.
     """
-    from pvt_edge.runtimes.table import check_precision
-
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
     if runtime == "opencv":  # the bundle lists no files of it that could tell

@@ -12,6 +12,7 @@ from pvt_edge.cli.progress import bar_shown, statuses_shown
 from pvt_edge.cli.stream_summary import StreamSummary
 from pvt_edge.streams.delivery import Delivery
 from pvt_edge.streams.service import Service
+from pvt_edge.streams.status import STALLS_TO_HANG
 from pvt_edge.streams.stopping import stop_on_signals
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from pvt_edge.sinks import Sink
     from pvt_edge.streams import StreamRunner
-
-STALLS_TO_HANG = 3  # stall times without an answer, after which systemd's watchdog is to restart us
 
 
 def run_to_end(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pvt_edge.doctor.facts import Facts
+from pvt_edge.doctor.jetson import CUDA_OF_JETPACK
 from pvt_edge.doctor.packages import ONNXRUNTIME_WHEELS, OPENCV_WHEELS
 
 Level = Literal["error", "warning", "hint"]
@@ -63,7 +64,7 @@ def _tensorrt_without_driver(facts: Facts) -> dict[str, str] | None:
 
 
 def _jetson_cuda(facts: Facts) -> dict[str, str] | None:
-    wanted = {6: 12, 7: 13}.get(facts.jetson.major or 0) if facts.jetson else None
+    wanted = CUDA_OF_JETPACK.get(facts.jetson.major or 0) if facts.jetson else None
     found = _major(facts, "cuda-bindings") or _major(facts, "cuda-python")
     if wanted is None or found is None or found == wanted:
         return None

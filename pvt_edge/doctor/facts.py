@@ -9,10 +9,10 @@ from pvt_edge.doctor.child import Answer, ask_all
 from pvt_edge.doctor.cpu import Cpu, read_cpu
 from pvt_edge.doctor.gpu import Gpu, read_driver, read_gpus
 from pvt_edge.doctor.jetson import Jetson, read_jetson
-from pvt_edge.doctor.opencv_build import OpenCvBuild, parse_build
 from pvt_edge.doctor.packages import Package, read_extras, read_packages
 from pvt_edge.doctor.system import System, read_system
 from pvt_edge.doctor.verdict import Verdict, askable, judge
+from pvt_edge.opencv_build import OpenCvBuild, parse_build
 
 
 @dataclass(frozen=True)

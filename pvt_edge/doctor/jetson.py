@@ -9,7 +9,8 @@ from pvt_edge.doctor.tool import run_tool
 
 # NVIDIA's archive of releases: https://developer.nvidia.com/embedded/jetpack-archive
 JETPACK_OF_L4T = {32: 4, 34: 5, 35: 5, 36: 6, 38: 7, 39: 7}
-CUDA_OF_JETPACK = {4: 10, 5: 11, 6: 12, 7: 13}
+CUDA_OF_JETPACK = {6: 12, 7: 13}  # of those whose TensorRT can run a PVT-v2
+RELEASE, MODEL = "etc/nv_tegra_release", "proc/device-tree/model"
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,16 @@ class Jetson:
         return int(found[0]) if found else None
 
 
+def is_jetson(root: Path = Path("/")) -> bool:
+    """Whether this machine is one; in a container either of the two files may be missing."""
+    return bool(read_text(root / RELEASE)) or "jetson" in read_text(root / MODEL).lower()
+
+
 def read_jetson(root: Path = Path("/")) -> Jetson | None:
     """The Jetson that this machine is, None for another one."""
-    release = read_text(root / "etc/nv_tegra_release")
-    model = read_text(root / "proc/device-tree/model").strip("\0 \n")
-    if not release and "jetson" not in model.lower():
+    if not is_jetson(root):
         return None
+    release, model = read_text(root / RELEASE), read_text(root / MODEL).strip("\0 \n")
     found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", release)
     l4t = f"{found[1]}.{found[2]}" if found else None
     packaged = re.match(r"[\d.]+", run_tool("dpkg-query", "-W", "-f=${Version}", "nvidia-jetpack") or "")

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from pvt_edge.choice import AUTO_RUNTIMES, PRECISIONS
+from pvt_edge.choice import AUTO_RUNTIMES
 from pvt_edge.errors import BundleError, UnknownNameError
+from pvt_edge.runtimes.table import PRECISIONS
 
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle

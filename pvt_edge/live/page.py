@@ -13,6 +13,7 @@ from pvt_edge.live.routes import Routes
 from pvt_edge.live.server import ServerThread
 from pvt_edge.live.view import LiveView
 from pvt_edge.sinks.sink import Sink
+from pvt_edge.streams.status import STALLS_TO_HANG
 
 if TYPE_CHECKING:
     from aiohttp.web import Application
@@ -56,7 +57,7 @@ class LivePage(Sink):
 
         def application(loop: asyncio.AbstractEventLoop) -> "Application":
             self._views |= {s.id: LiveView(loop, self._pool, most_fps=most_fps) for s in statuses()}
-            return Routes(access, statuses, self._views, hung_s=3 * stall_s).application()
+            return Routes(access, statuses, self._views, hung_s=STALLS_TO_HANG * stall_s).application()
 
         self._server = ServerThread(asked, application)
         self.url = replace(asked, port=self._server.port).url

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class VideoFiles(Sink):
     """A `VideoFile` for each stream (out_0.mp4, out_1.mp4 ... where there are several) and each `segment_s` seconds
-        of it (out_0001.mp4, out_0002.mp4 ...). `fps` is by stream id; %Y, %m ... in the path are the time when each
+    of it (out_0001.mp4, out_0002.mp4 ...). `fps` is by stream id; %Y, %m ... in the path are the time when each
     file begins.
     """
 

@@ -4,7 +4,6 @@ import http.client
 import logging
 import socket
 import ssl
-from base64 import b64encode
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from pvt_edge.errors import DataError
 from pvt_edge.sinks.sink import Sink
-from pvt_edge.sources.credentials import login_of
+from pvt_edge.sources.credentials import basic_authorization, login_of
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result
@@ -47,7 +46,7 @@ class Webhook(Sink):
         self._path += f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
         self._headers = {"Content-Type": "application/json", "User-Agent": "pvt-edge"}
         if login := login_of(address):
-            self._headers["Authorization"] = f"Basic {b64encode(':'.join(login).encode()).decode()}"
+            self._headers["Authorization"] = basic_authorization(login)
         self._connection: http.client.HTTPConnection | None = None
         self._every_s = every_s
         self._posted_at: dict[int, float] = {}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError, RuntimeMissingError
+from pvt_edge.opencv_build import read_build
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ class Window(Sink):
     target = "window"
 
     def __init__(self, on_close: Callable[[], None]) -> None:
-        import cv2
-
-        gui = [line.split()[-1] for line in cv2.getBuildInformation().splitlines() if line.strip().startswith("GUI:")]
-        if gui and gui[0] == "NONE":
+        if read_build().gui is None:
             raise RuntimeMissingError(
                 "--show needs an OpenCV with windows, and this one is headless: pip uninstall opencv-python-headless, "
                 "pip install opencv-python; or watch in a browser with --serve 127.0.0.1:8080"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pvt_edge.errors import DataError
+from pvt_edge.opencv_build import GET_JETPACKS, read_build
 from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.source import Frame
@@ -32,10 +33,7 @@ def quiet_opencv() -> None:
 
 def has_gstreamer() -> bool:
     """Whether this OpenCV was built with GStreamer: JetPack's is, pip's wheels are not."""
-    import cv2
-
-    lines = [line for line in cv2.getBuildInformation().splitlines() if "GStreamer:" in line]
-    return any("YES" in line for line in lines)
+    return "GStreamer" in read_build().backends
 
 
 def require_gstreamer(name: str) -> None:
@@ -45,7 +43,7 @@ def require_gstreamer(name: str) -> None:
 
         raise DataError(
             f"{name} needs an OpenCV with GStreamer, and OpenCV {cv2.__version__} here has none: on a Jetson, "
-            "pip uninstall opencv-python and use JetPack's (python3-opencv); elsewhere build it with WITH_GSTREAMER=ON"
+            f"{GET_JETPACKS}; elsewhere build it with WITH_GSTREAMER=ON"
         )
 
 

@@ -1,6 +1,7 @@
 """Addresses without their secrets, for logs, files and pages."""
 
 import re
+from base64 import b64encode
 from urllib.parse import unquote, urlsplit
 
 USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
@@ -36,6 +37,11 @@ def login_of(address: str) -> tuple[str, str] | None:
     if parts.username is None:
         return None
     return unquote(parts.username), unquote(parts.password or "")
+
+
+def basic_authorization(login: tuple[str, str]) -> str:
+    """The Authorization header of (user, password)."""
+    return f"Basic {b64encode(':'.join(login).encode()).decode()}"
 
 
 def without_login(address: str) -> str:

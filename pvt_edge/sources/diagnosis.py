@@ -4,11 +4,10 @@ import http.client
 import re
 import socket
 import ssl
-from base64 import b64encode
 from hashlib import md5
 from urllib.parse import SplitResult, urlsplit
 
-from pvt_edge.sources.credentials import is_broken, login_of, without_login
+from pvt_edge.sources.credentials import basic_authorization, is_broken, login_of, without_login
 from pvt_edge.sources.port import PORTS
 
 MOST_REPLY_BYTES = 65536
@@ -45,7 +44,7 @@ def why_not(address: str, timeout_s: float) -> str:
 def _ask_http(parts: SplitResult, host: str, port: int, address: str, timeout_s: float) -> str:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     login = login_of(address)
-    headers = {"Authorization": f"Basic {_basic(login)}"} if login else {}
+    headers = {"Authorization": basic_authorization(login)} if login else {}
     connection = kind(host, port, timeout=timeout_s)
     try:
         connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), headers=headers)
@@ -102,7 +101,7 @@ def _status(reply: str) -> tuple[int, str]:
 def _answer(challenge: str, login: tuple[str, str], target: str) -> str:
     """The Authorization header for Basic, or for Digest with MD5 (RFC 2617 without qop, as RTSP uses it)."""
     if not challenge.lower().startswith("digest"):
-        return f"Basic {_basic(login)}"
+        return basic_authorization(login)
     fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm, nonce = fields.get("realm", ""), fields.get("nonce", "")
     secret = _hash(f"{login[0]}:{realm}:{login[1]}")
@@ -112,10 +111,6 @@ def _answer(challenge: str, login: tuple[str, str], target: str) -> str:
 
 def _hash(text: str) -> str:
     return md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def _basic(login: tuple[str, str]) -> str:
-    return b64encode(":".join(login).encode()).decode()
 
 
 def _verdict(status: int, reason: str, login: tuple[str, str] | None, content: str) -> str:

@@ -1,8 +1,5 @@
 """GStreamer pipelines for NVIDIA's Jetson, whose cameras and decoder OpenCV reaches through GStreamer alone."""
 
-from functools import lru_cache
-from pathlib import Path
-
 from pvt_edge.errors import DataError
 from pvt_edge.sources.options import SourceOptions
 
@@ -13,17 +10,6 @@ TO_OPENCV = (
 )
 CSI_SIZE = (1280, 720, 30.0)  # a mode that all common sensors have
 DEPAY = {"h264": "rtph264depay ! h264parse", "h265": "rtph265depay ! h265parse"}
-
-
-@lru_cache(maxsize=1)
-def is_jetson() -> bool:
-    """Whether this machine is a Jetson."""
-    if Path("/etc/nv_tegra_release").exists():
-        return True
-    try:
-        return "jetson" in Path("/proc/device-tree/model").read_text(errors="replace").lower()
-    except OSError:
-        return False
 
 
 def csi_pipeline(sensor: int, options: SourceOptions, flip: int = 0) -> str:

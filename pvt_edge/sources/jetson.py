@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from pvt_edge.doctor.jetson import is_jetson
 from pvt_edge.errors import DataError
+from pvt_edge.opencv_build import GET_JETPACKS
 from pvt_edge.sources.capture import CaptureSource, has_gstreamer
 from pvt_edge.sources.credentials import redact
 from pvt_edge.sources.diagnosis import why_not
-from pvt_edge.sources.gstreamer import is_jetson, rtsp_pipeline
+from pvt_edge.sources.gstreamer import rtsp_pipeline
 from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.network import RtspStream
 from pvt_edge.sources.options import SourceOptions
@@ -51,7 +53,7 @@ def rtsp_source(address: str, options: SourceOptions) -> LiveSource:
         return JetsonStream(address, options)
     source = RtspStream(address, options)
     source.notes.append(
-        f"{source.name} is decoded by the CPU: the Jetson's decoder needs an OpenCV with GStreamer, which JetPack has "
-        "(pip uninstall opencv-python; apt install python3-opencv)"
+        f"{source.name} is decoded by the CPU: the Jetson's decoder needs an OpenCV with GStreamer, as JetPack's is: "
+        f"{GET_JETPACKS}"
     )
     return source

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pvt_edge.results import Result
 
 WINDOW_S = 10.0  # that FPS and percentiles look back
+STALLS_TO_HANG = 3  # stall times without an answer, after which a stream that should run hangs
 OPENING, RUNNING, LOST, ENDED, FAILED = "opening", "running", "lost", "ended", "failed"
 
 

@@ -10,10 +10,10 @@ from pvt_edge.doctor.examination import Examination
 from pvt_edge.doctor.facts import Facts
 from pvt_edge.doctor.gpu import Gpu
 from pvt_edge.doctor.jetson import Jetson
-from pvt_edge.doctor.opencv_build import OpenCvBuild
 from pvt_edge.doctor.packages import Package
 from pvt_edge.doctor.system import System
 from pvt_edge.doctor.verdict import Device, Verdict
+from pvt_edge.opencv_build import OpenCvBuild
 
 SYSTEM = System("Debian 12, Linux 6.1", "x86_64", "3.11.7", "0.1.0", virtual_environment=True)
 CPU = Cpu("EPYC", "x86_64", 8, None, ("AVX2", "AVX-512 VNNI"), "performance")

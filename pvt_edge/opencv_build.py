@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 BACKENDS = {"FFMPEG": "FFMPEG", "GStreamer": "GStreamer", "v4l/v4l2": "V4L2", "AVFoundation": "AVFoundation",
             "Media Foundation": "Media Foundation", "DirectShow": "DirectShow"}  # fmt: skip
+GET_JETPACKS = "pip uninstall opencv-python, sudo apt install nvidia-opencv"  # has GStreamer
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,13 @@ class OpenCvBuild:
     file: str
     backends: tuple[str, ...]
     gui: str | None
+
+
+def read_build() -> OpenCvBuild:
+    """The build of the OpenCV that is installed here."""
+    import cv2
+
+    return parse_build(cv2.__version__, str(getattr(cv2, "__file__", "")), cv2.getBuildInformation())
 
 
 def parse_build(version: str, file: str, text: str) -> OpenCvBuild:
