@@ -273,9 +273,16 @@ def test_only_the_inputs_are_kept():
     assert camera.most_alive <= 3
 
 
-def test_streams_are_still_refused():
-    with pytest.raises(DataError, match="cameras and network streams are not read yet"):
-        collect("rtsp://camera/stream")
+def test_a_camera_gives_pictures_as_they_come():
+    made = collect("synthetic://cells?width=96&height=72&fps=1000", count=16)
+    assert made.record.count == 16
+    assert made.record.source == "synthetic://cells"
+
+
+def test_a_camera_that_is_not_there_is_told_without_its_password():
+    with pytest.raises(DataError, match=r"cannot open rtsp://\*\*\*@127\.0\.0\.1:1/1: nothing listens") as caught:
+        collect("rtsp://user:secret@127.0.0.1:1/1")
+    assert "secret" not in str(caught.value)
 
 
 def test_real_pictures_are_not_taken_for_copies(bccd):

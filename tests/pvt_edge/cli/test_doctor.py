@@ -56,7 +56,7 @@ def test_a_library_that_crashes_takes_nothing_with_it(pvt_edge_script, tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv = ['pvt-edge', 'doctor', "
          "'--json', '-']; from pvt_edge.cli import main; main()"],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     content = json.loads(done.stdout)  # and nothing but JSON
     assert content.keys() == KEYS
