@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from pvt_edge.cli.options import parse_imgsz, parse_list
+from pvt_edge.cli.options import BUNDLE_HELP, Device, Threads, console_beside, parse_imgsz, parse_list
 
 
 def benchmark(
-    bundle: Annotated[Path | None, typer.Argument(help="The folder an export wrote.")] = None,
+    bundle: Annotated[Path | None, typer.Argument(help=BUNDLE_HELP)] = None,
     variant: Annotated[
         str | None, typer.Option(help="Export this variant to measure it, in place of a bundle.")
     ] = None,
@@ -43,10 +43,10 @@ def benchmark(
     percentile: Annotated[str, typer.Option(help="Of all calls; none is removed.", metavar="LIST")] = "50,90,95,99",
     hint: Annotated[str, typer.Option(help="latency: one caller. throughput: as many as pay.")] = "latency",
     streams: Annotated[int | None, typer.Option(min=1, help="Callers at once, with --hint throughput.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU. Default: each runtime's choice.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:0.")] = "auto",
+    device: Device = "auto",
+    threads: Threads = None,
     images: Annotated[
-        Path | None, typer.Option(help="Pictures for end-to-end. Default: generated scenes.", metavar="FOLDER")
+        Path | None, typer.Option(help="Pictures for end-to-end. Default: generated scenes.", metavar="DIR")
     ] = None,
     compare: Annotated[
         str | None, typer.Option(help="stock: the default route's files in the same run.", metavar="stock")
@@ -59,20 +59,20 @@ def benchmark(
     cold_start: Annotated[
         bool, typer.Option("--cold-start/--no-cold-start", help="Start every row afresh once.")
     ] = True,
-    out: Annotated[Path | None, typer.Option(help="Where to write all. Default: out/benchmark-<model>-<time>.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write all. Default: out/benchmark-<model>-<time>.", metavar="DIR")
+    ] = None,
     json: Annotated[
         str | None, typer.Option("--json", help="Write benchmark.json there too; - is stdout.", metavar="PATH")
     ] = None,
 ) -> None:
     """Measure every runtime and precision in interleaved rounds: table, JSON, Markdown and plots."""
-    from rich.console import Console
-
     from pvt_edge.benchmarks.against import read_baseline
     from pvt_edge.benchmarks.options import Options
     from pvt_edge.benchmarks.rows import BENCHED, PRECISIONS, Choice
     from pvt_edge.cli.benchmarking import Target, as_recorded, measure, study
 
-    console = Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
+    console = console_beside(json)
     if sum(value is not None for value in (bundle, variant, variants)) != 1:
         raise typer.BadParameter("give one of: a bundle's folder, --variant, --variants", param_hint="BUNDLE")
     if hint not in ("latency", "throughput"):

@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from pvt_edge.cli.options import write_json
+from pvt_edge.cli.steps import interruption_told, step_log
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -160,26 +159,12 @@ def _progress(console: "Console") -> "Iterator[Tell]":
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
     # drawn between turns only: what draws while the clock runs takes from what is measured
     bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True, auto_refresh=False)
-    with _interruption_told(), bar:
-        step = bar.add_task("starting", total=None)
-        last = ""
+    with interruption_told("stopped; nothing was written"), bar:
+        step, log = bar.add_task("starting", total=None), step_log(console)
 
         def tell(done: int, total: int, text: str) -> None:
-            nonlocal last
             bar.update(step, completed=done, total=total, description=text)
             bar.refresh()
-            if not console.is_terminal and text.partition(": ")[0] != last and not text.startswith("end to end"):
-                console.print("measuring in turns" if text.startswith("infer") else text, markup=False, highlight=False)
-            last = "infer" if text.startswith("end to end") else text.partition(": ")[0]
+            log("measuring in turns" if text.startswith(("infer: ", "end to end: ")) else text)
 
         yield tell
-
-
-@contextmanager
-def _interruption_told() -> Iterator[None]:
-    """Say on Ctrl-C that nothing is left behind: typer ends without a word."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("stopped; nothing was written", err=True)
-        raise typer.Exit(130) from None

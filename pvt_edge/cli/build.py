@@ -1,7 +1,5 @@
 """`pvt-edge build`: on the device, a bundle's graphs -> TensorRT engines."""
 
-import sys
-from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
 
@@ -18,11 +16,12 @@ from pvt_edge.cli.engine import (
     engine_options,
     parse_batch,
 )
-from pvt_edge.cli.options import write_json
+from pvt_edge.cli.options import BundleFolder, JsonReport, console_beside, write_json
+from pvt_edge.cli.steps import interruption_told, step_log
 
 
 def build(
-    bundle: Annotated[Path, typer.Argument(help="The folder an export wrote.")],
+    bundle: BundleFolder,
     library: Annotated[str, typer.Option("--format", help="tensorrt or tensorrt-rtx.")] = "tensorrt",
     target: Target = None,
     workspace: Workspace = None,
@@ -35,18 +34,15 @@ def build(
     ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build engines again that fit this machine.")] = False,
     dla: Dla = None,
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write model.json's content; - is stdout.", metavar="PATH")
-    ] = None,
+    json: JsonReport = None,
 ) -> None:
     """Build a bundle's TensorRT engines on this machine; needs TensorRT and cuda-python, no torch."""
-    from rich.console import Console
     from rich.table import Table
 
     from pvt_edge.cli.inspect import artifact_rows
     from pvt_edge.export.tensorrt.bundle_build import build_bundle
 
-    console = Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
+    console = console_beside(json)
     started = perf_counter()
     batches = parse_batch(batch, dynamic=True)[1] if batch else None
     if batch and batches is None:
@@ -63,16 +59,12 @@ def build(
         dla=dla,
         batches=batches,
     )
-    with console.status("starting") as status:
-        last = ""
+    log = step_log(console)
+    with interruption_told(), console.status("starting") as status:
 
         def tell(text: str) -> None:
-            nonlocal last
             status.update(text)
-            step = text.partition(":")[0]
-            if not console.is_terminal and step != last:  # a log keeps each step
-                console.print(text, markup=False, highlight=False)
-            last = step
+            log(text)
 
         found = build_bundle(bundle, library=library, options=options, rebuild=rebuild, tell=tell)
     if json:

@@ -1,10 +1,10 @@
 """`pvt-edge doctor`: what this machine can run, and why not."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from pvt_edge.cli.options import write_json
+from pvt_edge.cli.options import JsonReport, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,9 +18,7 @@ STYLES = {"error": "red", "warning": "yellow", "hint": "cyan"}
 
 
 def doctor(
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write everything found; - is stdout.", metavar="PATH")
-    ] = None,
+    json: JsonReport = None,
 ) -> None:
     """Show what this machine can run and why not; exit with 1 where no runtime can run a bundle."""
     from rich.console import Console

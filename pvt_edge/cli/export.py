@@ -3,8 +3,6 @@
 import json as json_module
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +21,8 @@ from pvt_edge.cli.engine import (
     engine_options,
     parse_batch,
 )
-from pvt_edge.cli.options import parse_imgsz, parse_list, read_labels, write_json
+from pvt_edge.cli.options import JsonReport, console_beside, parse_imgsz, parse_list, read_labels, write_json
+from pvt_edge.cli.steps import interruption_told, step_log
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,16 +94,12 @@ def export(
     version_compatible: VersionCompatible = False,
     dla: Dla = None,
     resize: Annotated[str | None, typer.Option(help="letterbox, stretch or crop. Default: by task.")] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write a machine-readable report; - is stdout.", metavar="PATH")
-    ] = None,
+    json: JsonReport = None,
 ) -> None:
     """Export a checkpoint to a bundle for ONNX Runtime, OpenVINO and TensorRT, each file checked against the model."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    # a fixed file: libraries that draw on sys.stdout are redirected while they run
-    console = Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
+    console = console_beside(json)
     started = perf_counter()
     size = parse_imgsz(imgsz) if imgsz else None
     batch_size, batches = parse_batch(batch, dynamic_batch)
@@ -126,7 +121,7 @@ def export(
     bar = Progress(
         *columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
-    with _interruption_told(), download_shown(console) as arrived:
+    with interruption_told(), download_shown(console) as arrived:
         from pvt_edge.export.weights import resolve_weights
 
         chosen = resolve_weights(
@@ -134,17 +129,12 @@ def export(
         )
     for note in chosen.notes:
         console.print(note, style="yellow", markup=False, highlight=False)
-    with _interruption_told(), bar:
-        step = bar.add_task("exporting", total=None)
-
-        last = ""
+    with interruption_told(), bar:
+        step, log = bar.add_task("exporting", total=None), step_log(console)
 
         def tell(done: int, total: int, text: str) -> None:
-            nonlocal last
             bar.update(step, completed=done, total=total, description=text)
-            if not console.is_terminal and text.partition(":")[0] != last:  # a log keeps each step
-                console.print(text, markup=False, highlight=False)
-            last = text.partition(":")[0]
+            log(text)
 
         from pvt_edge.export.exporter import export_model
         from pvt_edge.export.request import resize_named
@@ -180,16 +170,6 @@ def export(
         content: dict[str, Any] = {"bundle": str(bundle.folder), "seconds": round(seconds, 1)}
         write_json(content | {"manifest": bundle.manifest.model_dump(mode="json")}, json)
     _report(console, bundle, seconds)
-
-
-@contextmanager
-def _interruption_told() -> Iterator[None]:
-    """Say where an interrupted search left its measurements: typer ends on Ctrl-C without a word."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        typer.echo(str(stop) or "stopped; nothing half-written was kept", err=True)
-        raise typer.Exit(130) from None
 
 
 def _report(console: "Console", bundle: "Bundle", seconds: float) -> None:

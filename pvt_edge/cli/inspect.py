@@ -1,18 +1,17 @@
 """`pvt-edge inspect`: what a bundle holds."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.cli.options import write_json
+from pvt_edge.cli.options import BundleFolder, write_json
 
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle
 
 
 def inspect(
-    bundle: Annotated[Path, typer.Argument(help="The folder an export wrote.")],
+    bundle: BundleFolder,
     json: Annotated[
         str | None, typer.Option("--json", help="Write model.json's content; - is stdout.", metavar="PATH")
     ] = None,

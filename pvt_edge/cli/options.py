@@ -1,14 +1,40 @@
-"""Values of options that several commands read the same way."""
+"""Options that several commands have, and values that they read the same way."""
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pvt_edge.errors import DataError
 from pvt_edge.weights.labels import LABEL_SETS, get_labels
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+BUNDLE_HELP = "The folder an export wrote."
+DEVICE_HELP = "auto, cpu, cuda:0 ..."
+THREADS_HELP = "Threads. Default: the runtime's choice."
+IOU_HELP = "NMS overlap. Default: the bundle's."
+MAX_DET_HELP = "Most detections. Default: the bundle's."
+
+BundleFolder = Annotated[Path, typer.Argument(help=BUNDLE_HELP)]
+Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
+Threads = Annotated[int | None, typer.Option(min=1, help=THREADS_HELP)]
+JsonReport = Annotated[
+    str | None, typer.Option("--json", help="Write a machine-readable report; - is stdout.", metavar="PATH")
+]
+
+
+def console_beside(json: str | None) -> "Console":
+    """Where people are told: standard output, or standard error where `--json -` takes the other.
+
+    Of a fixed file: libraries that draw on sys.stdout are redirected while they run.
+    """
+    from rich.console import Console
+
+    return Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
 
 
 def parse_imgsz(text: str) -> tuple[int, int]:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvt_edge.cli.config import read_config
-from pvt_edge.cli.options import parse_list, parse_points
+from pvt_edge.cli.options import (
+    BUNDLE_HELP,
+    DEVICE_HELP,
+    IOU_HELP,
+    MAX_DET_HELP,
+    THREADS_HELP,
+    parse_list,
+    parse_points,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +33,7 @@ FILES, CAMERAS, COUNTING, MODEL = "Outputs", "Cameras and streams", "Tracking an
 
 
 def predict(
-    bundle: Annotated[Path | None, typer.Argument(help="The folder an export wrote.")] = None,
+    bundle: Annotated[Path | None, typer.Argument(help=BUNDLE_HELP)] = None,
     sources: Annotated[list[str] | None, typer.Argument(help=SOURCES_HELP, metavar="SOURCE...")] = None,
     config: Annotated[
         Path | None,
@@ -109,12 +117,8 @@ def predict(
     conf: Annotated[
         float | None, typer.Option(min=0, max=1, help="Lowest score. Default: the bundle's.", rich_help_panel=MODEL)
     ] = None,
-    iou: Annotated[
-        float | None, typer.Option(min=0, max=1, help="NMS overlap. Default: the bundle's.", rich_help_panel=MODEL)
-    ] = None,
-    max_det: Annotated[
-        int | None, typer.Option(min=1, help="Most detections. Default: the bundle's.", rich_help_panel=MODEL)
-    ] = None,
+    iou: Annotated[float | None, typer.Option(min=0, max=1, help=IOU_HELP, rich_help_panel=MODEL)] = None,
+    max_det: Annotated[int | None, typer.Option(min=1, help=MAX_DET_HELP, rich_help_panel=MODEL)] = None,
     classes: Annotated[
         str | None, typer.Option(help="Only these: names or ids, comma-separated.", rich_help_panel=MODEL)
     ] = None,
@@ -122,10 +126,8 @@ def predict(
         str, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx or opencv.", rich_help_panel=MODEL)
     ] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.", rich_help_panel=MODEL)] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...", rich_help_panel=MODEL)] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads. Default: the runtime's choice.", rich_help_panel=MODEL)
-    ] = None,
+    device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=MODEL)] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help=THREADS_HELP, rich_help_panel=MODEL)] = None,
     rebuild: Annotated[
         bool,
         typer.Option(

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.cli.options import write_json
+from pvt_edge.cli.options import (
+    IOU_HELP,
+    MAX_DET_HELP,
+    BundleFolder,
+    Device,
+    JsonReport,
+    Threads,
+    console_beside,
+    write_json,
+)
+from pvt_edge.cli.steps import interruption_told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +30,7 @@ MOST_CLASSES = 80  # a table of ImageNet's thousand helps nobody; JSON has them 
 
 
 def val(
-    bundle: Annotated[Path, typer.Argument(help="The folder an export wrote.")],
+    bundle: BundleFolder,
     data: Annotated[
         Path,
         typer.Option(
@@ -33,13 +43,13 @@ def val(
     ] = None,
     runtime: Annotated[str, typer.Option(help="auto, all, or a runtime such as openvino.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, all, fp32, bf16, fp16 or int8.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads. Default: the runtime's choice.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     conf: Annotated[
         float | None, typer.Option(min=0, max=1, help="Lowest score. Default: 0.01, as AP sweeps it.")
     ] = None,
-    iou: Annotated[float | None, typer.Option(min=0, max=1, help="NMS overlap. Default: the bundle's.")] = None,
-    max_det: Annotated[int | None, typer.Option(min=1, help="Most detections. Default: the bundle's.")] = None,
+    iou: Annotated[float | None, typer.Option(min=0, max=1, help=IOU_HELP)] = None,
+    max_det: Annotated[int | None, typer.Option(min=1, help=MAX_DET_HELP)] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Leave out pictures that are not there; says which.")
@@ -50,9 +60,7 @@ def val(
             help="Write the detections in COCO's results format; of several artifacts a file each.", metavar="FILE"
         ),
     ] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write a machine-readable report; - is stdout.", metavar="PATH")
-    ] = None,
+    json: JsonReport = None,
 ) -> None:
     """Measure a bundle's accuracy: COCO AP of a detector, top-1 and top-5 of a classifier."""
     from rich.console import Console
@@ -61,24 +69,24 @@ def val(
     from pvt_edge.evaluation import evaluate
 
     errors = Console(stderr=True, soft_wrap=True)
-    evaluation = evaluate(
-        bundle,
-        data,
-        images,
-        runtime=runtime,
-        precision=precision,
-        device=device,
-        threads=threads,
-        conf=conf,
-        iou=iou,
-        max_det=max_det,
-        limit=limit,
-        skip_missing=skip_missing,
-        save_detections=save_detections,
-        bar=partial(bar_shown, errors),
-    )
-    console = errors if json == "-" else Console(soft_wrap=True)
-    _print(console, evaluation)
+    with interruption_told():
+        evaluation = evaluate(
+            bundle,
+            data,
+            images,
+            runtime=runtime,
+            precision=precision,
+            device=device,
+            threads=threads,
+            conf=conf,
+            iou=iou,
+            max_det=max_det,
+            limit=limit,
+            skip_missing=skip_missing,
+            save_detections=save_detections,
+            bar=partial(bar_shown, errors),
+        )
+    _print(console_beside(json), evaluation)
     if json:
         write_json(evaluation.to_json(), json)
 

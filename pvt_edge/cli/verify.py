@@ -1,13 +1,13 @@
 """`pvt-edge verify`: do a bundle's artifacts give the answers of a reference?"""
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.cli.options import write_json
+from pvt_edge.cli.options import BundleFolder, Device, JsonReport, Threads, console_beside, write_json
+from pvt_edge.cli.steps import interruption_told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,7 @@ LIMITS, WHAT = "Tolerance (default: by precision)", "What is compared"
 
 
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="The folder an export wrote.")],
+    bundle: BundleFolder,
     images: Annotated[
         str, typer.Option(help="Pictures, no labels needed: a folder, pattern, video.", metavar="SOURCE")
     ],
@@ -65,14 +65,12 @@ def verify(
     max_feature_error: Annotated[
         float | None, typer.Option(min=0, help="Mean relative error of features.", rich_help_panel=LIMITS)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 ...")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads. Default: the runtime's choice.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     out: Annotated[
         Path | None, typer.Option(help="Report and contact sheet. Default: <bundle>-verify.", metavar="DIR")
     ] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write a machine-readable report; - is stdout.", metavar="PATH")
-    ] = None,
+    json: JsonReport = None,
 ) -> None:
     """Compare a bundle's artifacts with FP32, or another bundle, on unlabelled pictures; exit 1 outside tolerance."""
     from rich.console import Console
@@ -82,7 +80,7 @@ def verify(
 
     place = Path(os.path.abspath(bundle))  # a link keeps its own name
     errors = Console(stderr=True, soft_wrap=True)
-    with bar_shown(errors, "comparing", limit) as advance:
+    with interruption_told(), bar_shown(errors, "comparing", limit) as advance:
         report = verify_bundle(
             bundle,
             images=images,
@@ -105,7 +103,7 @@ def verify(
         )
     if json:
         write_json(report.to_json(), json)
-    _print(errors if json == "-" else Console(file=sys.stdout, soft_wrap=True), report)
+    _print(console_beside(json), report)
     for line in report.failures:
         typer.echo(f"pvt-edge: outside tolerance: {line}", err=True)
     if not report:
