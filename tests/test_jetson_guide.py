@@ -1,10 +1,8 @@
-"""docs/jetson.md as its readers type it: the commands exist, the blocks parse, the links lead somewhere."""
+"""docs/jetson.md: its pipelines and its table of options; test_docs.py reads the rest."""
 
 import ast
 import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,23 +43,12 @@ def pipelines(block: Block) -> list[str]:
     return [" ".join(words[1:]) for words in shell_lines(block.code) if words[0] == "gst-launch-1.0"]
 
 
-def slug(heading: str) -> str:
-    """The anchor that GitHub gives a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
-
-
-def where(value: object) -> str:
-    return f"line{value.line}" if isinstance(value, Block) else str(value)
-
-
 BLOCKS = fenced(TEXT)
 SHELL = [block for block in BLOCKS if block.language == "bash"]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 COMMANDS = [words[1:] for block in SHELL for words in shell_lines(block.code) if words[0] == "pvt-edge"]
-INLINE = [code.split()[1:] for code in re.findall(r"`(pvt-edge [^`]+)`", TEXT)]
 BUILD_OPTIONS = re.findall(r"^\| `(--[a-z-]+)", TEXT, re.MULTILINE)
 PIPELINES = [pipeline for block in (*SHELL, *PYTHON) for pipeline in pipelines(block)]
-LINKS = re.findall(r"\]\((?!https?:)([^)\s]+)\)", TEXT)
 
 
 def test_the_guide_was_read():
@@ -70,7 +57,6 @@ def test_the_guide_was_read():
     assert {block.language for block in BLOCKS} == {"bash", "python", "text"}
     assert len(PIPELINES) == 3
     assert "--workspace" in BUILD_OPTIONS
-    assert "int8.md" in LINKS
 
 
 def options_of(command: str) -> set[str]:
@@ -78,34 +64,9 @@ def options_of(command: str) -> set[str]:
     return {name for parameter in GROUP.commands[command].params for name in parameter.opts}
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_commands_are_taken_as_they_stand(words):
-    assert words[0] in GROUP.commands
-    GROUP.commands[words[0]].make_context(words[0], words[1:])  # parses, and runs nothing
-
-
-@pytest.mark.parametrize("words", INLINE, ids=" ".join)
-def test_commands_in_the_text_have_their_options(words):
-    assert {word for word in words if word.startswith("--")} <= options_of(words[0])
-
-
 @pytest.mark.parametrize("option", BUILD_OPTIONS)
 def test_build_has_the_options_of_the_table(option):
     assert option in options_of("build")
-
-
-@pytest.mark.parametrize("block", SHELL, ids=where)
-def test_shell_blocks_parse(block):
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("no bash here")
-    done = subprocess.run([bash, "-n"], input=block.code, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("block", PYTHON, ids=where)
-def test_python_blocks_compile(block):
-    compile(block.code, f"{GUIDE.name}:{block.line}", "exec")
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda text: text.split()[0])
@@ -115,19 +76,3 @@ def test_pipelines_are_chains_of_elements(pipeline):
     for element in elements:
         assert re.fullmatch(r"[a-z][a-z0-9]*( [a-z-]+=\S+)*|video/x-raw(\(memory:NVMM\))?(,[a-z]+=[\w/]+)+", element)
     assert elements[-1].split()[0] in ("appsink", "fakesink")
-
-
-@pytest.mark.parametrize("link", LINKS)
-def test_links_lead_somewhere(link):
-    file, _, anchor = link.partition("#")
-    target = GUIDE.parent / file if file else GUIDE
-    assert target.is_file()
-    if anchor:
-        headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
-        assert anchor in map(slug, headings)
-
-
-def test_scripts_of_the_repository_exist(checkout):
-    named = re.findall(r"python (benchmarks/\S+\.py)", TEXT)
-    assert named
-    assert [name for name in named if not (checkout / name).is_file()] == []

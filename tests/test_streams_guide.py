@@ -1,12 +1,10 @@
-"""docs/streams.md and docs/systemd as their readers type them: the commands, options and keys exist."""
+"""docs/streams.md and docs/systemd tell of every option, and show what streams give; test_docs.py reads the rest."""
 
 import ast
 import importlib
 import json
 import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,33 +20,15 @@ UNIT = (DOCS / "systemd" / "pvt-edge@.service").read_text(encoding="utf-8")
 PREDICT = typer.main.get_command(app).commands["predict"]
 EXPORT = typer.main.get_command(app).commands["export"]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-SHELL = [code for language, code in BLOCKS if language == "bash"]
 OTHERS = {"--system-site-packages", "--now", "--system", "--shell"}  # of venv, systemctl, useradd
-
-
-def shell_lines(code):
-    lines = code.replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
-
-
-COMMANDS = [words[1:] for code in SHELL for words in shell_lines(code) if words[0] == "pvt-edge"]
 OPTIONS = sorted(set(re.findall(r"--[a-z][a-z-]+", TEXT + UNIT)) - OTHERS)
 FILES = [(DOCS / "systemd" / "stream.toml").read_text(), *[code for language, code in BLOCKS if language == "toml"]]
-LINKS = re.findall(r"\]\((?!https?:)([^)\s]+)\)", TEXT)
 
 
 def test_the_guide_was_read():
     assert len(BLOCKS) == TEXT.count("```") / 2
     assert {language for language, _ in BLOCKS} == {"bash", "json", "python", "text", "toml"}
-    assert len(COMMANDS) >= 6
     assert {"--save", "--count-line", "--serve-token"} <= set(OPTIONS)
-    assert len(LINKS) >= 5
-
-
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_commands_are_taken_as_they_stand(words):
-    assert words[0] == "predict"
-    PREDICT.make_context("predict", words[1:])  # parses, and runs nothing
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -86,15 +66,6 @@ def test_the_unit_runs_a_command_that_exists():
     words = shlex.split(start)
     assert words[0] == "predict"
     assert {word for word in words if word.startswith("--")} <= {n for p in PREDICT.params for n in p.opts}
-
-
-@pytest.mark.parametrize("code", SHELL, ids=lambda code: code.split("\n")[0][:40])
-def test_shell_blocks_parse(code):
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("no bash here")
-    done = subprocess.run([bash, "-n"], input=code, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_line_of_json_is_what_a_result_gives():
@@ -144,14 +115,3 @@ def test_addresses_of_the_live_page_are_served():
     source = Path(routes.__file__).read_text()
     for address in re.findall(r"^\| `(/[a-z/]*)(?:0)?` \|", TEXT, re.MULTILINE):
         assert f'"{address}' in source, address
-
-
-@pytest.mark.parametrize("link", LINKS)
-def test_links_lead_somewhere(link):
-    file, _, anchor = link.partition("#")
-    target = DOCS / file if file else DOCS / "streams.md"
-    assert target.is_file()
-    if anchor:
-        headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
-        slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings]
-        assert anchor in slugs
