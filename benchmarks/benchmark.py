@@ -1,9 +1,8 @@
 """run_benchmark: a bundle -> the figures of every row, measured in one run."""
 
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,12 +12,13 @@ import pvt_edge
 from pvt_edge.benchmarks.calls import Stages, prepare
 from pvt_edge.benchmarks.clocks import read_counters
 from pvt_edge.benchmarks.cold_start import measure_cold_start
+from pvt_edge.benchmarks.compiler_cache import own_compiler_cache
 from pvt_edge.benchmarks.contestants import Contestant, open_contestant
 from pvt_edge.benchmarks.graph_costs import GraphCosts
 from pvt_edge.benchmarks.layers import layer_group_ms
 from pvt_edge.benchmarks.machine import describe_machine
 from pvt_edge.benchmarks.noise import NoiseWatch
-from pvt_edge.benchmarks.opening import COMPILED, TorchModel
+from pvt_edge.benchmarks.opening import TorchModel
 from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.peaks import measure_peaks
 from pvt_edge.benchmarks.pictures import Pictures, draw_pictures, read_pictures
@@ -92,7 +92,7 @@ class Run:
         load = read_counters().load
         machine, timer = describe_machine(), measure_timer()
         pictures = read_pictures(options.images) if options.images else draw_pictures()
-        with tempfile.TemporaryDirectory() as scratch, _own_compiler_cache(Path(scratch)):
+        with tempfile.TemporaryDirectory() as scratch, own_compiler_cache(Path(scratch)):
             plans = self._plan(Path(scratch))
             self.rows = {plan.name: plan.row for plan in plans}
             live = [plan for plan in plans if plan.opening is not None]
@@ -293,18 +293,3 @@ def _parameters(torch_model: TorchModel | str) -> int | None:
     if isinstance(torch_model, str) or missing("torch") is not None:
         return None
     return sum(parameter.numel() for parameter in torch_model.load().parameters())
-
-
-@contextmanager
-def _own_compiler_cache(scratch: Path) -> Iterator[None]:
-    """Within, torch.compile begins with an empty cache, so that its cold start is one."""
-    key = "TORCHINDUCTOR_CACHE_DIR"
-    before = os.environ.get(key)
-    os.environ[key] = str(scratch / COMPILED)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[key]
-        else:
-            os.environ[key] = before

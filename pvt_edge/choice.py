@@ -6,6 +6,8 @@ from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
 from pvt_edge.runtimes.table import PRECISIONS, check_precision, missing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pvt_edge.bundle.reader import Bundle
     from pvt_edge.bundle.schema import Artifact
 
@@ -78,6 +80,16 @@ def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> 
     chosen: str = stated or first
     widens = runtime == "openvino" and (stated == "bf16" or (stated is None and chosen == "fp32"))
     return bundle.artifact(runtime, chosen), "auto" if widens else chosen
+
+
+def ways_to_run(artifacts: "Iterable[Artifact]") -> "list[tuple[Artifact, str]]":
+    """(artifact, precision) of each as it is, and of OpenVINO's fp32 file rounded to bf16 as it is loaded."""
+    ways: list[tuple[Artifact, str]] = []
+    for artifact in artifacts:
+        ways.append((artifact, artifact.precision))
+        if (artifact.runtime, artifact.precision) == ("openvino", "fp32"):
+            ways.append((artifact, "bf16"))
+    return ways
 
 
 def _held(bundle: "Bundle") -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.bundle.schema import AccuracyRecord, PostprocessSpec
+from pvt_edge.choice import ways_to_run
 from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.export.parity import check_runs
 from pvt_edge.export.precision.trial import has_bf16
@@ -66,11 +67,8 @@ def agreement_lines(manifest: "Manifest") -> list[tuple[str, bool]]:
 
 def _runs(artifacts: "Sequence[Artifact]") -> list[tuple[str, str, str]]:
     """(runtime, precision, file) of all that can run where exports are made."""
-    runs: list[tuple[str, str, str]] = []
-    for artifact in artifacts:
-        if artifact.runtime in ENGINE_FORMATS:
-            continue
-        runs.append((artifact.runtime, artifact.precision, artifact.file))
-        if runs[-1][:2] == ("openvino", "fp32") and has_bf16():
-            runs.append(("openvino", "bf16", artifact.file))
-    return runs
+    return [
+        (artifact.runtime, precision, artifact.file)
+        for artifact, precision in ways_to_run(artifacts)
+        if artifact.runtime not in ENGINE_FORMATS and (precision != "bf16" or has_bf16())
+    ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.choice import ways_to_run
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.predictor import Predictor
 from pvt_edge.resizing import Placement, to_original
@@ -90,11 +91,7 @@ def choose_artifacts(bundle: "Bundle", wanted: "Sequence[str]") -> list[tuple[st
 
     OpenVINO's fp32 file is verified in bf16 too. Raises `BundleError` or `UnknownNameError` for what is not there.
     """
-    held: list[tuple[str, str]] = []
-    for artifact in bundle.manifest.artifacts:
-        held.append((artifact.runtime, artifact.precision))
-        if held[-1] == ("openvino", "fp32"):
-            held.append(("openvino", "bf16"))
+    held: list[tuple[str, str]] = [(a.runtime, precision) for a, precision in ways_to_run(bundle.manifest.artifacts)]
     if not wanted:
         return held
     chosen: list[tuple[str, str]] = []
