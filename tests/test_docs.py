@@ -92,6 +92,18 @@ def test_commands_in_the_text_have_their_options(place):
     assert {word.rstrip(",") for word in words if word.startswith("-") and word != "-"} <= known
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_told_of(command):
+    told = {word for text in TEXTS.values() for word in re.findall(r"--[a-z][a-z0-9-]*", text)}
+    shown = [parameter for parameter in COMMANDS[command].params if not getattr(parameter, "hidden", False)]
+    untold = [
+        parameter.name
+        for parameter in shown
+        if parameter.param_type_name == "option" and told.isdisjoint([*parameter.opts, *parameter.secondary_opts])
+    ]
+    assert untold == []
+
+
 @pytest.mark.parametrize("block", SHELL, ids=str)
 def test_shell_blocks_parse(block):
     bash = shutil.which("bash")
