@@ -11,7 +11,6 @@ from pvt_edge.doctor.packages import ONNXRUNTIME_WHEELS, OPENCV_WHEELS
 Level = Literal["error", "warning", "hint"]
 OLD_JETPACK = 5
 NUMPY_ABI = ("_ARRAY_API", "compiled using NumPy 1", "numpy.core.multiarray failed", "numpy.dtype size changed")
-HEADLESS = {"opencv-python-headless", "opencv-contrib-python-headless"}
 
 
 @dataclass(frozen=True)

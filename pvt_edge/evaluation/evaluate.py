@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pvt_edge.bundle import read_bundle
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import DataError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
-from pvt_edge.evaluation.contestants import contestants
+from pvt_edge.evaluation.artifacts import choose_artifacts
 from pvt_edge.evaluation.detections_file import name_of, prepare_file, write_detections
 from pvt_edge.evaluation.labelled import Labelled, default_images, labelled_boxes, labelled_classes
 from pvt_edge.evaluation.record import Evaluation, Failure, Judged, Row, Settings
@@ -59,7 +59,7 @@ def evaluate(
     `RuntimeMissingError` where none of several could run.
     """
     found = read_bundle(bundle)
-    pairs = contestants(found, runtime, precision)
+    pairs = choose_artifacts(found, runtime, precision)
     place = Path(images) if images is not None else default_images(Path(data))
     manifest, settings = found.manifest, None
     save = prepare_file(Path(save_detections)) if save_detections is not None else None

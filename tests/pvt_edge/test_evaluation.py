@@ -18,8 +18,8 @@ from pvt_edge.data.coco import read_coco
 from pvt_edge.data.image_folder import read_image_folder
 from pvt_edge.errors import BundleError, DataError, RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.evaluation import evaluate
+from pvt_edge.evaluation.artifacts import choose_artifacts
 from pvt_edge.evaluation.classes import match_classes
-from pvt_edge.evaluation.contestants import contestants
 from pvt_edge.metrics.top1 import top1_accuracy
 from pvt_edge.runtimes import open_runtime
 from pvt_edge.scenes import write_scenes
@@ -202,14 +202,14 @@ def test_data_of_another_kind(cells_bundle, scenes):
     ],
 )
 def test_who_is_evaluated(cells_bundle, runtime, precision, expected):
-    assert contestants(read_bundle(cells_bundle), runtime, precision) == expected
+    assert choose_artifacts(read_bundle(cells_bundle), runtime, precision) == expected
 
 
 def test_all_are_all(cells_bundle):
     bundle = read_bundle(cells_bundle)
     held = {(artifact.runtime, artifact.precision) for artifact in bundle.manifest.artifacts}
     assert len(held) == 4
-    assert held <= {*contestants(bundle, "all", "auto")} == {*contestants(bundle, "all", "all")}
+    assert held <= {*choose_artifacts(bundle, "all", "auto")} == {*choose_artifacts(bundle, "all", "all")}
 
 
 def test_one_that_fails_does_not_stop_the_others(cells_bundle, scenes, tmp_path):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 ALL = "all"
 
 
-def contestants(bundle: "Bundle", runtime: str, precision: str) -> list[tuple[str, str]]:
+def choose_artifacts(bundle: "Bundle", runtime: str, precision: str) -> list[tuple[str, str]]:
     """(runtime, precision) of each, at least one; either may be "all", or "auto" for what the bundle takes itself.
 
     With every runtime, the precision "auto" is all of them. Raises `UnknownNameError`, or `BundleError` where nothing
