@@ -54,7 +54,7 @@ def read_baseline(path: Path) -> Benchmark:
     try:
         data = json.loads(path.read_bytes())
     except OSError as error:
-        raise DataError(f"cannot read the baseline {path}: {error.strerror}: {mend}") from error
+        raise DataError(f"cannot read the baseline {path}: {error.strerror or error}: {mend}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"the baseline {path} is not JSON ({error}): {mend}") from error
     if not isinstance(data, dict) or data.get("schema_name") != SCHEMA:

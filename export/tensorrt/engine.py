@@ -1,6 +1,5 @@
 """build_engine: a strongly typed ONNX file -> a serialised TensorRT engine."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -11,6 +10,7 @@ from pvt_edge.export.block_names import block_of
 from pvt_edge.export.tensorrt.options import HARDWARE_COMPAT, BuildOptions
 from pvt_edge.export.tensorrt.progress import Progress, make_monitor
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary
+from pvt_edge.whole_file import write_whole
 
 MIB = 1 << 20
 
@@ -59,7 +59,8 @@ def build_engine(
             "more memory: --workspace MIB, or close other programs"
         )
     if cache is not None and options.timing_cache is not None:
-        _write_aside(options.timing_cache, bytes(config.get_timing_cache().serialize()))
+        options.timing_cache.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(options.timing_cache, bytes(config.get_timing_cache().serialize()))
     return BuiltEngine(bytes(plan), seconds, tuple(logger.messages))
 
 
@@ -131,14 +132,6 @@ def _read_cache(config: Any, options: BuildOptions) -> Any:
         if cache is not None and config.set_timing_cache(cache, False):
             return cache
     return None
-
-
-def _write_aside(path: Path, content: bytes) -> None:
-    """Write to a file beside `path` and rename it: a build that dies leaves the old cache."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content)
-    aside.replace(path)
 
 
 def _shortened(text: str, longest: int = 600) -> str:

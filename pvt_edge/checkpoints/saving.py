@@ -1,11 +1,8 @@
 """Our models -> safetensors in our own names."""
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -13,6 +10,7 @@ from torch import Tensor
 from pvt_edge.checkpoints.epsilons import get_epsilons
 from pvt_edge.checkpoints.loading import Model, backbone_of
 from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.whole_file import write_whole
 
 FORMAT = "pvt-edge"
 
@@ -50,18 +48,8 @@ def save_weights(
         raise refuse(path, f"metadata must map str to str, not {first_few([repr(key) for key in odd])}")
     content = save(_stored(model, path, half), notes)
 
-    # a file of ours instead of safetensors' own writer: that one makes it unreadable to other users
-    aside = path.with_name(f".{uuid4().hex}.partial")
     try:
-        try:
-            with aside.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        finally:
-            with suppress(OSError):
-                aside.unlink()
+        write_whole(path, content)  # safetensors' own writer makes it unreadable to other users
     except OSError as error:
         raise refuse(path, f"cannot be written: {error.strerror or error}") from error
 

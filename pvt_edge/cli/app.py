@@ -13,6 +13,7 @@ from pvt_edge.cli.doctor import doctor
 from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
+from pvt_edge.cli.steps import STOPPED
 from pvt_edge.cli.val import val
 from pvt_edge.cli.verify import verify
 from pvt_edge.errors import PvtEdgeError
@@ -58,7 +59,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         _fail(error, str(missing_package(error)))
     except KeyboardInterrupt:
-        typer.echo("stopped; nothing half-written was kept", err=True)
+        typer.echo(STOPPED, err=True)
         raise SystemExit(130) from None
     except BrokenPipeError:  # the reader of our output went away: `pvt-edge ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

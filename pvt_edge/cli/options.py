@@ -76,7 +76,9 @@ def write_json(content: dict[str, Any], target: str) -> None:
     try:
         Path(target).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror}: choose another place with --json") from error
+        raise DataError(
+            f"cannot write {target}: {error.strerror or error}: choose another place with --json"
+        ) from error
 
 
 def read_labels(path: Path) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+STOPPED = "stopped; nothing half-written was kept"
+
 
 def step_log(console: "Console") -> Callable[[str], None]:
     """Prints what it is told where no line can be written over, once a step: "timing: 3 of 9" is of "timing"."""
@@ -25,7 +27,7 @@ def step_log(console: "Console") -> Callable[[str], None]:
 
 
 @contextmanager
-def interruption_told(words: str = "stopped; nothing half-written was kept") -> Iterator[None]:
+def interruption_told(words: str = STOPPED) -> Iterator[None]:
     """Say on Ctrl-C what is left behind, the interrupt's own words first: typer ends without one."""
     try:
         yield

@@ -1,12 +1,12 @@
 """An artifact's detections -> a file in COCO's results format, for pycocotools or any other evaluator."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from pvt_edge.errors import DataError
 from pvt_edge.metrics.average_precision import Row as Detection
+from pvt_edge.whole_file import write_whole
 
 
 def prepare_file(path: Path) -> Path:
@@ -27,12 +27,9 @@ def name_of(path: Path, runtime: str, precision: str) -> Path:
 
 def write_detections(detections: Sequence[Detection], path: Path) -> Path:
     """The path, absolute, after writing the file whole. Raises `DataError` where it cannot be written."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        aside.write_text(json.dumps(detections) + "\n", encoding="utf-8")
-        os.replace(aside, path)
+        write_whole(path, (json.dumps(detections) + "\n").encode())
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise _refusal(path, error) from error
     return path.resolve()
 

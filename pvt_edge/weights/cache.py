@@ -4,12 +4,11 @@ import hashlib
 import json
 import os
 import sys
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from pvt_edge.errors import WeightsError
+from pvt_edge.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,7 @@ def read_record(path: Path) -> Record | None:
 
 def write_record(path: Path, record: Record) -> None:
     """Record what the file at `path` is; `OSError` where the folder cannot be written."""
-    aside = path.with_name(f".{uuid4().hex}.partial")
-    try:
-        aside.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
-        aside.replace(record_path(path))
-    finally:
-        with suppress(OSError):
-            aside.unlink()
+    write_whole(record_path(path), (json.dumps(asdict(record), indent=2) + "\n").encode())
 
 
 def hash_file(path: Path) -> str:

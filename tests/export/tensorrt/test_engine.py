@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from pvt_edge.errors import ExportError, PvtEdgeError
-from pvt_edge.export.tensorrt.engine import _read_cache, _write_aside, build_engine
+from pvt_edge.export.tensorrt.engine import _read_cache, build_engine
 from pvt_edge.export.tensorrt.layer_list import read_layers
 from pvt_edge.export.tensorrt.options import BuildOptions
 
@@ -117,12 +117,6 @@ def test_a_timing_cache_that_does_not_fit_is_begun_anew(tmp_path, held, taken):
     config = Config()
     assert _read_cache(config, BuildOptions(timing_cache=path)) == config.cache == taken
     assert _read_cache(config, BuildOptions()) is None
-
-
-def test_a_timing_cache_is_written_aside(tmp_path):
-    _write_aside(tmp_path / "tensorrt" / "timing.cache", b"new")
-    assert [path.name for path in (tmp_path / "tensorrt").iterdir()] == ["timing.cache"]
-    assert (tmp_path / "tensorrt" / "timing.cache").read_bytes() == b"new"
 
 
 def test_tensorrt_rtx_keeps_no_timing_cache(save, rtx, tmp_path):

@@ -1,0 +1,42 @@
+"""A file is whole or as it was, and nothing else is left beside it."""
+
+import pytest
+
+from pvt_edge.whole_file import write_whole
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("before", [None, b"", b"old"])
+def test_a_file_takes_the_place_of_an_older_one(tmp_path, before):
+    path = tmp_path / "report.json"
+    if before is not None:
+        path.write_bytes(before)
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["report.json"]
+
+
+def test_the_longest_name_that_a_disk_takes(tmp_path):
+    write_whole(tmp_path / ("n" * 255), b"new")
+    assert names(tmp_path) == ["n" * 255]
+
+
+def test_an_error_leaves_what_was_there(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_whole(tmp_path / "taken", b"new")
+    assert names(tmp_path) == ["taken"]
+    with pytest.raises(FileNotFoundError):
+        write_whole(tmp_path / "absent" / "report.json", b"new")
+
+
+def test_a_full_disk_keeps_the_old_file(mount_disk):
+    disk = mount_disk("64k")
+    write_whole(disk / "report.json", b"old")
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(disk / "report.json", b"n" * (128 << 10))
+    assert (disk / "report.json").read_bytes() == b"old"
+    assert names(disk) == ["report.json"]
