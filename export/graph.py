@@ -26,14 +26,12 @@ class DeployGraph(nn.Module):
     in input pixels, scores (B, N), labels (B, N) int64, as `Decode` gives them.
     """
 
-    output_names: tuple[str, ...]
-
     def __init__(
         self, model: nn.Module, imgsz: tuple[int, int], *, target: Target = "onnxruntime", batch: int = 1
     ) -> None:
         """The form that `target` fuses best; `batch` is the smallest that TensorRT will be given."""
         super().__init__()
-        self.imgsz, self.target = imgsz, target
+        self.imgsz, self.target, self.output_names = imgsz, target, name_outputs(model)
         self.model = to_deploy_form(model, imgsz).float().cpu()
         backbone = self.model if isinstance(self.model, DeployBackbone) else self.model.backbone
         assert isinstance(backbone, DeployBackbone)
@@ -48,11 +46,6 @@ class DeployGraph(nn.Module):
         self.decode: DeployDecode | None = None
         if isinstance(model, Detector):
             self.decode = DeployDecode(Decode(model.config, model.num_classes, imgsz))
-            self.output_names = ("boxes", "scores", "labels")
-        elif isinstance(model, Classifier):
-            self.output_names = ("logits",)
-        else:
-            self.output_names = ("stage1", "stage2", "stage3", "stage4")
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -65,3 +58,12 @@ class DeployGraph(nn.Module):
             boxes, scores, labels = self.decode(*outputs)
             return boxes, scores, labels
         return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def name_outputs(model: nn.Module) -> tuple[str, ...]:
+    """The names of what the model's graph gives, in order."""
+    if isinstance(model, Detector):
+        return ("boxes", "scores", "labels")
+    if isinstance(model, Classifier):
+        return ("logits",)
+    return ("stage1", "stage2", "stage3", "stage4")

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pvt_edge.errors import ExportError
-from pvt_edge.export.graph import INPUT_NAME
+from pvt_edge.export.graph import INPUT_NAME, name_outputs
 from pvt_edge.export.onnx import quiet
-from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.detector import Detector
 from pvt_edge.preprocessing import normalise
@@ -25,19 +24,12 @@ if TYPE_CHECKING:
 class StockGraph(nn.Module):
     """uint8 BGR pixels (B, H, W, 3) -> the outputs named in `output_names`, as a tuple: no rewrite, float32."""
 
-    output_names: tuple[str, ...]
-
     def __init__(self, model: "Model", imgsz: tuple[int, int]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.output_names = model, name_outputs(model)
         self.decode: Decode | None = None
         if isinstance(model, Detector):
             self.decode = Decode(model.config, model.num_classes, imgsz)
-            self.output_names = ("boxes", "scores", "labels")
-        elif isinstance(model, Classifier):
-            self.output_names = ("logits",)
-        else:
-            self.output_names = ("stage1", "stage2", "stage3", "stage4")
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

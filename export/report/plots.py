@@ -2,10 +2,18 @@
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from pvt_edge.export.precision.record import SearchRecord
 from pvt_edge.export.report import latency, layers, pareto, sensitivity
 from pvt_edge.export.report.canvas import STYLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from matplotlib.figure import Figure
+
+Subject = TypeVar("Subject")
 
 _DRAWINGS = {"pareto": pareto.draw, "latency": latency.draw, "sensitivity": sensitivity.draw, "layers": layers.draw}
 
@@ -21,14 +29,21 @@ def has_matplotlib() -> bool:
 
 def draw_plots(folder: Path, search: SearchRecord) -> tuple[str, ...]:
     """The names, relative to `folder`, of the plots that `search` has figures for, written there."""
+    return save_drawings(folder, _DRAWINGS, search)
+
+
+def save_drawings(
+    folder: Path, drawings: "Mapping[str, Callable[[Subject], Figure | None]]", subject: Subject
+) -> tuple[str, ...]:
+    """The names, relative to `folder`, of the plots that there is something to draw for, written to plots/ in it."""
     import matplotlib.style
 
     (folder / "plots").mkdir(exist_ok=True)
     written = []
     with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():  # not a user's own matplotlibrc
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name in a script that the font lacks
-        for name, draw in _DRAWINGS.items():
-            figure = draw(search)
+        for name, draw in drawings.items():
+            figure = draw(subject)
             if figure is not None:
                 figure.savefig(folder / "plots" / f"{name}.png")
                 written.append(f"plots/{name}.png")
