@@ -22,7 +22,8 @@ def benchmark(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="The trained model, for torch and stock rows: a file, cells or none (random).", metavar="FILE"
+            help="The trained model, for torch and stock rows, as export takes it; none is random.",
+            metavar="FILE|NAME",
         ),
     ] = None,
     head: Annotated[str | None, typer.Option(help="Its detection head: retinanet or lite.")] = None,
@@ -30,7 +31,8 @@ def benchmark(
         str | None, typer.Option(help="With --variant 640, or height,width; with --variants 224,448,640.")
     ] = None,
     calib: Annotated[
-        str | None, typer.Option(help="With --variant: pictures for INT8 ranges. Default: generated scenes.")
+        str | None,
+        typer.Option(help="With --variant: pictures for INT8 ranges. Default: generated scenes.", metavar="SOURCE"),
     ] = None,
     runtime: Annotated[
         str,

@@ -47,7 +47,7 @@ def export(
     offline: Annotated[
         bool, typer.Option("--offline", help="Download nothing: published weights must be in the cache.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="The bundle. Default: out/<variant>-<task>.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The bundle. Default: out/<variant>-<task>.", metavar="DIR")] = None,
     imgsz: Annotated[str | None, typer.Option(help="Input size: 640, or height,width.")] = None,
     formats: Annotated[
         str, typer.Option("--format", help="Among onnx, openvino, tensorrt, tensorrt-rtx.")
@@ -72,7 +72,9 @@ def export(
     data: Annotated[
         Path | None, typer.Option(help="Labelled pictures to judge by: a COCO file, or a folder of class folders.")
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="The pictures of the COCO file. Default: beside it.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The pictures of the COCO file. Default: beside it.", metavar="DIR")
+    ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="A precision plan to take instead of searching: JSON, or a bundle with one.")
     ] = None,
@@ -81,7 +83,9 @@ def export(
     ] = True,
     num_classes: Annotated[int | None, typer.Option(min=1, help="Default: what the weights have.")] = None,
     head: Annotated[str | None, typer.Option(help="Detection head: retinanet or lite.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Text file with one label a line, or imagenet or coco.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Text file with one label a line, or imagenet or coco.", metavar="FILE|NAME")
+    ] = None,
     batch: Annotated[
         str, typer.Option(help="Static batch size; with --dynamic-batch TensorRT's lowest,best,highest.", metavar="N")
     ] = "1",

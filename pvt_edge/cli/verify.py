@@ -40,7 +40,9 @@ def verify(
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(help="Take the reference from another bundle of the same model.", rich_help_panel=WHAT),
+        typer.Option(
+            help="Take the reference from another bundle of the same model.", metavar="BUNDLE", rich_help_panel=WHAT
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most pictures; of more they are drawn.")] = 128,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
