@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pvt_edge.cli.progress import status_lines
+from pvt_edge.mean_speed import MeanSpeed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,14 +22,13 @@ class StreamSummary:
         self._runner, self._sinks = runner, sinks
         self.frames = 0
         self.found: Counter[str] = Counter()
-        self.spent_ms: dict[str, float] = {}
+        self.speed = MeanSpeed()
 
     def add(self, result: "Result") -> None:
         """Count one result."""
         self.frames += 1
         self.found.update(result.found_names())
-        for step, ms in result.speed.items():
-            self.spent_ms[step] = self.spent_ms.get(step, 0.0) + ms
+        self.speed.add(result.speed)
 
     def print(self, console: "Console") -> None:
         """Tell what was skipped and failed, the streams' last status and counts, what was found, and the files."""
@@ -58,9 +58,8 @@ class StreamSummary:
         return f"{self.frames} frames{skips} with {runtime.name} {runtime.precision}: {found}"
 
     def _times(self) -> list[str]:
-        if not self.frames:
-            return []
-        return ["mean ms a frame: " + ", ".join(f"{step} {ms / self.frames:.1f}" for step, ms in self.spent_ms.items())]
+        told = ", ".join(f"{step} {ms:.1f}" for step, ms in self.speed.means().items())
+        return [f"mean ms a frame: {told}"] if told else []
 
     def _files(self) -> list[str]:
         return [f"wrote {path.resolve()}" for sink in self._sinks for path in sink.written()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pvt_edge.evaluation.classes import box_counts
 from pvt_edge.evaluation.pictures import prepared
 from pvt_edge.evaluation.record import Judged, Row, Settings
-from pvt_edge.evaluation.speed import MeanSpeed
+from pvt_edge.mean_speed import MeanSpeed
 from pvt_edge.metrics.average_precision import coco_figures, coco_rows
 from pvt_edge.postprocessing import Detections
 

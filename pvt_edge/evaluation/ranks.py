@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.evaluation.pictures import prepared
 from pvt_edge.evaluation.record import Judged, Row
-from pvt_edge.evaluation.speed import MeanSpeed
+from pvt_edge.mean_speed import MeanSpeed
 from pvt_edge.metrics.top1 import place, shares
 
 if TYPE_CHECKING:
