@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMPS := .stamps
 SOURCES := pyproject.toml $(shell find pvt_edge export runtimes benchmarks -name "*.py" -o -name "*.safetensors" -o -name "*.txt" -o -path "*/static/*")
 BCCD ?= ../shared/data/bccd
+# Processes that run tests, a file at a time: a library that crashes fails one test and not all.
+JOBS ?= 2
 
 # what tests of streams drive beside Python: a browser, an RTSP server, an encoder, a screen
 SYSTEM := chromium chromium-driver ffmpeg xvfb python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
@@ -22,7 +24,7 @@ demo: $(STAMPS)/package
 	@echo "look at out/demo/annotated/ and out/demo/annotated.mp4"
 
 test: $(STAMPS)/package
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 lint: $(STAMPS)/package
 	$(BIN)/ruff format --check .
