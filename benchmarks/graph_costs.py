@@ -5,6 +5,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pvt_edge.runtimes.openvino_core import openvino_core
+
 if TYPE_CHECKING:
     import openvino
 
@@ -32,9 +34,8 @@ class GraphCosts:
 def read_costs(path: str | Path, batch: int) -> GraphCosts:
     """The costs of an ONNX file or an IR at that batch; the products of attention count (FACTS of PVT-v2: 0.57 G for
     B0 at 224x224). Needs OpenVINO, which reads both."""
-    import openvino
 
-    model = openvino.Core().read_model(path)
+    model = openvino_core().read_model(path)
     taken = model.inputs[0].get_partial_shape()
     if taken.is_dynamic:
         taken[0] = batch

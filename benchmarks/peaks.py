@@ -9,6 +9,7 @@ import numpy as np
 
 from pvt_edge.benchmarks.record import Peaks
 from pvt_edge.doctor.cpu import usable_cores
+from pvt_edge.runtimes.openvino_core import openvino_core
 
 SIDE, CHANNELS = 64, 1024  # a 1x1 convolution of a 64x64 map: a product of (4096, 1024) and (1024, 1024)
 LAYERS = 4  # of it, one after the other, so that the input's conversion counts little
@@ -57,7 +58,7 @@ def products(kind: str, threads: int | None = None) -> Callable[[], object]:
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
-    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    request = openvino_core().compile_model(model, "CPU", options).create_infer_request()
     feed = rng.random((1, CHANNELS, SIDE, SIDE), np.float32)
     return lambda: request.infer([feed], share_inputs=True, share_outputs=True)
 

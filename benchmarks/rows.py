@@ -10,6 +10,7 @@ from pvt_edge.bundle import Bundle
 from pvt_edge.bundle.schema import Artifact
 from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
 from pvt_edge.runtimes import missing, table
+from pvt_edge.runtimes.openvino_core import openvino_core
 
 TORCH = ("torch", COMPILED)
 FILE_RUNTIMES = ("onnxruntime", "openvino", "opencv", "tensorrt", "tensorrt-rtx")
@@ -144,11 +145,10 @@ def _runnable(runtime: str, choice: Choice, held: dict[str, Artifact]) -> dict[s
 
 def openvino_floats(device: str) -> tuple[str, ...]:
     """The float precisions below fp32 that OpenVINO runs on the device."""
-    import openvino
 
     plugin = "CPU" if device == "auto" else device.upper()
     try:
-        has = openvino.Core().get_property(plugin, "OPTIMIZATION_CAPABILITIES")
+        has = openvino_core().get_property(plugin, "OPTIMIZATION_CAPABILITIES")
     except RuntimeError:  # no such device: the rows say so when they are opened
         return ()
     return tuple(precision for precision in ("bf16", "fp16") if precision.upper() in has)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ExportError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import one_line
+from pvt_edge.runtimes.openvino_core import openvino_core
 
 if TYPE_CHECKING:
     import openvino
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 def read_model(path: Path) -> "openvino.Model":
     """The model of an ONNX or IR file."""
     try:
-        import openvino
+        import openvino  # noqa: F401 - asked before anything is read
     except ImportError:
         raise RuntimeMissingError('OpenVINO is not installed: pip install "pvt-edge[export]"') from None
     try:
-        return openvino.Core().read_model(path)
+        return openvino_core().read_model(path)
     except RuntimeError as error:
         raise ExportError(f"OpenVINO cannot read {path.name}: {one_line(error)}") from error
 

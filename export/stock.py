@@ -16,6 +16,7 @@ from pvt_edge.models.decode import Decode
 from pvt_edge.models.detector import Detector
 from pvt_edge.preprocessing import normalise
 from pvt_edge.runtimes.boundary import one_line
+from pvt_edge.runtimes.openvino_core import openvino_core
 
 if TYPE_CHECKING:
     from pvt_edge.models.create import Model
@@ -85,7 +86,7 @@ def quantise_by_default(path: Path, pictures: "Sequence[object]", out: Path) -> 
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             dataset = nncf.Dataset(list(pictures), lambda picture: {INPUT_NAME: picture})
             model = nncf.quantize(
-                openvino.Core().read_model(path),
+                openvino_core().read_model(path),
                 dataset,
                 model_type=nncf.ModelType.TRANSFORMER,
                 subset_size=len(pictures),

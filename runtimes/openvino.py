@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
+from pvt_edge.runtimes.openvino_core import openvino_core
 from pvt_edge.runtimes.runtime import TensorSpec
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import check_precision, check_threads, require
@@ -49,7 +50,7 @@ class OpenVinoRuntime(Session):
 
         file = model_file(path)
         version = openvino.__version__.partition("-")[0]
-        core = openvino.Core()
+        core = openvino_core()
         plugin = _plugin(device, core.available_devices)
         has = core.get_property(plugin, "OPTIMIZATION_CAPABILITIES")
         with boundary(f"OpenVINO {version} cannot load {file}", "export the model again"):

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import openvino
 import torch
 import typer
 from recording import write_record
@@ -29,6 +28,7 @@ from pvt_edge.export.precision.record import Latency
 from pvt_edge.export.precision.trial import Trial, measure
 from pvt_edge.export.request import default_resize
 from pvt_edge.export.stock import StockGraph, export_stock_onnx, quantise_by_default
+from pvt_edge.runtimes.openvino_core import openvino_core
 from pvt_edge.scenes import draw_scene, write_scenes
 
 CALIBRATION = 64
@@ -105,7 +105,7 @@ def compare(name: str, folder: Path, seconds: float, tune: bool) -> dict[str, An
     search = json.loads((bundle / "report.json").read_text())["search"]
     stock, stock_int8 = default_route(model, imgsz, scenes, folder)
     image = draw_scene(0, *imgsz).image[None]
-    core = openvino.Core()
+    core = openvino_core()
     fp32 = core.read_model(bundle / "openvino/fp32.xml")
     trials = {"fp32": Trial(fp32, bf16=False), "bf16": Trial(fp32, bf16=True)}
     if (bundle / "openvino/int8.xml").is_file():
@@ -133,13 +133,13 @@ def default_route(model: torch.nn.Module, imgsz: tuple[int, int], scenes: Path, 
     """The stock graph in float, and as NNCF quantises it by default."""
     path = export_stock_onnx(StockGraph(model, imgsz), folder / "stock.onnx", imgsz=imgsz)
     pictures = calibration_from_images(scenes, imgsz, default_resize(model), count=CALIBRATION).inputs
-    core = openvino.Core()
+    core = openvino_core()
     return core.read_model(path), core.read_model(quantise_by_default(path, pictures, folder / "stock-int8.xml"))
 
 
 def layers(bundle: Path, stock_int8: Any, image: np.ndarray) -> dict[str, dict[str, float]]:
     """Milliseconds by group of layers, by the plugin's counters: default INT8, our bf16, our INT8."""
-    core = openvino.Core()
+    core = openvino_core()
     models = {"default int8": stock_int8, "bf16": core.read_model(bundle / "openvino/fp32.xml")}
     if (bundle / "openvino/int8.xml").is_file():
         models["int8"] = core.read_model(bundle / "openvino/int8.xml")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvt_edge.export.precision.layers import MOVES, Layer, find_layers
+from pvt_edge.runtimes.openvino_core import openvino_core
 
 if TYPE_CHECKING:
     import openvino
@@ -111,7 +112,7 @@ def evaluate(value: "openvino.Output") -> "NDArray[np.float32]":
     node = value.get_node()
     if node.get_type_name() == "Constant":
         return np.array(node.data, np.float32)
-    folded = openvino.Core().compile_model(
+    folded = openvino_core().compile_model(
         openvino.Model([value], [], "weight"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     return np.array(folded([])[0], np.float32)

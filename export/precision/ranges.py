@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pvt_edge.export.precision.layers import find_layers, producer
+from pvt_edge.runtimes.openvino_core import openvino_core
 
 if TYPE_CHECKING:
     import openvino
@@ -33,7 +34,7 @@ def observe(model: "openvino.Model", batches: "Sequence[NDArray[np.uint8]]", inp
     probed = openvino.Model(
         [end for value in values.values() for end in _extremes(value)], probed.get_parameters(), "ranges"
     )
-    compiled = openvino.Core().compile_model(probed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(probed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     request = compiled.create_infer_request()
     sums = np.zeros(2 * len(values))
     for batch in batches:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvt_edge.export.precision.record import Latency
+from pvt_edge.runtimes.openvino_core import openvino_core
 
 if TYPE_CHECKING:
     import openvino
@@ -19,9 +20,7 @@ ROUND = 5  # calls of one run before the next has its turn
 
 def has_bf16() -> bool:
     """Whether OpenVINO runs bfloat16 on this CPU."""
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class Trial:
@@ -30,15 +29,13 @@ class Trial:
     def __init__(
         self, model: "openvino.Model", *, bf16: bool, counters: bool = False, threads: int | None = None
     ) -> None:
-        import openvino
-
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             "PERF_COUNT": counters,
             **({} if threads is None else {"INFERENCE_NUM_THREADS": threads}),
         }
-        compiled = openvino.Core().compile_model(model, "CPU", options)
+        compiled = openvino_core().compile_model(model, "CPU", options)
         self.threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         self._request = compiled.create_infer_request()
         shape = compiled.inputs[0].get_partial_shape()

@@ -23,6 +23,7 @@ from pvt_edge.export.precision.record import SearchRecord
 from pvt_edge.export.precision.search import SearchInterruptedError
 from pvt_edge.preprocessing import normalise
 from pvt_edge.resizing import apply, plan
+from pvt_edge.runtimes.openvino_core import openvino_core
 from pvt_edge.scenes import draw_scene, write_scenes
 from pvt_edge.variants import get_variant
 
@@ -134,7 +135,6 @@ def test_files_and_artifacts(bundle):
 
 
 def test_the_plan_names_every_block_and_is_what_runs(bundle):
-    import openvino
 
     plan = bundle.manifest.precision_plan
     fp32, int8 = (layers_of(bundle.folder / f"model.{precision}.onnx") for precision in ("fp32", "int8"))
@@ -143,7 +143,7 @@ def test_the_plan_names_every_block_and_is_what_runs(bundle):
     assert not any(fp32.values())
     assert 0 < len(int8_blocks(plan)) < BLOCKS
     assert {block for block, quantised in int8.items() if quantised} == int8_blocks(plan)
-    ir = openvino.Core().read_model(bundle.folder / "openvino" / "int8.xml")
+    ir = openvino_core().read_model(bundle.folder / "openvino" / "int8.xml")
     stored = [
         op for op in ir.get_ops() if op.get_type_name() == "Constant" and op.get_element_type().to_string() == "i8"
     ]

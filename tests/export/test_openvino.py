@@ -9,6 +9,7 @@ from pvt_edge.errors import ExportError
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
 from pvt_edge.export.parity import check_parity
 from pvt_edge.runtimes import open_runtime
+from pvt_edge.runtimes.openvino_core import openvino_core
 
 from .made import reference_outputs
 
@@ -37,7 +38,7 @@ def fp32(model, tmp_path_factory):
 
 def compiled(model) -> "openvino.CompiledModel":
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    return openvino.Core().compile_model(model, "CPU", options)
+    return openvino_core().compile_model(model, "CPU", options)
 
 
 def executed(model) -> list[tuple[str, list[str]]]:

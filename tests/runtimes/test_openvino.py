@@ -168,3 +168,24 @@ def test_cache_that_cannot_be_written(openvino_file, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BundleError):
         OpenVinoRuntime(openvino_file, cache_dir=tmp_path / "file" / "cache")
+
+
+TWO_MODELS = """
+import os, signal, sys, threading
+from pvt_edge.runtimes import open_runtime
+
+first, second = (open_runtime("openvino", sys.argv[1]) for _ in range(2))
+first.close()
+second.close()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait(10)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_ctrl_c_stops_after_two_models_were_closed_and_does_not_crash(openvino_file, tmp_path):
+    command = [sys.executable, "-c", TWO_MODELS, str(openvino_file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.stdout, done.returncode) == ("stopped\n", 0), done.stderr

@@ -4,6 +4,8 @@ import numpy as np
 import openvino
 import openvino.opset13 as op
 
+from pvt_edge.runtimes.openvino_core import openvino_core
+
 HEIGHT, WIDTH, CHANNELS, HIDDEN, CLASSES = 64, 96, 8, 16, 5
 BLOCK = "stages.0.blocks.0"
 BLOCKS = [
@@ -67,7 +69,7 @@ def network(batch: int = 1, sharpness: float = 1.0) -> openvino.Model:
 
 def compiled(model: openvino.Model) -> openvino.CompiledModel:
     """`model` on the CPU, what is float in it in float32."""
-    return openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def answers(model: openvino.Model, picture: np.ndarray) -> list[np.ndarray]:

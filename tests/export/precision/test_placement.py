@@ -13,6 +13,7 @@ from pvt_edge.export.precision.layers import find_blocks, find_layers, producer
 from pvt_edge.export.precision.placement import QUANTISER, evaluate, place, quantise_weight
 from pvt_edge.export.precision.recipes import RECIPES
 from pvt_edge.runtimes import open_runtime
+from pvt_edge.runtimes.openvino_core import openvino_core
 
 from .network import BLOCK, BLOCKS, answers, compiled, runtime_layers, values_at
 
@@ -20,7 +21,7 @@ QKV = [f"{BLOCK}.attn.{name}" for name in "qkv"]
 MLP = [f"{BLOCK}.mlp.{name}" for name in ("fc1", "dwconv", "fc2")]
 
 needs_int8 = pytest.mark.skipif(
-    "INT8" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), reason="no INT8 on this CPU"
+    "INT8" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), reason="no INT8 on this CPU"
 )
 
 
