@@ -574,9 +574,9 @@ def test_load_hands_threads_and_device_to_the_runtime(real_bundle):
         load(real_bundle, device="toaster")
 
 
-def test_nothing_heavy_is_imported_before_it_is_needed():
+def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path):
     code = "import sys, pvt_edge.predictor, pvt_edge.sinks; print({'cv2', 'torch'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip() == "set()"
 
 
