@@ -174,6 +174,7 @@ TWO_MODELS = """
 import os, signal, sys, threading
 from pvt_edge.runtimes import open_runtime
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 first, second = (open_runtime("openvino", sys.argv[1]) for _ in range(2))
 first.close()
 second.close()
