@@ -25,12 +25,12 @@ import psutil
 import typer
 from stream_run import record
 
-CAMERA_FPS = 30.0  # of the hour that is told; the camera here is as many times faster as the run is shorter
+CAMERA_FPS = 10.0  # of the hour that is told; the camera here is as many times faster as the run is shorter
 
 
 def main(
     minutes: Annotated[float, typer.Option(min=0.2, help="Length of the run.")] = 6.0,
-    frames: Annotated[int, typer.Option(min=1000, help="That the camera gives in it.")] = 108000,
+    frames: Annotated[int, typer.Option(min=1000, help="That the camera gives in it.")] = 36000,
     imgsz: Annotated[str, typer.Option(help="Of the exported model.")] = "160,224",
     json_path: Annotated[Path | None, typer.Option("--json", help="Where to record the result.")] = None,
 ) -> None:
@@ -56,7 +56,7 @@ def main(
     ids = [line["frame"]["id"] for line in lines]
     found = {
         "frames given": frames,
-        "hours at 30 fps": round(frames / CAMERA_FPS / 3600, 2),
+        f"hours at {CAMERA_FPS:g} fps": round(frames / CAMERA_FPS / 3600, 2),
         "camera fps": round(fps, 1),
         "frames answered": len(lines),
         "frames told twice or out of order": int((np.diff(ids) <= 0).sum()),
