@@ -15,7 +15,6 @@ from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.record import Row, Settings, Study, StudyEntry
 from pvt_edge.benchmarks.rows import BENCHED
 from pvt_edge.errors import PvtEdgeError
-from pvt_edge.export.deploy.form import check_imgsz
 from pvt_edge.export.report.canvas import shorten
 from pvt_edge.export.report.markdown import bullets, plain, table
 from pvt_edge.export.report.rounding import NOTHING, counted, duration, ms
@@ -42,6 +41,8 @@ def run_study(
     One that cannot be exported or run says why and the others go on. Names and sizes are checked first: raises
     `UnknownNameError` and `ImageSizeError`.
     """
+    from pvt_edge.export.deploy.form import check_imgsz  # needs torch
+
     names = [get_variant(name).name for name in variants]
     for size in sizes:
         check_imgsz(size)
