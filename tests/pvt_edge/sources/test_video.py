@@ -68,7 +68,11 @@ def test_a_damaged_video_says_nothing_on_the_terminal(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x20ftypisom" + b"x" * 500)
     code = "import sys; from pvt_edge.sources import open_source; open_source(sys.argv[1])"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "clip.mp4")], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(tmp_path / "clip.mp4")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 1
     assert "DataError: cannot read" in done.stderr
