@@ -45,19 +45,24 @@ print("not reached")
 """
 
 
-def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, as other libraries have a hand in the signals of this one."""
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+@pytest.fixture
+def run(tmp_path):
+    """Runs the code in a process of its own, as other libraries have a hand in the signals of this one."""
+
+    def run_code(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+
+    return run_code
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_stops_and_the_handlers_are_as_before(name):
+def test_a_signal_stops_and_the_handlers_are_as_before(run, name):
     done = run(PATIENT, name)
     assert (done.stderr, done.returncode) == ("", 0)
 
 
-def test_the_second_ctrl_c_hurries_and_the_third_kills():
+def test_the_second_ctrl_c_hurries_and_the_third_kills(run):
     done = run(IMPATIENT)
     assert (done.stdout, done.returncode) == ("['stop', 'hurry']\n", -signal.SIGINT)
 

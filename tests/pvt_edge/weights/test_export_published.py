@@ -153,7 +153,13 @@ def test_an_interrupted_download_says_what_is_kept(server, pvt_edge_script, tmp_
     monkeypatch.setenv("PVT_EDGE_MIRROR", server.url)
     server.give("/" + PUBLISHED["imagenet:official", "b0"].url.removeprefix("https://"), Answer(bytes(99), stall=50))
     command = [pvt_edge_script, "export", "--variant", "b0", "--weights", "imagenet", "--out", tmp_path / "o"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs inherit "ignore"
+    )
     assert server.stalled.wait(60)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate()
