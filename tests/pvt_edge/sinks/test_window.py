@@ -52,10 +52,12 @@ def screen():
     server.wait()
 
 
-def test_windows_show_and_end_the_run_when_one_is_closed(screen):
+def test_windows_show_and_end_the_run_when_one_is_closed(screen, tmp_path):
     environment = {**os.environ, "DISPLAY": screen, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", SHOW_TWO_STREAMS]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "['pvt-edge 0: camera 0', 'pvt-edge 1: camera 1']"
 
