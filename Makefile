@@ -24,7 +24,8 @@ demo: $(STAMPS)/package
 	@echo "look at out/demo/annotated/ and out/demo/annotated.mp4"
 
 test: $(STAMPS)/package
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -m alone
+	$(BIN)/pytest -m "not alone" -n $(JOBS) --dist loadfile
 
 lint: $(STAMPS)/package
 	$(BIN)/ruff format --check .

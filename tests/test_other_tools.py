@@ -123,6 +123,7 @@ def median_ms(runtime: Runtime, image: np.ndarray) -> float:
     return statistics.median(took)
 
 
+@pytest.mark.alone
 def test_our_latency_is_that_of_benchmark_app(cells_bundle, image, tmp_path):
     """The best of several medians, in turns: other programs only ever add time.
 
