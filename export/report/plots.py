@@ -38,13 +38,13 @@ def save_drawings(
     """The names, relative to `folder`, of the plots that there is something to draw for, written to plots/ in it."""
     import matplotlib.style
 
-    (folder / "plots").mkdir(exist_ok=True)
     written = []
     with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():  # not a user's own matplotlibrc
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name in a script that the font lacks
         for name, draw in drawings.items():
             figure = draw(subject)
             if figure is not None:
+                (folder / "plots").mkdir(exist_ok=True)  # no empty folder where nothing was timed
                 figure.savefig(folder / "plots" / f"{name}.png")
                 written.append(f"plots/{name}.png")
     return tuple(written)
