@@ -138,11 +138,12 @@ def test_all_viewers_share_one_encoding_and_its_rate_is_bounded(open_page, strea
     page = open_page(most_fps=5.0)
     viewers = [Viewer(f"{page.url}stream/0") for _ in range(8)]
     results = [streams.result(frame) for frame in range(60)]
+    began = time.monotonic()
     for result in results:
         page.write(result)
         time.sleep(0.01)
     drawn = [result.frame.id for result in results if "annotated" in vars(result)]
-    assert 2 <= len(drawn) <= 5  # 0.6 s at 5 a second; a machine that is slow draws fewer
+    assert 1 <= len(drawn) <= 5 * (time.monotonic() - began) + 1
     assert len({viewer.next()[0] for viewer in viewers}) == 1
     for viewer in viewers:
         viewer.close()
@@ -154,32 +155,46 @@ def test_a_wide_frame_is_made_smaller(page, streams):
     assert image.shape == (50, 1280, 3)
 
 
-def test_a_viewer_that_does_not_read_is_dropped_and_holds_up_nobody(page, streams, monkeypatch):
-    monkeypatch.setattr("pvt_edge.live.routes.PATIENCE_S", 0.3)
+@pytest.fixture
+def slow_viewer(page):
+    """Has asked for the video and reads none of it."""
     host, port = page.url.removeprefix("http://").rstrip("/").split(":")
-    slow = socket.create_connection((host, int(port)))
-    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    slow.sendall(b"GET /stream/0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    with socket.create_connection((host, int(port))) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.sendall(b"GET /stream/0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        yield slow
+
+
+@pytest.fixture
+def write_large(page, streams):
+    """Gives the page frames whose pictures fill a socket's buffers; says how many viewers were dropped."""
     noise = np.random.default_rng(0).integers(0, 255, (480, 1280, 3), np.uint8)
-    quick, frame, longest_s = Viewer(f"{page.url}stream/0"), 0, 0.0
-    reading = threading.Thread(target=lambda: [quick.next() for _ in range(3)])
+    count = iter(range(10**6))
+
+    def write() -> int:
+        page.write(replace(streams.result(next(count), hw=(480, 1280)), image=noise))
+        return status_of(f"{page.url}api/status")[1]["viewers_dropped"]
+
+    return write
+
+
+def test_a_viewer_that_does_not_read_holds_up_nobody(page, slow_viewer, write_large, monkeypatch):
+    monkeypatch.setattr("pvt_edge.live.routes.PATIENCE_S", 60.0)  # it stays for the whole test
+    quick = Viewer(f"{page.url}stream/0")
+    reading = threading.Thread(target=lambda: [quick.next() for _ in range(12)])
     reading.start()
 
-    def dropped() -> bool:
-        nonlocal frame, longest_s
-        result = replace(streams.result(frame, hw=(480, 1280)), image=noise)
-        began = time.perf_counter()
-        page.write(result)
-        longest_s = max(longest_s, time.perf_counter() - began)
-        frame += 1
-        return status_of(f"{page.url}api/status")[1]["viewers_dropped"] == 1
+    def has_read() -> bool:
+        assert write_large() == 0
+        return not reading.is_alive()
 
-    wait_until(dropped, 20)
-    reading.join(10)
-    assert not reading.is_alive()
-    assert longest_s < 0.2  # far below the patience that the slow one got
+    wait_until(has_read, 30)
     quick.close()
-    slow.close()
+
+
+def test_a_viewer_that_does_not_read_is_dropped(slow_viewer, write_large, monkeypatch):
+    monkeypatch.setattr("pvt_edge.live.routes.PATIENCE_S", 0.3)
+    wait_until(lambda: write_large() == 1, 30)
 
 
 def test_what_the_status_says(page):
