@@ -11,7 +11,7 @@ from pvt_edge.doctor.probes import PROBES, TINY_INPUT, TINY_ONNX, TINY_OUTPUT
 from pvt_edge.doctor.verdict import askable
 from pvt_edge.runtimes import RUNTIMES, missing
 
-GOOD = f"""print({MARK!r} + '{{"facts": {{"version": "1"}}, "failure": null}}')"""
+GOOD = f"""print({MARK!r} + '{{"facts": {{"version": "1"}}, "failure": null}}', flush=True)"""
 
 
 def run(code: str, patience_s: float = 20) -> Answer:
