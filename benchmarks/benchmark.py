@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import pvt_edge
+from pvt_edge.benchmarks.accuracy import measure_accuracy, read_labels
 from pvt_edge.benchmarks.calls import Stages, prepare
 from pvt_edge.benchmarks.clocks import read_counters
 from pvt_edge.benchmarks.cold_start import measure_cold_start
@@ -17,12 +18,13 @@ from pvt_edge.benchmarks.contestants import Contestant, open_contestant
 from pvt_edge.benchmarks.graph_costs import GraphCosts
 from pvt_edge.benchmarks.layers import layer_group_ms
 from pvt_edge.benchmarks.machine import describe_machine
+from pvt_edge.benchmarks.model import describe_model
 from pvt_edge.benchmarks.noise import NoiseWatch
 from pvt_edge.benchmarks.opening import TorchModel
 from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.peaks import measure_peaks
 from pvt_edge.benchmarks.pictures import Pictures, draw_pictures, read_pictures
-from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Model, Peaks, Row, Settings, Times
+from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Peaks, Row, Settings, Times
 from pvt_edge.benchmarks.roofline import find_costs, find_floor
 from pvt_edge.benchmarks.rounds import Track, run_rounds
 from pvt_edge.benchmarks.rows import Plan, check_any, find_torch_model, plan_rows
@@ -30,6 +32,8 @@ from pvt_edge.benchmarks.stock import plan_stock
 from pvt_edge.benchmarks.timing import measure_timer, summarise
 from pvt_edge.bundle import Bundle
 from pvt_edge.errors import BundleError, PvtEdgeError
+from pvt_edge.evaluation.labelled import Labelled
+from pvt_edge.export.report.rounding import counted
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.boundary import one_line
 
@@ -59,8 +63,8 @@ def run_benchmark(
     """The figures of every row of the bundle that `options` choose, measured in turns.
 
     `torch_model` is the trained model where the caller has it; `made_for_this` says that the bundle was exported only
-    to be measured; `notes` go into the record. A row that fails says so and the others go on. Raises a `PvtEdgeError`
-    where nothing can run.
+    to be measured; `notes` go into the record. A row that fails says so and the others go on. Raises `DataError` for
+    labels that do not fit the bundle, and a `PvtEdgeError` where nothing can run.
     """
     run = Run(bundle, options, torch_model, progress)
     run.notes += notes
@@ -89,6 +93,10 @@ class Run:
         """All of it."""
         options = self.options
         self.tell("looking at the machine")
+        labelled = judged_on = None
+        if options.data is not None:
+            labelled = read_labels(self.bundle, options.data, options.images)
+            judged_on = f"{counted(labelled.pictures, 'labelled picture')} of {options.data.name}"
         load = read_counters().load
         machine, timer = describe_machine(), measure_timer()
         pictures = read_pictures(options.images) if options.images else draw_pictures()
@@ -97,7 +105,8 @@ class Run:
             self.rows = {plan.name: plan.row for plan in plans}
             live = [plan for plan in plans if plan.opening is not None]
             rounds = (options.rounds + (options.warmup_s > 0)) * (1 + options.end_to_end) * len(live)
-            self.steps = self.done + len(live) * (1 + options.cold_start) + rounds + options.roofline + options.layers
+            each = 1 + options.cold_start + (labelled is not None)
+            self.steps = self.done + len(live) * each + rounds + options.roofline + options.layers
             live = self._cold_starts(live) if options.cold_start else live
             peaks = self._peaks()
             with ExitStack() as stack:
@@ -105,8 +114,10 @@ class Run:
                 watch = NoiseWatch(load)
                 tracks = self._rounds(opened, watch)
                 noise = watch.told()
-            samples = self._summarise(opened, tracks)
-            self._check_any_measured()
+                samples = self._summarise(opened, tracks)
+                self._check_any_measured()
+                if labelled is not None:
+                    self._accuracies(opened, labelled)
             costs = find_costs(live)
             if peaks is not None:
                 self._floors(opened, costs, peaks)
@@ -116,7 +127,7 @@ class Run:
             pvt_edge=pvt_edge.__version__,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             command=command,
-            model=self._model(next(iter(costs.values()), None), made_for_this),
+            model=describe_model(self.bundle, self.torch_model, judged_on, made_for_this=made_for_this),
             settings=self._settings(pictures),
             machine=machine,
             noise=noise,
@@ -223,6 +234,22 @@ class Run:
             told = "; ".join(f"{row.name}: {row.reason}" for row in self.rows.values() if row.status == "failed")
             raise BundleError(f"no row of {self.bundle.folder} could be measured: {told}")
 
+    def _accuracies(self, opened: Mapping[str, Contestant], labelled: Labelled) -> None:
+        """Write what each measured row finds in the labelled pictures; once for all batches of a file."""
+        self.notes += labelled.notes
+        found: dict[tuple[str, str, str], dict[str, float] | None] = {}
+        for name, contestant in opened.items():
+            row = self.rows[name]
+            file = row.route, row.runtime, row.precision
+            if row.inference is not None and file not in found:
+                self.tell(f"accuracy of {name}")
+                try:
+                    found[file] = measure_accuracy(contestant.predictor, labelled)
+                except Exception as error:  # what was timed is not to be lost
+                    self.notes.append(f"no accuracy of {name}: {one_line(error)}")
+                    found[file] = None
+            self._update(name, accuracy=found.get(file))
+
     def _floors(self, opened: Mapping[str, Contestant], costs: Mapping[str, GraphCosts], peaks: Peaks) -> None:
         """Write the floors of the rows that run on the CPU, one caller at a time."""
         for name, contestant in opened.items():
@@ -247,20 +274,6 @@ class Run:
                 picture = prepare(pictures.encoded[0], self.bundle.manifest)
                 bf16 = contestant.float_precision == "bf16"
                 self._update(plan.name, layers_ms=layer_group_ms(plan.opening, picture, bf16=bf16))
-
-    def _model(self, costs: GraphCosts | None, made_for_this: bool) -> Model:
-        manifest = self.bundle.manifest
-        return Model(
-            variant=manifest.variant,
-            task=manifest.task,
-            height=manifest.input.height,
-            width=manifest.input.width,
-            weights=manifest.provenance.weights,
-            bundle=None if made_for_this else self.bundle.folder.name,
-            parameters=_parameters(self.torch_model),
-            macs=costs.macs // (self.options.choice.batches or (manifest.input.batch,))[0] if costs else None,
-            accuracy_data=manifest.accuracy.data if manifest.accuracy else None,
-        )
 
     def _settings(self, pictures: Pictures) -> Settings:
         options = self.options
@@ -287,9 +300,3 @@ class Run:
 def _end_to_end(times: Times, stages: Sequence[Stages]) -> EndToEnd:
     medians = {name: round(median(getattr(one, name) for one in stages), 4) for name in Stages._fields}
     return EndToEnd(times=times, stages=medians)
-
-
-def _parameters(torch_model: TorchModel | str) -> int | None:
-    if isinstance(torch_model, str) or missing("torch") is not None:
-        return None
-    return sum(parameter.numel() for parameter in torch_model.load().parameters())

@@ -27,6 +27,7 @@ class Contestant:
     device: str
     threads: int | None  # of each caller
     callers: int
+    predictor: Predictor  # of the first caller
     float_precision: str  # of what is float in it
 
 
@@ -46,7 +47,7 @@ def open_contestant(opening: Opening, bundle: Bundle, pictures: Pictures, stack:
     else:
         lanes = stack.enter_context(Lanes(infer)), stack.enter_context(Lanes(whole))
         turns = lanes[0].take_turn, lanes[1].take_turn
-    return Contestant(*turns, first.device, threads, len(runtimes), told)
+    return Contestant(*turns, first.device, threads, len(runtimes), predictors[0], told)
 
 
 def _open_callers(opening: Opening, stack: ExitStack) -> tuple[list[Runtime], int | None]:

@@ -34,7 +34,6 @@ class GraphCosts:
 def read_costs(path: str | Path, batch: int) -> GraphCosts:
     """The costs of an ONNX file or an IR at that batch; the products of attention count (FACTS of PVT-v2: 0.57 G for
     B0 at 224x224). Needs OpenVINO, which reads both."""
-
     model = openvino_core().read_model(path)
     taken = model.inputs[0].get_partial_shape()
     if taken.is_dynamic:

@@ -23,6 +23,7 @@ class Options:
     end_to_end: bool = True
     compare_stock: bool = False
     images: Path | None = None
+    data: Path | None = None
     weights: str | None = None
     head: str | None = None
     cold_start: bool = True

@@ -31,7 +31,7 @@ def draw(measured: "Measured") -> "Figure | None":
     rest = [row.name for row in benchmark.measured if row.name not in shown]
     figure, axes = axes_below(
         f"Accuracy against latency, {title(benchmark)}",
-        f"{name} on {benchmark.model.accuracy_data}, measured at export; p50 of inference alone."
+        f"{name} on {benchmark.model.accuracy_data}; p50 of inference alone."
         + (f" Without a measured accuracy: {', '.join(rest)}." if rest else ""),
         4.2,
     )

@@ -145,7 +145,6 @@ def _runnable(runtime: str, choice: Choice, held: dict[str, Artifact]) -> dict[s
 
 def openvino_floats(device: str) -> tuple[str, ...]:
     """The float precisions below fp32 that OpenVINO runs on the device."""
-
     plugin = "CPU" if device == "auto" else device.upper()
     try:
         has = openvino_core().get_property(plugin, "OPTIMIZATION_CAPABILITIES")

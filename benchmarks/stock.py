@@ -7,7 +7,7 @@ import numpy as np
 from pvt_edge.benchmarks.opening import TorchModel
 from pvt_edge.benchmarks.rows import Choice, Plan, absent, file_plan, openvino_floats
 from pvt_edge.bundle import Bundle
-from pvt_edge.errors import PvtEdgeError
+from pvt_edge.errors import ExportError, PvtEdgeError
 from pvt_edge.runtimes import missing
 
 CALIBRATION = 64
@@ -62,8 +62,6 @@ def _export(bundle: Bundle, torch_model: TorchModel, path: Path, batch: int) -> 
 
 
 def _quantise(bundle: Bundle, onnx: Path, out: Path, batch: int) -> Path:
-    from pvt_edge.errors import ExportError
-
     try:
         import nncf  # noqa: F401
     except ImportError:

@@ -109,6 +109,8 @@ def facts(benchmark: Benchmark) -> list[str]:
         "and one untimed call at the beginning of each turn; no sample removed."
     )
     lines.append(f"End-to-end: JPEG decoding, resizing, inference, postprocessing of {settings.pictures}.")
+    if name := accuracy_name(benchmark):
+        lines.append(f"{name}: on {model.accuracy_data}.")
     lines.append(noise_line(benchmark.noise))
     return [*lines, *benchmark.notes]
 

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -47,8 +48,13 @@ def benchmark(
     streams: Annotated[int | None, typer.Option(min=1, help="Callers at once, with --hint throughput.")] = None,
     device: Device = "auto",
     threads: Threads = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Labels, as val takes them: the accuracy of every row in this run.", metavar="FILE|DIR"),
+    ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Pictures for end-to-end. Default: generated scenes.", metavar="DIR")
+        Path | None,
+        typer.Option(help="Pictures for end-to-end, and of --data. Default: generated scenes.", metavar="DIR"),
     ] = None,
     compare: Annotated[
         str | None, typer.Option(help="stock: the default route's files in the same run.", metavar="stock")
@@ -87,7 +93,8 @@ def benchmark(
         raise typer.BadParameter(f"{duration:g} seconds measure nothing: give more than 0", param_hint="--duration")
     if max_ratio <= 1:
         raise typer.BadParameter(f"{max_ratio:g} allows nothing: give more than 1", param_hint="--max-ratio")
-    _refuse_unused(bundle, variants, task=task, imgsz=imgsz, calib=calib, against=against, compare=compare)
+    given = {"task": task, "imgsz": imgsz, "calib": calib, "against": against, "compare": compare, "data": data}
+    _refuse_unused(bundle, variants, given)
     choice = Choice(
         runtimes=BENCHED if runtime == "all" else parse_list(runtime),
         precisions=PRECISIONS if precision == "all" else parse_list(precision),
@@ -106,6 +113,7 @@ def benchmark(
         seed=seed,
         compare_stock=compare == "stock",
         images=images,
+        data=data,
         weights=weights,
         head=head,
         cold_start=cold_start,
@@ -125,9 +133,9 @@ def benchmark(
         raise typer.Exit(1)
 
 
-def _refuse_unused(bundle: Path | None, variants: str | None, **given: object) -> None:
+def _refuse_unused(bundle: Path | None, variants: str | None, given: Mapping[str, object]) -> None:
     """Wrong usage for options that would be ignored in silence."""
-    of_bundle, of_study = ("task", "imgsz", "calib"), ("calib", "against", "compare")
+    of_bundle, of_study = ("task", "imgsz", "calib"), ("calib", "against", "compare", "data")
     for names, there, why in (
         (of_bundle, bundle is not None, "a bundle says that itself: this is for --variant"),
         (of_study, variants is not None, "this is not for the study of --variants"),

@@ -4,20 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from pvt_edge.bundle import read_bundle
-from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import DataError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.evaluation.artifacts import choose_artifacts
 from pvt_edge.evaluation.detections_file import name_of, prepare_file, write_detections
-from pvt_edge.evaluation.labelled import Labelled, default_images, labelled_boxes, labelled_classes
-from pvt_edge.evaluation.record import Evaluation, Failure, Judged, Row, Settings
-from pvt_edge.metrics.detector import AP_CONF
-from pvt_edge.postprocessing import choose_thresholds
-
-if TYPE_CHECKING:
-    from pvt_edge.bundle import Manifest
+from pvt_edge.evaluation.labelled import Labelled, default_images, read_labelled
+from pvt_edge.evaluation.record import Evaluation, Failure, Judged, Row
+from pvt_edge.evaluation.thresholds import ap_settings
 
 Bar: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 
@@ -61,17 +56,12 @@ def evaluate(
     found = read_bundle(bundle)
     pairs = choose_artifacts(found, runtime, precision)
     place = Path(images) if images is not None else default_images(Path(data))
-    manifest, settings = found.manifest, None
+    manifest = found.manifest
     save = prepare_file(Path(save_detections)) if save_detections is not None else None
-    if manifest.task == "detect":
-        settings = _settings(manifest, conf, iou, max_det)
-        labelled = labelled_boxes(Path(data), place, manifest.labels, settings, limit=limit, skip=skip_missing)
-    elif (conf, iou, max_det, save) != (None, None, None, None):
+    settings = ap_settings(manifest, conf, iou, max_det) if manifest.task == "detect" else None
+    if settings is None and (conf, iou, max_det, save) != (None, None, None, None):
         raise RuntimeInputError(f"thresholds and detections are a detector's, this bundle's task is {manifest.task}")
-    elif manifest.task == "classify":
-        labelled = labelled_classes(Path(data), place, manifest.labels, limit=limit, skip=skip_missing)
-    else:
-        raise DataError(f"a bundle of task {manifest.task} has no labels to be judged by: use pvt-edge verify")
+    labelled = read_labelled(manifest, Path(data), place, settings, limit=limit, skip=skip_missing)
     rows: list[Row] = []
     failures: list[Failure] = []
     notes = list(labelled.notes)
@@ -115,9 +105,3 @@ def _run(folder: Path, pair: tuple[str, str], device: str, threads: int | None, 
         name = f"{predictor.runtime.name} {predictor.runtime.precision}"
         with bar(name, data.pictures) as advance:
             return data.judge(predictor, advance)
-
-
-def _settings(manifest: "Manifest", conf: float | None, iou: float | None, max_det: int | None) -> Settings:
-    spec = (manifest.postprocess or PostprocessSpec()).model_copy(update={"conf": AP_CONF})
-    chosen = choose_thresholds(spec, manifest.labels, conf=conf, iou=iou, max_det=max_det)
-    return Settings(chosen.conf, chosen.iou, chosen.max_det)

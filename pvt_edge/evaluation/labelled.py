@@ -15,6 +15,7 @@ from pvt_edge.evaluation.ranks import evaluate_ranks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pvt_edge.bundle import Manifest
     from pvt_edge.evaluation.record import Judged, Settings
     from pvt_edge.predictor import Predictor
 
@@ -41,6 +42,20 @@ def default_images(data: Path) -> Path:
         return data
     beside = data.parent / "images"
     return beside if beside.is_dir() else data.parent
+
+
+def read_labelled(
+    manifest: "Manifest", data: Path, images: Path, settings: "Settings | None", *, limit: int | None, skip: bool
+) -> Labelled:
+    """The labelled pictures for a bundle's task; a detector is judged at `settings`.
+
+    Raises `DataError` where the data is broken or does not fit, and for a task without labels.
+    """
+    if settings is not None:
+        return labelled_boxes(data, images, manifest.labels, settings, limit=limit, skip=skip)
+    if manifest.task == "classify":
+        return labelled_classes(data, images, manifest.labels, limit=limit, skip=skip)
+    raise DataError(f"a bundle of task {manifest.task} has no labels to be judged by: use pvt-edge verify")
 
 
 def labelled_boxes(

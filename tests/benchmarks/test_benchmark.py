@@ -106,6 +106,13 @@ def test_the_record_says_what_where_and_how(measured):
     assert len(benchmark.noise.busy) == len(set(benchmark.noise.busy))
 
 
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_the_model_costs_the_same_whichever_rows_run(measured, cells_bundle, runtime):
+    choice = Choice(runtimes=(runtime,), precisions=("fp32",))
+    found = run_benchmark(read_bundle(cells_bundle), replace(QUICK, choice=choice, least_rounds=1, end_to_end=False))
+    assert found.benchmark.model.macs == measured[0].benchmark.model.macs
+
+
 def test_steps_are_told_to_the_end(measured):
     _, told = measured
     assert [done for done, _, _ in told] == list(range(len(told)))

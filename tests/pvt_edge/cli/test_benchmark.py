@@ -99,6 +99,7 @@ USAGE = {
     "compare": (("b", "--compare", "trt"), "all there is to compare with is stock"),
     "ratio": (("b", "--max-ratio", "1"), "allows nothing"),
     "size of a bundle": (("b", "--imgsz", "640"), "a bundle says that itself"),
+    "labels of a study": (("--variants", "b0", "--data", "x.json"), "not for the study"),
     "against a study": (("--variants", "b0", "--against", "x"), "not for the study"),
     "weights of a study": (("--variants", "b0", "--weights", "cells"), "a study is of random weights"),
 }
@@ -118,6 +119,7 @@ ERRORS = {
     "nothing runs": (("BUNDLE", "--runtime", "tensorrt"), "nothing here to benchmark: tensorrt: "),
     "batch": (("BUNDLE", "--runtime", "openvino", "--batch", "4"), "export with --batch 4, or with --dynamic-batch"),
     "pictures": (("BUNDLE", "--images", "absent"), "no pictures at absent"),
+    "labels": (("BUNDLE", "--data", "absent.json"), "absent.json"),
     "baseline": (("BUNDLE", "--against", "absent.json"), "cannot read the baseline absent.json"),
     "variant": (("--variants", "b0,b9"), "unknown variant 'b9'"),
     "size": (("--variants", "b0", "--imgsz", "224,100"), "is not a multiple of 32"),
