@@ -19,6 +19,7 @@ def print_tables(benchmark: Benchmark, console: "Console") -> None:
     if any(row.cold_start for row in b.rows):
         title = "a fresh process to its first result, ms; memory and size"
         _print(console, b, title, words.cost_columns(b), lambda row: words.cost_cells(b, row))
+    console.print()
     for row in b.rows:
         if row.status == "failed":
             console.print(f"{row.name} FAILED: {row.reason}", style="red", markup=False, highlight=False)
@@ -38,11 +39,12 @@ def _print(
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for i, name in enumerate(columns):
         table.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0)
     fastest = min(row.inference.p50 / row.batch for row in benchmark.measured if row.inference)
     for row in benchmark.measured:
         assert row.inference is not None
         table.add_row(*cells(row), style="bold" if row.inference.p50 / row.batch == fastest else None)
+    console.print()
     console.print(table, highlight=False)

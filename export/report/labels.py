@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from random import Random
 from typing import TYPE_CHECKING
 
 from pvt_edge.export.report.canvas import BLACK, DPI, GREY
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
     Dot = tuple[float, float]
+    Place = tuple[Bbox, list[Dot]]  # of a name, and the dots of the line to its point
 
 _PX = DPI / 72  # pixels a point
-_APART = 5 * _PX  # between a name and another's marker, which it would be taken for the name of
+# Between a name and another's marker, which it would be taken for the name of: one with a line to its own, and without.
+_APART, _FAR_APART = 5 * _PX, 12 * _PX
 _BESIDE, *_AWAY = (reach * _PX for reach in (4, 12, 22, 34, 48, 64, 82, 102, 126))  # from the marker's rim
+_FEW, _TRIES = 16, 30  # so many names are tried in so many orders
 # Right and left come first: what is above and below would bar the way of lines to names further off.
 _DIRECTIONS = (
     *((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1)),
@@ -48,8 +52,9 @@ def place_labels(
 ) -> list[Label]:
     """Those of `labels` that were written beside their points; the first take the nearest places.
 
-    A name away from its point is joined to it by a line, and one that finds no place is left out. Names keep off
-    `lines` and `texts`. Limits and layout of the axes must not change afterwards.
+    A name away from its point is joined to it by a line. Where one finds no place, other orders are tried for one that
+    has room for all, and in vain it is left out. Names keep off `lines` and `texts`. Limits and layout of the axes must
+    not change afterwards.
     """
     from matplotlib.transforms import IdentityTransform
 
@@ -59,21 +64,60 @@ def place_labels(
     markers = [_square(tuple(axes.transData.transform((label.x, label.y))), label.radius * _PX) for label in labels]
     drawn = [_square(dot, _PX) for line in lines for dot in _trace(line)]
     written = [text.get_window_extent() for text in texts]
-    placed = []
-    for label, marker in zip(labels, markers, strict=True):
-        text = axes.text(0, 0, label.text, color=label.colour, weight="bold" if label.bold else "normal", zorder=5)
-        text.set(transform=pixels, va="bottom")
-        found = _free_place(marker, text.get_window_extent(), axes.bbox, markers, written, drawn)
-        if found is None:
-            text.remove()
+    names = [
+        axes.text(0, 0, label.text, color=label.colour, weight="bold" if label.bold else "normal", zorder=5)
+        for label in labels
+    ]
+    for name in names:
+        name.set(transform=pixels, va="bottom")
+    sizes = [name.get_window_extent() for name in names]
+    places = _best_places(markers, sizes, axes.bbox, written, drawn)
+    for i, name in enumerate(names):
+        if i not in places:
+            name.remove()
             continue
-        place, joint = found
-        text.set_position((place.x0, place.y0))
+        place, joint = places[i]
+        name.set_position((place.x0, place.y0))
         if joint:
             axes.plot(*zip(joint[0], joint[-1], strict=True), transform=pixels, color=GREY, linewidth=0.8, zorder=2)
-        written += [place.padded(2 * _PX), *(_square(dot, _PX) for dot in joint)]
-        placed.append(label)
-    return placed
+    return [label for i, label in enumerate(labels) if i in places]
+
+
+def _best_places(
+    markers: "Sequence[Bbox]",
+    sizes: "Sequence[Bbox]",
+    frame: "Bbox",
+    written: "Sequence[Bbox]",
+    drawn: "Sequence[Bbox]",
+) -> "dict[int, Place]":
+    """Place and line by number: in the given order, or where that has no room for some in an order that has for all."""
+    order, chance = list(range(len(markers))), Random(0)
+    first = found = _places_in_order(order, markers, sizes, frame, written, drawn)
+    for _ in range(_TRIES if len(markers) <= _FEW else 0):
+        if len(found) == len(markers):
+            return found
+        chance.shuffle(order)
+        order.sort(key=lambda i: i in found)  # those left out go first
+        found = _places_in_order(order, markers, sizes, frame, written, drawn)
+    return found if len(found) == len(markers) else first
+
+
+def _places_in_order(
+    order: Sequence[int],
+    markers: "Sequence[Bbox]",
+    sizes: "Sequence[Bbox]",
+    frame: "Bbox",
+    written: "Sequence[Bbox]",
+    drawn: "Sequence[Bbox]",
+) -> "dict[int, Place]":
+    """Place and line by number, each name where those before it in `order` left room; without those that found none."""
+    covered, found = list(written), {}
+    for i in order:
+        free = _free_place(markers[i], sizes[i], frame, markers, covered, drawn)
+        if free is not None:
+            found[i] = place, joint = free
+            covered += [place.padded(6 * _PX, 2 * _PX), *(_square(dot, 2 * _PX) for dot in joint)]
+    return found
 
 
 def _free_place(
@@ -83,23 +127,24 @@ def _free_place(
     markers: "Sequence[Bbox]",
     written: "Sequence[Bbox]",
     drawn: "Sequence[Bbox]",
-) -> "tuple[Bbox, list[Dot]] | None":
+) -> "Place | None":
     """The nearest box of that size beside `marker` that covers nothing, and its line, which crosses no name."""
     x, y = _centre(marker)
-    apart = [other.padded(_APART) for other in markers if not other.contains(x, y)]
-    covered = [*written, *drawn, *markers, *apart]
+    others = [other for other in markers if not other.contains(x, y)]
+    apart, far_apart = ([other.padded(gap) for other in others] for gap in (_APART, _FAR_APART))
+    covered = [*written, *drawn, *markers]
     crossed = [*written, *(other for other in markers if not other.overlaps(marker))]
     for place, joint in _places(marker, size.width, size.height):
         if (
             (frame.x0 < place.x0 and place.x1 < frame.x1 and frame.y0 < place.y0 and place.y1 < frame.y1)
-            and not any(place.overlaps(box) for box in covered)
+            and not any(place.overlaps(box) for box in (*covered, *(apart if joint else far_apart)))
             and not any(box.contains(*dot) for dot in joint for box in crossed)
         ):
             return place, joint
     return None
 
 
-def _places(marker: "Bbox", width: float, height: float) -> "Iterator[tuple[Bbox, list[Dot]]]":
+def _places(marker: "Bbox", width: float, height: float) -> "Iterator[Place]":
     """Boxes about `marker`, the nearest first, and the dots of the line from its rim to those that are away from it."""
     from matplotlib.transforms import Bbox
 

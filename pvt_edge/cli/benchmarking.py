@@ -114,6 +114,7 @@ def study(
     _print_study(console, f"PVT-v2 {found.task}", columns[:first], [row[:first] for row in rows])
     times = [*columns[:2], *columns[first:]]
     _print_study(console, "inference alone, median ms", times, [[*row[:2], *row[first:]] for row in rows])
+    console.print()
     for line in study_lines(found):
         style = "bold yellow" if "BUSY" in line or "FAILED" in line else "dim"
         console.print(line, style=style, markup=False, highlight=False)
@@ -128,11 +129,12 @@ def _print_study(console: "Console", title: str, columns: Sequence[str], rows: S
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for i, name in enumerate(columns):
         table.add_column(name, justify="left" if i < 2 else "right", no_wrap=i < 2)
     for row in rows:
         table.add_row(*row)
+    console.print()
     console.print(table, highlight=False)
 
 

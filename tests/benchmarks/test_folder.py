@@ -120,3 +120,23 @@ def test_bars_are_as_long_as_the_medians(tmp_path):
     assert [bar.get_width() for bar in axes.patches] == [12.0, 30.0, 70.0]
     dots = [len(dots.get_offsets()) for dots in axes.collections]
     assert dots == [1, 1, 1]  # nine times the median lies beyond, which an arrow says
+
+
+def test_accuracy_against_latency_tells_the_default_route_apart():
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    from pvt_edge.benchmarks import plot_accuracy
+
+    ours, stock = (
+        row("openvino int8", 12.0, accuracy={"AP": 0.62}),
+        row("stock openvino int8", 20.0, accuracy={"AP": 0.6}),
+    )
+    axes = plot_accuracy.draw(Measured(benchmark(ours, stock), {})).axes[0]
+    filled, hollow = [len(marks.get_facecolor()) > 0 for marks in axes.collections]
+    assert (filled, hollow) == (True, False)
+    assert [text.get_text() for text in axes.texts] == ["openvino int8", "stock openvino int8"]
+    assert axes.get_xscale() == "linear"
+    torch = row("torch fp32", 160.0, accuracy={"AP": 0.62}, route="torch")
+    wide = plot_accuracy.draw(Measured(benchmark(ours, stock, torch), {})).axes[0]
+    assert wide.get_xscale() == "log"
+    low, high = wide.get_xlim()
+    assert low < 12.0 < 160.0 < high

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from pvt_edge.export.report import labels
 from pvt_edge.export.report.canvas import axes_below
 from pvt_edge.export.report.labels import Label, place_labels
 
@@ -13,10 +14,10 @@ def place(points, names=None, **limits):
     """The figure, its axes, and those of the points' labels that found a place."""
     figure, axes = axes_below("title", "line", 4)
     axes.set(xlim=limits.get("xlim", (0, 10)), ylim=(0, 10))
-    labels = [Label(x, y, names[i] if names else f"point {i}", 4) for i, (x, y) in enumerate(points)]
+    named = [Label(x, y, names[i] if names else f"point {i}", 4) for i, (x, y) in enumerate(points)]
     front = axes.plot([0, 10], [5, 5])
     words = axes.text(8, 8, "some words")
-    placed = place_labels(figure, axes, labels, lines=front, texts=[words])
+    placed = place_labels(figure, axes, named, lines=front, texts=[words])
     return figure, axes, words, placed
 
 
@@ -73,6 +74,21 @@ def test_the_first_take_the_nearest_places():
     assert numbers == sorted(numbers)
     assert numbers[0] == 0
     assert len(numbers) < 40
+
+
+ROW = [17.8, 20.5, 23.4, 25.5, 35.9, 40.8, 50.4, 67.3, 67.8, 77.4, 85.0]
+NAMES = [f"stock runtime fp{i:02}" for i in range(len(ROW))]
+
+
+def test_in_a_crowd_another_order_has_room_for_all(monkeypatch):
+    points = [(x / 10, 7.0) for x in ROW]
+    monkeypatch.setattr(labels, "_TRIES", 0)
+    assert len(place(points, NAMES)[-1]) < len(ROW)
+    monkeypatch.undo()
+    _, axes, _, placed = place(points, NAMES)
+    assert [label.text for label in placed] == NAMES
+    for a, b in itertools.combinations(boxes(axes, placed), 2):
+        assert not a.overlaps(b)
 
 
 def test_a_name_too_long_for_any_place():
