@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -214,7 +215,8 @@ def test_a_webhook_that_hangs_holds_up_neither_the_run_nor_its_end(start, tmp_pa
         process = start(LIVE, "--webhook", url, "--json", "out.jsonl", "--duration", "3")
         stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert f"error: webhook http://{host}: none of 1 posts arrived" in stderr
+    # a second post only where the machine was so slow that the first ran into its 5 s
+    assert re.search(rf"error: webhook http://{host}: none of [12] posts arrived", stderr), stderr
     assert "hush" not in stderr
     rows = lines((tmp_path / "out.jsonl").read_text())
     assert rows[-1]["frame"]["captured_at"] - rows[0]["frame"]["captured_at"] > 2
