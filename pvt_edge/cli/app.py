@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -52,6 +53,8 @@ def _options(
 
 def main() -> None:
     """Run the command; exit with 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
+    if isinstance(sys.stdout, TextIOWrapper):  # what a terminal that is not UTF-8 cannot show must end nothing
+        sys.stdout.reconfigure(errors="replace")
     try:
         app()
     except PvtEdgeError as error:

@@ -25,7 +25,10 @@ def download_shown(console: "Console") -> Iterator[Progress]:
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     byte_columns = (BarColumn(20), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    still = not console.is_terminal  # where nothing can be redrawn, an empty line is all that would come of it
+    bar = Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False, disable=still
+    )
     step = bar.add_task("loading the weights", total=None)
     announced = ""
 

@@ -21,16 +21,28 @@ class Record:
 
 
 def cache_folder() -> Path:
-    """$PVT_EDGE_CACHE, or pvt-edge in the folder that the system keeps for caches ($XDG_CACHE_HOME, ~/.cache)."""
-    if given := os.environ.get("PVT_EDGE_CACHE"):
-        return Path(given).expanduser().absolute()
-    home = Path.home()
+    """$PVT_EDGE_CACHE, or pvt-edge in the folder that the system keeps for caches ($XDG_CACHE_HOME, ~/.cache).
+
+    Raises `WeightsError` where neither is to be had.
+    """
+    try:
+        if given := os.environ.get("PVT_EDGE_CACHE"):
+            return Path(given).expanduser().absolute()
+        return _system_caches() / "pvt-edge" / ("Cache" if sys.platform == "win32" else "")
+    except RuntimeError as error:  # a user without a home, as a container's may be
+        raise WeightsError(
+            "there is no home directory to keep weights in: name a folder for them in PVT_EDGE_CACHE"
+        ) from error
+
+
+def _system_caches() -> Path:
+    """The folder that the system keeps for caches; `RuntimeError` where that needs a home and there is none."""
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "pvt-edge" / "Cache"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "pvt-edge"
+        return Path.home() / "Library" / "Caches"
     xdg = Path(os.environ.get("XDG_CACHE_HOME") or ".")
-    return (xdg if xdg.is_absolute() else home / ".cache") / "pvt-edge"  # a relative one is to be ignored, says XDG
+    return xdg if xdg.is_absolute() else Path.home() / ".cache"  # a relative one is to be ignored, says XDG
 
 
 def record_path(path: Path) -> Path:

@@ -3,8 +3,8 @@
 import os
 import re
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.client import IncompleteRead
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pvt_edge import __version__
+from pvt_edge.sources.credentials import without_login
 
 if TYPE_CHECKING:
     import requests
@@ -22,6 +23,7 @@ Tell = Callable[[int, int | None], None]
 
 CHUNK_BYTES = 1 << 16
 GROWTH_BYTES = 1 << 20  # a try that brings this much more starts the count of failures anew
+LONGEST_WAIT_S = 60.0  # that a server's Retry-After is heeded
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # states of a server that may pass
 
 
@@ -30,7 +32,11 @@ class DownloadError(Exception):
 
 
 class _PassingError(DownloadError):
-    """The same, of what may be otherwise in a moment."""
+    """The same, of what may be otherwise in a moment; not before `wait_s`, where the server says so."""
+
+    def __init__(self, told: str, wait_s: float = 0.0) -> None:
+        super().__init__(told)
+        self.wait_s = wait_s
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,20 @@ def mirrored(url: str) -> str:
     base = os.environ.get("PVT_EDGE_MIRROR")
     if not base:
         return url
-    if urlsplit(base).scheme not in ("http", "https"):
-        raise DownloadError(f"PVT_EDGE_MIRROR is {base!r}, which is no http:// or https:// address")
+    try:
+        mirror = urlsplit(base)
+        usable = mirror.scheme in ("http", "https") and bool(mirror.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DownloadError(f"PVT_EDGE_MIRROR is {without_login(base)!r}, which is no http:// or https:// address")
     parts = urlsplit(url)
     return f"{base.rstrip('/')}/{parts.netloc}{parts.path}"
+
+
+def told_address(url: str) -> str:
+    """`mirrored`, as people and records are told it: without user and password."""
+    return without_login(mirrored(url))
 
 
 def download(url: str, part: Path, *, patience: Patience | None = None, progress: Progress | None = None) -> str | None:
@@ -65,19 +81,20 @@ def download(url: str, part: Path, *, patience: Patience | None = None, progress
 
     patience = patience or Patience()
     address = mirrored(url)
-    tell = partial(progress, address) if progress else None
+    tell = partial(progress, without_login(address)) if progress else None
     failures, furthest = 0, _size(part)
     with requests.Session() as session:
         session.headers.update({"User-Agent": f"pvt-edge/{__version__}", "Accept-Encoding": "identity"})
         while True:
             try:
                 return _fetch(session, address, part, patience, tell)
-            except _PassingError:
+            except _PassingError as error:
+                wait_s = error.wait_s
                 failures = 1 if _size(part) >= furthest + GROWTH_BYTES else failures + 1
                 furthest = max(furthest, _size(part))
                 if failures >= patience.tries:
                     raise
-            time.sleep(patience.first_wait_s * 2 ** (failures - 1))
+            time.sleep(max(patience.first_wait_s * 2 ** (failures - 1), wait_s))
 
 
 def discard(part: Path) -> None:
@@ -89,49 +106,71 @@ def discard(part: Path) -> None:
 
 def _fetch(session: "requests.Session", address: str, part: Path, patience: Patience, tell: Tell | None) -> str | None:
     """One try; third-party errors become ours here."""
-    import requests
-
-    start, headers = _size(part), {}
-    validator = _note(part).read_text(encoding="utf-8") if start and _note(part).is_file() else None
-    if validator:
+    start, validator, headers = _size(part), _noted(part), {}
+    if start and validator:
         headers = {"Range": f"bytes={start}-", "If-Range": validator}
+    with _ask(session, address, headers, patience) as response, _our_errors(patience):
+        if response.status_code == 416 and response.headers.get("Content-Range") == f"bytes */{start}":
+            return _told_sha256(response)  # all was there already
+        _check_status(response, part, validator)
+        _write(response, part, start if response.status_code == 206 else 0, tell)
+        return _told_sha256(response)
+
+
+def _ask(session: "requests.Session", address: str, headers: dict[str, str], patience: Patience) -> "requests.Response":
+    """The answer, its body not yet read."""
+    from urllib3.exceptions import HTTPError
+
     timeout = (patience.connect_s, patience.stall_s)
     try:
-        with session.get(address, headers=headers, stream=True, timeout=timeout) as response:
-            if response.status_code == 416 and response.headers.get("Content-Range") == f"bytes */{start}":
-                return _told_sha256(response)  # all was there already
-            _check_status(response, part)
-            resumed = response.status_code == 206
-            start = start if resumed else 0
-            _write(response, part, start, tell)
-            return _told_sha256(response)
+        with _our_errors(patience):
+            return session.get(address, headers=headers, stream=True, timeout=timeout)
+    except (OSError, ValueError, HTTPError) as error:  # no such file of authorities; an address that nobody can have
+        raise DownloadError(_reason(error, patience)) from error
+
+
+@contextmanager
+def _our_errors(patience: Patience) -> Iterator[None]:
+    """Within, errors of requests become ours."""
+    import requests
+
+    try:
+        yield
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
         raise _PassingError(_reason(error, patience)) from error
     except requests.RequestException as error:
         raise DownloadError(_reason(error, patience)) from error
 
 
-def _check_status(response: "requests.Response", part: Path) -> None:
-    status = response.status_code
-    start = _size(part)
+def _check_status(response: "requests.Response", part: Path, validator: str | None) -> None:
+    """Raise unless the body is the file, or the rest of that file which `part` holds the beginning of."""
+    status, start, tag = response.status_code, _size(part), _validator(response)
     told = f"the server answered {status} {response.reason or ''}".rstrip()
     if status == 206:
-        if re.match(rf"bytes {start}-\d+/", response.headers.get("Content-Range", "")):
+        if tag and validator and tag != validator:
+            told = "the server gave the rest of another file"
+        elif re.match(rf"bytes {start}-\d+/", response.headers.get("Content-Range", "")):
             return
-        told = "the server sent another range than was asked for"
+        else:
+            told = "the server sent another range than was asked for"
     elif status == 200:
         return
     if status in (206, 416):  # its resuming does not work: from the beginning then
         discard(part)
         raise _PassingError(told)
-    raise (_PassingError if status in PASSING else DownloadError)(told)
+    if status not in PASSING:
+        raise DownloadError(told)
+    after = response.headers.get("Retry-After", "")
+    raise _PassingError(told, min(float(after), LONGEST_WAIT_S) if after.isdecimal() else 0.0)
 
 
 def _write(response: "requests.Response", part: Path, start: int, tell: Tell | None) -> None:
-    """The body into `part`, from `start` on; `_PassingError` if it is shorter than was told."""
-    length = response.headers.get("Content-Length", "")
-    total = start + int(length) if length.isdigit() else None
-    _note(part).write_text(_validator(response), encoding="utf-8")
+    """The body into `part`, from `start` on; `_PassingError` if it is shorter than the whole was told to be."""
+    packed = response.headers.get("Content-Encoding", "identity") != "identity"  # against our wish: counted otherwise
+    total = None if packed else _told_total(response, start)
+    if not start:
+        discard(part)  # or a note of the new file could lie beside the old one's bytes
+    _note(part).write_text("" if packed else _validator(response), encoding="utf-8")
     done = start
     with part.open("r+b" if start else "wb") as file:
         file.seek(start)
@@ -146,10 +185,27 @@ def _write(response: "requests.Response", part: Path, start: int, tell: Tell | N
         raise _PassingError(f"the server ended after {done} of {total} bytes")
 
 
+def _told_total(response: "requests.Response", start: int) -> int | None:
+    """Bytes of the whole file, as the server tells; of a range, which may be shorter than was asked for, its total."""
+    ranged = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    if response.status_code == 206 and ranged:
+        return int(ranged[1])
+    length = response.headers.get("Content-Length", "")
+    return start + int(length) if length.isdigit() else None
+
+
 def _validator(response: "requests.Response") -> str:
     """What If-Range is to say next time: only a strong tag or a date may (RFC 9110, 13.1.5)."""
     tag = response.headers.get("ETag", "")
     return tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def _noted(part: Path) -> str | None:
+    """The validator noted of a part; None where there is none that could be sent, a damaged one for instance."""
+    if not _note(part).is_file():
+        return None
+    text = _note(part).read_text(encoding="utf-8", errors="replace")
+    return text if re.fullmatch(r'"[!-~]*"|\w{3}, [\w :]{10,40} GMT', text, re.ASCII) else None
 
 
 def _told_sha256(response: "requests.Response") -> str | None:

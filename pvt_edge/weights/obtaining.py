@@ -2,11 +2,13 @@
 
 import errno
 import os
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from pvt_edge.errors import WeightsError
 from pvt_edge.weights.cache import Record, cache_folder, hash_file, read_record, record_path, write_record
-from pvt_edge.weights.download import DownloadError, Patience, Progress, discard, download, mirrored
+from pvt_edge.weights.download import DownloadError, Patience, Progress, discard, download, told_address
 from pvt_edge.weights.published import PublishedWeights
 
 
@@ -17,7 +19,7 @@ def cached_path(published: PublishedWeights) -> Path:
 
 def is_offline() -> bool:
     """Whether $PVT_EDGE_OFFLINE forbids downloads."""
-    return os.environ.get("PVT_EDGE_OFFLINE", "0").lower() not in ("", "0", "false", "no")
+    return os.environ.get("PVT_EDGE_OFFLINE", "0").lower() not in ("", "0", "false", "no", "off")
 
 
 def obtain(
@@ -42,7 +44,7 @@ def obtain(
         return _obtain_alone(published, path, offline or is_offline(), progress, patience)
     except DownloadError as error:
         raise WeightsError(
-            f"cannot download {published.url}: {error}; try again, or put the file at {path} yourself"
+            f"cannot download {_asked(published)}: {error}; try again, or put the file at {path} yourself"
         ) from error
     except OSError as error:
         mend = "free some space on that disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
@@ -69,26 +71,25 @@ def _obtain_alone(
             sha256 = hash_file(path)
             _check(sha256, published, record, path)
             if record is None:
-                _check_readable(path, str(path))
+                _check_readable(path, str(path), published)
                 write_record(path, Record(published.url, sha256, path.stat().st_size))
             return path
         part = path.with_name(f"{path.name}.part")
         try:
             told = download(published.url, part, patience=patience, progress=progress)
         except KeyboardInterrupt as stop:
-            stop.args = (f"stopped; what has come of {published.url} is kept, and the next try goes on from there",)
+            stop.args = (f"stopped; what has come of {_asked(published)} is kept, and the next try goes on from there",)
             raise
         sha256 = hash_file(part)
         try:
+            _check_readable(part, _asked(published), published)  # first: it tells a web page from weights
             _check(sha256, published, record, path, told)
-            if record is None:
-                _check_readable(part, mirrored(published.url))
         except WeightsError:
             discard(part)
             raise
         part.replace(path)
         discard(part)
-        write_record(path, Record(mirrored(published.url), sha256, path.stat().st_size))
+        write_record(path, Record(_asked(published), sha256, path.stat().st_size))
         return path
 
 
@@ -96,7 +97,7 @@ def _check(
     sha256: str, published: PublishedWeights, record: Record | None, path: Path, told: str | None = None
 ) -> None:
     """`WeightsError` unless a file of `sha256`, at `path` or just downloaded, is the one it has to be."""
-    what = f"{path} is" if path.is_file() else f"{published.url} gave"
+    what = f"{path} is" if path.is_file() else f"{_asked(published)} gave"
     again = f"delete {path} to download it again" if path.is_file() else "try again"
     for wanted, who in ((published.sha256, "its publisher tells"), (told, "the server tells")):
         if wanted and not sha256.startswith(wanted):
@@ -111,8 +112,8 @@ def _check(
         )
 
 
-def _check_readable(path: Path, source: str) -> None:
-    """`WeightsError` for what is no whole checkpoint, before its hash is recorded as the right one."""
+def _check_readable(path: Path, source: str, published: PublishedWeights) -> None:
+    """`WeightsError` for what is no whole checkpoint of the variant, before its hash is recorded as the right one."""
     from pvt_edge.checkpoints import read_checkpoint
 
     try:
@@ -120,6 +121,28 @@ def _check_readable(path: Path, source: str) -> None:
     except WeightsError as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise WeightsError(f"{source}: what came from there {reason}") from error
+    # torch looks at no checksum of the zip that a .pth is
+    if zipfile.is_zipfile(path) and (damaged := zipfile.ZipFile(path).testzip()):
+        raise WeightsError(f"{source}: what came from there is damaged: the checksum of {damaged} is wrong")
+    if (held := _variant_in(path)) not in (None, published.variant):
+        raise WeightsError(f"{source}: what came from there are weights of {held}, not of {published.variant}")
+
+
+def _variant_in(path: Path) -> str | None:
+    """The variant of a checkpoint; None where that cannot be told, which loading it will say."""
+    from pvt_edge.checkpoints.summary import summarise_checkpoint
+
+    with suppress(WeightsError):
+        return summarise_checkpoint(path).variant
+    return None
+
+
+def _asked(published: PublishedWeights) -> str:
+    """The address that is asked for the file, for people; its publisher's where the mirror is no address."""
+    try:
+        return told_address(published.url)
+    except DownloadError:
+        return published.url
 
 
 def _shown(sha256: str) -> str:

@@ -13,7 +13,8 @@ class Answer:
     """What one request gets; the default is a well-behaved file server's answer.
 
     `length` is what Content-Length says when it lies; `cut` and `stall` are numbers of bytes after which the
-    connection closes or says nothing more; `ranges` whether Range is heeded, and `shift` by how much wrongly.
+    connection closes or says nothing more; `ranges` whether Range is heeded, `shift` by how much wrongly, `most` how
+    many bytes of it are given; a `careless` server does not heed If-Range.
     """
 
     body: bytes = b""
@@ -24,6 +25,8 @@ class Answer:
     stall: int | None = None
     ranges: bool = True
     shift: int = 0
+    most: int | None = None
+    careless: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -80,13 +83,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         body, status, extra = answer.body, answer.status, dict(answer.headers)
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        same = self.headers.get("If-Range") == answer.etag
+        same = answer.careless or self.headers.get("If-Range") == answer.etag
         if asked and status == 200 and answer.ranges and same:
             start = int(asked[1]) - answer.shift
             status = 206 if start < len(body) else 416
-            last, total = len(body) - 1, len(body)
+            total = len(body)
+            body = body[start:][: answer.most]
+            last = start + len(body) - 1
             extra["Content-Range"] = f"bytes {start}-{last}/{total}" if status == 206 else f"bytes */{total}"
-            body = body[start:]
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) if answer.length is None else answer.length))
         if answer.etag:

@@ -1,11 +1,12 @@
 """Downloads from a server that cuts, stalls, lies and refuses."""
 
+import gzip
 import random
 import socket
 
 import pytest
 
-from pvt_edge.weights.download import DownloadError, Patience, discard, download, mirrored
+from pvt_edge.weights.download import DownloadError, Patience, discard, download, mirrored, told_address
 
 from .server import Answer
 
@@ -91,6 +92,66 @@ def test_a_wrong_range_is_not_pasted_in(server, part):
     assert server.headers_of("Range")[2] is None
 
 
+def test_the_rest_of_another_file_is_not_pasted_in(server, part):
+    other = random.Random(3).randbytes(len(BODY))
+    second = Answer(other, etag='"two"', careless=True)  # gives the rest of whatever lies there now
+    url = server.give("/file.pth", Answer(BODY, cut=200_000), second)
+    download(url, part, patience=HASTY)
+    assert part.read_bytes() == other
+    assert server.headers_of("Range")[2] is None
+
+
+def test_a_range_shorter_than_was_asked_for(server, part):
+    url = server.give("/file.pth", Answer(BODY, cut=200_000), Answer(BODY, most=60_000))
+    download(url, part, patience=HASTY)
+    assert part.read_bytes() == BODY
+    assert len(server.requests) == 3
+
+
+def crash_at(part):
+    """`Path.open`, but the process is as good as dead where `part` is opened."""
+    honest = type(part).open
+
+    def opened(self, *arguments, **named):
+        if self == part:
+            raise OSError("crashed")
+        return honest(self, *arguments, **named)
+
+    return opened
+
+
+def test_a_crash_leaves_no_old_bytes_under_a_new_note(server, part, monkeypatch):
+    url = server.give("/file.pth", Answer(BODY, cut=200_000))
+    with pytest.raises(DownloadError):
+        download(url, part, patience=Patience(tries=1))
+    server.give("/file.pth", Answer(OTHER, etag='"two"'))
+    with monkeypatch.context() as crashing:
+        crashing.setattr(type(part), "open", crash_at(part))
+        with pytest.raises(OSError, match="crashed"):
+            download(url, part, patience=HASTY)
+    download(url, part, patience=HASTY)
+    assert part.read_bytes() == OTHER
+
+
+@pytest.mark.parametrize("note", [b"\xff\xfe", b'"e"\n', b" ", b"once upon a time", b""])
+def test_a_damaged_note_is_no_note(server, part, note):
+    part.write_bytes(BODY[:100_000])
+    part.with_name(f"{part.name}.etag").write_bytes(note)
+    download(server.give("/file.pth", Answer(BODY)), part, patience=HASTY)
+    assert part.read_bytes() == BODY
+    assert server.headers_of("Range") == [None]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["its length told", "not told"])
+def test_a_body_packed_against_our_wish(server, part, told):
+    packed = gzip.compress(BODY[:50_000] * 3)
+    headers = {"Content-Encoding": "gzip", **({} if told else {"Connection": "close"})}
+    url = server.give("/file.pth", Answer(packed, headers=headers))
+    download(url, part, patience=HASTY)
+    assert part.read_bytes() == BODY[:50_000] * 3
+    assert len(server.requests) == 1
+
+
 def test_a_part_that_is_whole_already(server, part):
     url = server.give("/file.pth", Answer(BODY))
     download(url, part, patience=HASTY)
@@ -143,6 +204,15 @@ def test_trouble_that_passes(server, part):
     assert part.read_bytes() == BODY
 
 
+@pytest.mark.parametrize(("said", "least"), [("7", 7.0), ("9999", 60.0), ("soon", 0.01)])
+def test_a_server_may_say_when_to_come_again(server, part, monkeypatch, said, least):
+    waits = []
+    monkeypatch.setattr("pvt_edge.weights.download.time.sleep", waits.append)
+    url = server.give("/file.pth", Answer(status=429, headers={"Retry-After": said}), Answer(BODY))
+    download(url, part, patience=HASTY)
+    assert waits == [least]
+
+
 def test_trouble_that_stays(server, part):
     url = server.give("/file.pth", Answer(status=500))
     assert refusal(url, part) == "the server answered 500 Internal Server Error"
@@ -162,6 +232,17 @@ def test_a_redirect_is_followed_and_may_tell_the_hash(server, part):
 def test_redirects_in_a_circle(server, part):
     url = server.give("/a", Answer(status=302, headers={"Location": "/a"}))
     assert "redirects" in refusal(url, part)
+
+
+@pytest.mark.parametrize("place", ["http://[bad/", "http://.example.com/", f"http://{'x' * 70}.example/", "ftp://a/b"])
+def test_a_redirect_to_no_address(server, part, place):
+    told = refusal(server.give("/a", Answer(status=302, headers={"Location": place})), part)
+    assert "\n" not in told
+
+
+def test_a_missing_file_of_authorities_is_no_fault_of_the_cache(part, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such.pem")
+    assert "/no/such.pem" in refusal("https://127.0.0.1:9/file.pth", part)
 
 
 def test_nobody_there(part):
@@ -202,5 +283,15 @@ def test_mirror(server, part, monkeypatch):
     server.give("/mirror/example.com/releases/v2/file.pth", Answer(BODY))
     download(url, part, patience=HASTY)
     assert part.read_bytes() == BODY
-    monkeypatch.setenv("PVT_EDGE_MIRROR", "mirror.lan")
-    assert "PVT_EDGE_MIRROR is 'mirror.lan'" in refusal(url, part)
+    for wrong in ("mirror.lan", "http://[bad", "http:///releases"):
+        monkeypatch.setenv("PVT_EDGE_MIRROR", wrong)
+        assert f"PVT_EDGE_MIRROR is '{wrong}'" in refusal(url, part)
+
+
+def test_the_login_of_a_mirror_is_told_to_nobody_else(server, part, monkeypatch):
+    monkeypatch.setenv("PVT_EDGE_MIRROR", server.url.replace("://", "://me:hush@"))
+    server.give("/example.com/file.pth", Answer(BODY))
+    told = []
+    download("https://example.com/file.pth", part, patience=HASTY, progress=lambda *state: told.append(state))
+    assert server.headers_of("Authorization") == ["Basic bWU6aHVzaA=="]
+    assert told[-1][0] == f"{server.url}/example.com/file.pth" == told_address("https://example.com/file.pth")

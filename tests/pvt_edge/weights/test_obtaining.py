@@ -1,12 +1,16 @@
 """Files of the cache: what is taken, what is refused, and how to mend it."""
 
+import io
 import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+import torch
 
+import pvt_edge
 from pvt_edge.errors import WeightsError
 from pvt_edge.weights.cache import cache_folder, hash_file
 from pvt_edge.weights.download import Patience
@@ -113,6 +117,40 @@ def test_what_is_no_checkpoint_is_neither_kept_nor_recorded(server, cache, answe
     assert told in refusal(weights)
     assert "pvt_v2_b0.pth" not in names(cache / "weights" / "official")
     assert "pvt_v2_b0.pth.json" not in names(cache / "weights" / "official")
+
+
+def test_damage_that_torch_does_not_see(server, cache):
+    content = bytearray(checkpoint(3.0, size=5000))
+    content[len(content) // 2] ^= 1
+    weights = published(server.give("/file.pth", Answer(bytes(content))))
+    assert "is damaged: the checksum of " in refusal(weights)
+    assert "pvt_v2_b0.pth.json" not in names(cache / "weights" / "official")
+
+
+def test_weights_of_another_variant(server, cache):
+    buffer = io.BytesIO()
+    torch.save(pvt_edge.create_model("b0").state_dict(), buffer)
+    url = server.give("/file.pth", Answer(buffer.getvalue()))
+    weights = replace(published(url), variant="b1", file="official/pvt_v2_b1.pth")
+    assert "are weights of b0, not of b1" in refusal(weights)
+    assert names(cache / "weights" / "official") == []
+    assert obtain(published(url), patience=HASTY).read_bytes() == buffer.getvalue()
+
+
+def test_a_web_page_is_called_one_although_the_hash_is_known(server):
+    page = Answer(b"<!DOCTYPE html><title>Log in to the hotel's network</title>")
+    assert "is a web page, not weights" in refusal(published(server.give("/file.pth", page), "0" * 64))
+
+
+def test_what_is_told_and_recorded_of_a_mirror(server, monkeypatch):
+    weights = published("https://example.com/file.pth")
+    monkeypatch.setenv("PVT_EDGE_MIRROR", server.url.replace("://", "://me:hush@"))
+    told = refusal(weights)
+    assert told.startswith(f"cannot download {server.url}/example.com/file.pth: the server answered 404")
+    server.give("/example.com/file.pth", Answer(CONTENT))
+    path = obtain(weights, patience=HASTY)
+    record = json.loads(path.with_name(f"{path.name}.json").read_text())
+    assert record["url"] == f"{server.url}/example.com/file.pth"
 
 
 def test_offline(server, monkeypatch):
@@ -222,3 +260,8 @@ def test_cache_folder(environment, folder, tmp_path, monkeypatch):
     for name, value in {"HOME": str(tmp_path), **environment}.items():
         monkeypatch.setenv(name, value)
     assert str(cache_folder()) == folder.format(home=tmp_path)
+
+
+def test_no_home_for_the_cache(monkeypatch):
+    monkeypatch.setenv("PVT_EDGE_CACHE", "~nobody-of-this-name/weights")
+    assert "name a folder for them in PVT_EDGE_CACHE" in refusal(published("http://127.0.0.1:9/file.pth"))
