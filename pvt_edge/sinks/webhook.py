@@ -9,9 +9,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from pvt_edge.credentials import basic_authorization, login_of
 from pvt_edge.errors import DataError
 from pvt_edge.sinks.sink import Sink
-from pvt_edge.sources.credentials import basic_authorization, login_of
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result

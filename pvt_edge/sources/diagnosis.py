@@ -7,7 +7,7 @@ import ssl
 from hashlib import md5
 from urllib.parse import SplitResult, urlsplit
 
-from pvt_edge.sources.credentials import basic_authorization, is_broken, login_of, without_login
+from pvt_edge.credentials import basic_authorization, is_broken, login_of, without_login
 from pvt_edge.sources.port import PORTS
 
 MOST_REPLY_BYTES = 65536

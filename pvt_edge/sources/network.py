@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.credentials import login_of, redact
 from pvt_edge.errors import DataError, RuntimeMissingError
-from pvt_edge.sources.credentials import login_of, redact
 from pvt_edge.sources.diagnosis import refusal, why_not
 from pvt_edge.sources.lateness import Lateness
 from pvt_edge.sources.live import LiveSource

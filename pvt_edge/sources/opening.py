@@ -8,8 +8,8 @@ from math import isfinite, nan
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from pvt_edge.credentials import redact
 from pvt_edge.errors import DataError, UnknownNameError
-from pvt_edge.sources.credentials import redact
 from pvt_edge.sources.csi import CsiCamera
 from pvt_edge.sources.images import ImageFiles
 from pvt_edge.sources.jetson import rtsp_source
