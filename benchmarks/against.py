@@ -8,7 +8,7 @@ moved, by its change against their geometric mean.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, log
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -65,12 +65,23 @@ def read_baseline(path: Path) -> Benchmark:
             f"the baseline {path} has schema {version}, this pvt-edge reads {SCHEMA_VERSION}: record it again"
         )
     try:
-        return Benchmark.model_validate(data)
+        found = Benchmark.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
             f"the baseline {path} is wrong: {'.'.join(map(str, first['loc']))}: {first['msg']}: {mend}"
         ) from error
+    for row in found.measured:
+        if not all(0 < figure < inf for figure in _figures(row)):
+            raise DataError(f"the baseline {path} is wrong: {row.name} has no times to compare with: {mend}")
+    return found
+
+
+def _figures(row: Row) -> tuple[float, ...]:
+    """What a measured row is compared by."""
+    if row.inference is None or row.end_to_end is None:
+        return (0.0,)
+    return row.inference.p50, row.inference.images_per_second, row.end_to_end.times.p50
 
 
 def compare(now: Benchmark, then: Benchmark, max_ratio: float) -> Comparison:
@@ -127,7 +138,7 @@ def _moved_rows(now: Mapping[str, float], then: Mapping[str, float], max_ratio: 
 def unmoved(changes: Mapping[str, float], max_ratio: float) -> list[str]:
     """The most names whose changes lie within a factor of `max_ratio` of each other, in their given order.
 
-    Of equally many those that changed less take the place: a row that became slower is the likelier culprit.
+    Of equally many the faster take the place: a row that became slower is the likelier culprit.
 
     >>> unmoved({"a": 1.0, "b": 1.1, "c": 1.6}, 1.15)
     ['a', 'b']

@@ -56,7 +56,8 @@ def measure_cold_start(opening: Opening) -> ColdStart:
 
 def _death(code: int, errors: str) -> str:
     if code < 0:
-        return f"its process was killed by {signal.Signals(-code).name}"
+        known = {number.value: number.name for number in signal.Signals}
+        return f"its process was killed by {known.get(-code, f'signal {-code}')}"
     last = next((line for line in reversed(errors.splitlines()) if line.strip()), "no word")
     return f"its process ended with {code}: {last.strip()[:300]}"
 

@@ -1,11 +1,13 @@
 """What a benchmark leaves behind: a folder with the table, the figures, every sample and the plots."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pvt_edge.benchmarks.record import SCHEMA, STUDY_SCHEMA
 from pvt_edge.benchmarks.report import page
-from pvt_edge.bundle.swap import vacant
+from pvt_edge.bundle.swap import sibling, vacant
 from pvt_edge.errors import DataError
 from pvt_edge.export.report.plots import has_matplotlib
 from pvt_edge.whole_folder import write_whole
@@ -15,12 +17,38 @@ if TYPE_CHECKING:
     from pvt_edge.benchmarks.record import Study
 
 RESULT, STUDY_RESULT = "benchmark.json", "study.json"
+# What every result consists of, and the name of its schema: a folder with anything but these and plots is the user's.
+_FILES = {RESULT: {RESULT, "benchmark.md", "samples.json"}, STUDY_RESULT: {STUDY_RESULT, "study.md"}}
+_SCHEMAS = {RESULT: SCHEMA, STUDY_RESULT: STUDY_SCHEMA}
 
 
 def check_folder(folder: Path, result: str = RESULT) -> None:
-    """Raise `DataError` where something lies there that is no earlier result: it would be lost."""
-    if not vacant(folder) and not (folder / result).is_file():
+    """Raise `DataError` where something lies there that is no earlier result, and would be lost, or where nothing can
+    be written: before anything is measured."""
+    place = Path(os.path.realpath(folder))
+    if place == Path.cwd():
+        raise DataError(f"{folder} is the folder you stand in, and would be replaced: choose another with --out")
+    if not vacant(place) and not _is_result(place, result):
         raise DataError(f"{folder} holds something that is no benchmark: choose another place with --out")
+    write_nothing = sibling(place, "tmp")
+    try:
+        write_nothing.mkdir(parents=True)
+        write_nothing.rmdir()
+    except OSError as error:
+        raise DataError(f"cannot write {folder}: {error.strerror or error}: choose another place with --out") from error
+
+
+def _is_result(folder: Path, result: str) -> bool:
+    """Whether the folder is what an earlier run left, and nothing more."""
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - {"plots"} != _FILES[result]:
+        return False
+    if any(path.suffix != ".png" for path in (folder / "plots").glob("*")):
+        return False
+    try:
+        found = json.loads((folder / result).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("schema_name") == _SCHEMAS[result]
 
 
 def write_folder(folder: Path, measured: "Measured") -> bool:

@@ -43,7 +43,9 @@ def read_pictures(place: Path) -> Pictures:
     if not place.exists():
         raise DataError(f"no pictures at {place}: check the path given with --images")
     files = (
-        sorted(file for file in place.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES) if place.is_dir() else [place]
+        sorted(file for file in place.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+        if place.is_dir()
+        else [place]
     )
     if not files:
         raise DataError(f"{place} holds no pictures: put some there, or leave --images out for generated scenes")

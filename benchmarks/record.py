@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 SCHEMA: Literal["pvt-edge-benchmark"] = "pvt-edge-benchmark"
 SCHEMA_VERSION: Literal[1] = 1
+STUDY_SCHEMA: Literal["pvt-edge-study"] = "pvt-edge-study"
 
 Hint = Literal["latency", "throughput"]
 
@@ -190,7 +191,7 @@ class StudyEntry(_Record):
 class Study(_Record):
     """Cost against size and variant, whole."""
 
-    schema_name: Literal["pvt-edge-study"] = "pvt-edge-study"
+    schema_name: Literal["pvt-edge-study"] = STUDY_SCHEMA
     schema_version: Literal[1] = 1
     pvt_edge: str
     created: str

@@ -14,10 +14,10 @@ from pvt_edge.benchmarks.machine import describe_machine
 from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.record import Row, Settings, Study, StudyEntry
 from pvt_edge.benchmarks.rows import BENCHED
-from pvt_edge.errors import PvtEdgeError
 from pvt_edge.export.report.canvas import shorten
 from pvt_edge.export.report.markdown import bullets, plain, table
 from pvt_edge.export.report.rounding import NOTHING, counted, duration, ms
+from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.variants import get_variant
 
 Progress = Callable[[int, int, str], None]
@@ -43,7 +43,8 @@ def run_study(
     """
     from pvt_edge.export.deploy.form import check_imgsz  # needs torch
 
-    names = [get_variant(name).name for name in variants]
+    names = list(dict.fromkeys(get_variant(name).name for name in variants))
+    sizes = list(dict.fromkeys(sizes))
     for size in sizes:
         check_imgsz(size)
     options.choice.check()
@@ -102,7 +103,7 @@ def _measure(
         try:
             tell("exporting")
             exported = export_to_measure(
-                Path(folder), name, task=task, weights=weights, imgsz=size, int8=int8, tell=tell
+                Path(folder), name, task=task, weights=weights, head=options.head, imgsz=size, int8=int8, tell=tell
             )
             measured = run_benchmark(
                 exported.bundle,
@@ -111,9 +112,9 @@ def _measure(
                 made_for_this=True,
                 progress=lambda _done, _steps, text: tell(text),
             ).benchmark
-        except PvtEdgeError as error:
+        except Exception as error:  # out of memory at a large size, say: what was measured before must not be lost
             seconds = round(perf_counter() - began, 1)
-            reason = shorten(str(error), 300)
+            reason = shorten(one_line(error), 300)
             return StudyEntry(
                 model=None, variant=name, height=size[0], width=size[1], reason=reason, seconds=seconds
             ), None

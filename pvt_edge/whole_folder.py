@@ -1,5 +1,6 @@
 """A folder of results that is written whole, or not at all."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
 
     Raises `DataError` for a place that cannot be written.
     """
-    place = folder.absolute()
+    place = Path(os.path.realpath(folder))  # a link goes on pointing where it points
     temporary = sibling(place, "tmp")
     try:
         temporary.mkdir(parents=True)

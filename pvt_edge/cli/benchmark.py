@@ -3,12 +3,13 @@
 import shlex
 import sys
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pvt_edge.cli.options import BUNDLE_HELP, Device, Threads, console_beside, parse_imgsz, parse_list
+from pvt_edge.cli.options import BUNDLE_HELP, Device, Threads, check_json, console_beside, parse_imgsz, parse_list
 
 
 def benchmark(
@@ -81,6 +82,7 @@ def benchmark(
     from pvt_edge.cli.benchmarking import Target, as_recorded, measure, study
 
     console = console_beside(json)
+    check_json(json)
     if sum(value is not None for value in (bundle, variant, variants)) != 1:
         raise typer.BadParameter("give one of: a bundle's folder, --variant, --variants", param_hint="BUNDLE")
     if hint not in ("latency", "throughput"):
@@ -89,11 +91,14 @@ def benchmark(
         raise typer.BadParameter("streams are for --hint throughput", param_hint="--streams")
     if compare not in (None, "stock"):
         raise typer.BadParameter(f"{compare!r}: all there is to compare with is stock", param_hint="--compare")
-    if duration <= 0:
+    if not 0 < duration < inf:
         raise typer.BadParameter(f"{duration:g} seconds measure nothing: give more than 0", param_hint="--duration")
-    if max_ratio <= 1:
+    if not 0 <= warmup < inf:
+        raise typer.BadParameter(f"{warmup:g} seconds never end: give 0 or more", param_hint="--warmup")
+    if not 1 < max_ratio < inf:
         raise typer.BadParameter(f"{max_ratio:g} allows nothing: give more than 1", param_hint="--max-ratio")
-    given = {"task": task, "imgsz": imgsz, "calib": calib, "against": against, "compare": compare, "data": data}
+    given = {"task": task, "imgsz": imgsz, "calib": calib, "against": against, "compare": compare}
+    given |= {"data": data, "batch": batch}
     _refuse_unused(bundle, variants, given)
     choice = Choice(
         runtimes=BENCHED if runtime == "all" else parse_list(runtime),
@@ -114,7 +119,7 @@ def benchmark(
         compare_stock=compare == "stock",
         images=images,
         data=data,
-        weights=weights,
+        weights=_from_anywhere(weights),
         head=head,
         cold_start=cold_start,
     )
@@ -124,7 +129,11 @@ def benchmark(
         if weights not in (None, "none"):
             raise typer.BadParameter("a study is of random weights, which take as long as any", param_hint="--weights")
         sizes = [parse_imgsz(size) for size in parse_list(imgsz or "224")]
-        study(target, parse_list(variants), sizes, options, task=task or "classify")
+        for names, option in ((parse_list(variants), "--variants"), (sizes, "--imgsz")):
+            if not names:
+                raise typer.BadParameter("name at least one", param_hint=option)
+        if not study(target, parse_list(variants), sizes, options, task=task or "classify"):
+            raise typer.Exit(1)
         return
     baseline = read_baseline(against) if against else None
     size = parse_imgsz(imgsz) if imgsz else None
@@ -133,9 +142,16 @@ def benchmark(
         raise typer.Exit(1)
 
 
+def _from_anywhere(weights: str | None) -> str | None:
+    """A file's whole path, as cold starts are made in another folder; names are left as they are."""
+    if weights is not None and Path(weights).suffix and Path(weights).is_file():
+        return str(Path(weights).absolute())
+    return weights
+
+
 def _refuse_unused(bundle: Path | None, variants: str | None, given: Mapping[str, object]) -> None:
     """Wrong usage for options that would be ignored in silence."""
-    of_bundle, of_study = ("task", "imgsz", "calib"), ("calib", "against", "compare", "data")
+    of_bundle, of_study = ("task", "imgsz", "calib"), ("calib", "against", "compare", "data", "batch")
     for names, there, why in (
         (of_bundle, bundle is not None, "a bundle says that itself: this is for --variant"),
         (of_study, variants is not None, "this is not for the study of --variants"),

@@ -99,8 +99,8 @@ def measure(
 
 def study(
     target: Target, variants: Sequence[str], sizes: Sequence[tuple[int, int]], options: "Options", *, task: str
-) -> None:
-    """Run the study, show it and write it."""
+) -> bool:
+    """Run the study, show it and write it; whether anything could be measured."""
     from pvt_edge.benchmarks.folder import STUDY_RESULT, check_folder, write_study
     from pvt_edge.benchmarks.study import SIZES, run_study, study_columns, study_lines, study_rows
 
@@ -123,6 +123,7 @@ def study(
     if target.json:
         write_json(found.model_dump(mode="json"), target.json)
     console.print(f"wrote {place.absolute()}", highlight=False)
+    return any(row.status == "measured" for entry in found.entries for row in entry.rows)
 
 
 def _print_study(console: "Console", title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -160,7 +161,14 @@ def _progress(console: "Console") -> "Iterator[Tell]":
 
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
     # drawn between turns only: what draws while the clock runs takes from what is measured
-    bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True, auto_refresh=False)
+    bar = Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        auto_refresh=False,
+        disable=not console.is_terminal,
+    )
     with interruption_told("stopped; nothing was written"), bar:
         step, log = bar.add_task("starting", total=None), step_log(console)
 

@@ -16,7 +16,7 @@ from pvt_edge.cli.engine import (
     engine_options,
     parse_batch,
 )
-from pvt_edge.cli.options import BundleFolder, JsonReport, console_beside, write_json
+from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
 from pvt_edge.cli.steps import interruption_told, step_log
 
 
@@ -43,6 +43,7 @@ def build(
     from pvt_edge.export.tensorrt.bundle_build import build_bundle
 
     console = console_beside(json)
+    check_json(json)
     started = perf_counter()
     batches = parse_batch(batch, dynamic=True)[1] if batch else None
     if batch and batches is None:

@@ -21,7 +21,15 @@ from pvt_edge.cli.engine import (
     engine_options,
     parse_batch,
 )
-from pvt_edge.cli.options import JsonReport, console_beside, parse_imgsz, parse_list, read_labels, write_json
+from pvt_edge.cli.options import (
+    JsonReport,
+    check_json,
+    console_beside,
+    parse_imgsz,
+    parse_list,
+    read_labels,
+    write_json,
+)
 from pvt_edge.cli.steps import interruption_told, step_log
 
 if TYPE_CHECKING:
@@ -104,6 +112,7 @@ def export(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = console_beside(json)
+    check_json(json)
     started = perf_counter()
     size = parse_imgsz(imgsz) if imgsz else None
     batch_size, batches = parse_batch(batch, dynamic_batch)

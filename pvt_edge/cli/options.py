@@ -67,6 +67,16 @@ def parse_points(text: str, option: str) -> tuple[tuple[int, int], ...]:
     return tuple(zip(values[::2], values[1::2], strict=True))
 
 
+def check_json(target: str | None) -> None:
+    """Raise `DataError` where `--json` names a place that cannot be written: before the work, not after it."""
+    if target is None or target == "-":
+        return
+    place = Path(target)
+    if not target or place.is_dir() or not place.absolute().parent.is_dir():
+        why = "is a folder" if target and place.is_dir() else "is in no folder that exists"
+        raise DataError(f"cannot write {target!r}, which {why}: choose another place with --json")
+
+
 def write_json(content: dict[str, Any], target: str) -> None:
     """Write `content` to the file `target`, or to standard output for "-"."""
     text = json.dumps(content, indent=2) + "\n"

@@ -48,7 +48,8 @@ def bar_shown(console: "Console", name: str, total: int | None) -> Iterator[Call
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    # where nothing can be redrawn, an empty line is all that would come of it
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         step = bar.add_task(name, total=total)
         yield lambda: bar.advance(step)
 

@@ -155,3 +155,13 @@ def test_a_baseline_comes_back_as_it_was(tmp_path):
     path = tmp_path / "baseline.json"
     path.write_text(run(THEN).model_dump_json())
     assert read_baseline(path) == run(THEN)
+
+
+@pytest.mark.parametrize("edit", [{"p50": 0.0}, {"p50": -1.0}, {"p50": float("nan")}, {"images_per_second": 0.0}, None])
+def test_a_baseline_without_times(tmp_path, edit):
+    content = json.loads(run(THEN).model_dump_json())
+    first = content["rows"][0]
+    first["inference"] = None if edit is None else {**first["inference"], **edit}
+    (tmp_path / "edited.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"edited.json is wrong: openvino fp32 has no times to compare with"):
+        read_baseline(tmp_path / "edited.json")

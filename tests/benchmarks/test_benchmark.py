@@ -8,11 +8,13 @@ import pytest
 from pvt_edge.benchmarks.benchmark import run_benchmark
 from pvt_edge.benchmarks.opening import Opening
 from pvt_edge.benchmarks.options import Options
+from pvt_edge.benchmarks.pictures import read_pictures
 from pvt_edge.benchmarks.rows import Choice
 from pvt_edge.bundle import read_bundle
 from pvt_edge.errors import BundleError
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.session import Session
+from pvt_edge.scenes import write_scenes
 
 pytestmark = pytest.mark.skipif(
     bool(missing("openvino") or missing("onnxruntime")), reason="OpenVINO and ONNX Runtime are not both installed"
@@ -156,3 +158,12 @@ def test_torch_runs_the_trained_model(cells_bundle):
     found = run_benchmark(read_bundle(cells_bundle), replace(QUICK, choice=choice, duration_s=0.01, least_rounds=1))
     (row,) = found.benchmark.measured
     assert (row.name, row.threads, row.route) == ("torch fp32", 1, "torch")
+
+
+def test_pictures_may_lie_in_folders_of_folders(tmp_path):
+    images = write_scenes(tmp_path / "scenes", 2, seed=9).parent / "images"
+    outer, inner = tmp_path / "all" / "a", tmp_path / "all" / "a" / "b"
+    inner.mkdir(parents=True)
+    for folder, picture in zip((outer, inner), sorted(images.iterdir()), strict=True):
+        picture.rename(folder / picture.name)
+    assert len(read_pictures(tmp_path / "all").encoded) == 2

@@ -40,11 +40,12 @@ def test_what_the_runtime_says_is_told(opening, tmp_path):
 
 DEATHS = {
     "kill -SEGV $$": "its process was killed by SIGSEGV",
+    "kill -40 $$": "its process was killed by signal 40",
     "echo one >&2; echo no such GPU >&2; exit 3": "its process ended with 3: no such GPU",
 }
 
 
-@pytest.mark.parametrize(("last_words", "told"), DEATHS.items(), ids=["killed", "ended"])
+@pytest.mark.parametrize(("last_words", "told"), DEATHS.items(), ids=["killed", "killed by a nameless signal", "ended"])
 def test_a_process_that_dies(opening, last_words, told, tmp_path, monkeypatch):
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\ncat > /dev/null\n{last_words}\n")

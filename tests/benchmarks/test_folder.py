@@ -1,6 +1,7 @@
 """What a run leaves behind is whole or not there, and says what it is of."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,47 @@ def test_what_is_no_benchmark_is_not_overwritten(tmp_path):
     check_folder(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
     check_folder(tmp_path / "empty")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "thesis.txt"]
+
+
+@pytest.mark.parametrize("taken", ["thesis.txt", "photos/me.png", "plots/thesis.txt"])
+def test_a_result_among_other_things_is_not_overwritten(tmp_path, taken):
+    place = tmp_path / "run"
+    write_folder(place, MEASURED)
+    check_folder(place)
+    (place / taken).parent.mkdir(exist_ok=True)
+    (place / taken).write_text("years of work")
+    with pytest.raises(DataError, match="holds something that is no benchmark"):
+        check_folder(place)
+
+
+def test_another_file_of_that_name_is_no_result(tmp_path):
+    (tmp_path / "benchmark.json").write_text(RUN.model_dump_json())  # as --json writes it, beside whatever else
+    with pytest.raises(DataError, match="holds something that is no benchmark"):
+        check_folder(tmp_path)
+
+
+def test_the_folder_one_stands_in_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="is the folder you stand in"):
+        check_folder(Path("."))
+
+
+def test_a_place_that_cannot_be_written_is_told_first(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file" / "run", Path("/proc/run")):
+        with pytest.raises(DataError, match=r"cannot write .*: choose another place with --out"):
+            check_folder(place)
+
+
+def test_a_link_goes_on_pointing_where_it_points(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    check_folder(tmp_path / "link")
+    write_folder(tmp_path / "link", MEASURED)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "benchmark.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 
 
 def test_a_failure_leaves_the_old_run(tmp_path, monkeypatch):

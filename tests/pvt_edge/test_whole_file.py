@@ -1,5 +1,7 @@
 """A file is whole or as it was, and nothing else is left beside it."""
 
+import os
+
 import pytest
 
 from pvt_edge.whole_file import write_whole
@@ -40,3 +42,24 @@ def test_a_full_disk_keeps_the_old_file(mount_disk):
         write_whole(disk / "report.json", b"n" * (128 << 10))
     assert (disk / "report.json").read_bytes() == b"old"
     assert names(disk) == ["report.json"]
+
+
+def test_a_link_goes_on_pointing_where_it_points(tmp_path):
+    (tmp_path / "real.json").write_bytes(b"old")
+    (tmp_path / "link.json").symlink_to("real.json")
+    write_whole(tmp_path / "link.json", b"new")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real.json").read_bytes() == b"new"
+    assert names(tmp_path) == ["link.json", "real.json"]
+
+
+def test_nothing_takes_the_place_of_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(tmp_path / "pipe", b"new")
+        assert os.read(reader, 10) == b"new"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["pipe"]

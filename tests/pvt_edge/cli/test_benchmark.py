@@ -7,8 +7,10 @@ import subprocess
 import pytest
 
 from pvt_edge.benchmarks.against import read_baseline
+from pvt_edge.benchmarks.folder import check_folder
 from pvt_edge.runtimes import missing
 from pvt_edge.scenes import write_scenes
+from pvt_edge.weights import get_bundled
 
 pytestmark = pytest.mark.skipif(
     bool(missing("openvino") or missing("onnxruntime")), reason="OpenVINO and ONNX Runtime are not both installed"
@@ -90,6 +92,12 @@ def test_against_a_run_whose_ratios_differ(run, pvt_edge_command, cells_bundle, 
 USAGE = {
     "nothing": ((), "give one of: a bundle's folder, --variant, --variants"),
     "two things": (("out/b0", "--variant", "b0"), "give one of"),
+    "no end": (("b", "--duration", "inf"), "inf seconds measure nothing"),
+    "no number": (("b", "--duration", "nan"), "nan seconds measure nothing"),
+    "warm-up": (("b", "--warmup", "inf"), "inf seconds never end"),
+    "no ratio": (("b", "--max-ratio", "nan"), "nan allows nothing"),
+    "batches of a study": (("--variants", "b0", "--batch", "2"), "not for the study"),
+    "no variants": (("--variants", ","), "name at least one"),
     "no time": (("b", "--duration", "0"), "0 seconds measure nothing"),
     "percentile": (("b", "--percentile", "50,101"), "is no list of percentiles from 0 to 100"),
     "no percentile": (("b", "--percentile", "p50"), "is no list of percentiles"),
@@ -119,6 +127,7 @@ ERRORS = {
     "nothing runs": (("BUNDLE", "--runtime", "tensorrt"), "nothing here to benchmark: tensorrt: "),
     "batch": (("BUNDLE", "--runtime", "openvino", "--batch", "4"), "export with --batch 4, or with --dynamic-batch"),
     "pictures": (("BUNDLE", "--images", "absent"), "no pictures at absent"),
+    "json": (("BUNDLE", "--json", "absent/x.json"), "is in no folder that exists: choose another place with --json"),
     "labels": (("BUNDLE", "--data", "absent.json"), "absent.json"),
     "baseline": (("BUNDLE", "--against", "absent.json"), "cannot read the baseline absent.json"),
     "variant": (("--variants", "b0,b9"), "unknown variant 'b9'"),
@@ -168,7 +177,7 @@ def test_the_study_of_a_variant(pvt_edge_command, tmp_path):
         pytest.skip("torch is not installed")
     out = tmp_path / "study"
     done = pvt_edge_command(
-        *("benchmark", "--variants", "b0", "--imgsz", "64", "--runtime", "openvino", "--precision", "fp32"),
+        *("benchmark", "--variants", "b0,B0", "--imgsz", "64,64", "--runtime", "openvino", "--precision", "fp32"),
         *("--duration", "0.05", "--out", str(out), "--json", "-"),
     )
     assert done.returncode == 0, done.stderr
@@ -179,6 +188,34 @@ def test_the_study_of_a_variant(pvt_edge_command, tmp_path):
     assert study["entries"][0]["model"]["parameters"] == 3_666_760
     assert all(row["inference"]["calls"] >= 5 for entry in study["entries"] for row in entry["rows"])
     assert study["weights"] == "random"
+    assert check_folder(out, "study.json") is None  # may be written over
     text = (out / "study.md").read_text()
     assert "| variant | input | M params | G MACs | MiB fp32 | MiB int8 | openvino fp32 |" in text
     assert "weights random: they do not change the time" in text
+
+
+def test_a_study_of_another_head_and_one_of_nothing(pvt_edge_command, tmp_path):
+    if missing("torch") is not None:
+        pytest.skip("torch is not installed")
+    options = ("--task", "detect", "--head", "lite", "--imgsz", "64", "--precision", "fp32", "--duration", "0.05")
+    study = ("benchmark", "--variants", "b0", *options)
+    done = pvt_edge_command(*study, "--runtime", "openvino", "--out", str(tmp_path / "study"), "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["entries"][0]["model"]["parameters"] < 4e6  # RetinaNet's own has 13 M
+    done = pvt_edge_command(*study, "--runtime", "tensorrt", "--out", str(tmp_path / "nothing"))
+    assert done.returncode == 1
+    assert "b0 64x64 FAILED: nothing here to benchmark: tensorrt" in done.stdout
+
+
+def test_weights_of_the_folder_one_stands_in(pvt_edge_command, cells_bundle, pictures, tmp_path):
+    if missing("torch") is not None:
+        pytest.skip("torch is not installed")
+    here = tmp_path / "cwd"
+    here.mkdir(exist_ok=True)
+    shutil.copy(get_bundled("cells").path, here / "mine.safetensors")
+    done = pvt_edge_command(
+        *("benchmark", str(cells_bundle), "--runtime", "torch", "--weights", "mine.safetensors", *QUICK),
+        *("--images", str(pictures), "--out", str(tmp_path / "run")),
+    )
+    assert done.returncode == 0, done.stderr
+    assert [row.name for row in read_baseline(tmp_path / "run" / "benchmark.json").measured] == ["torch fp32"]
