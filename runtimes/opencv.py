@@ -1,8 +1,9 @@
 """OpenCV DNN: ONNX files on the CPU where nothing but OpenCV 5 is installed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
@@ -25,7 +26,8 @@ class OpenCvRuntime(Session):
     """An ONNX file in OpenCV's new DNN engine.
 
     It runs on the CPU in fp32: of fp16 and int8 files the engine gives the right answers, but later than of the
-    fp32 one, so they are refused. OpenCV counts threads for the whole process: `threads` holds while `infer` runs.
+    fp32 one, so they are refused. OpenCV counts threads for the whole process: `threads` holds while `infer` runs,
+    also for the other runtimes that run meanwhile; of those that differ, the last to begin says.
     """
 
     def __init__(
@@ -40,13 +42,14 @@ class OpenCvRuntime(Session):
             raise RuntimeMissingError(f"opencv has no device {device!r}: its new engine runs on the CPU, use 'cpu'")
         file = model_file(path)
         self._threads = threads
-        with boundary(f"OpenCV {cv2.__version__} cannot load {file}", "export the model again"), _silence():
+        mend = "export the model again" if _is_utf8(file) else "rename it to UTF-8, or export the model again"
+        with boundary(f"OpenCV {cv2.__version__} cannot load {file}", mend), _silence():
             held = onnx_precision(file)
             if held != "fp32":
                 raise RuntimeInputError(f"{file} holds {held}, the opencv runtime takes fp32: give the fp32 file")
             inputs, outputs = onnx_ports(file)
             # The engine is named: left to choose, OpenCV falls back to the classic one, whose answers are others.
-            self._net: Any = cv2.dnn.readNetFromONNX(str(file), engine=cv2.dnn.ENGINE_NEW)
+            self._net: Any = cv2.dnn.readNetFromONNX(_source(file), engine=cv2.dnn.ENGINE_NEW)
         if self._net.empty():  # it only logs which ones, and gives a net of nothing
             raise BundleError(f"OpenCV {cv2.__version__} lacks an operator of {file}: take another runtime")
         super().__init__("opencv", str(file), precision="fp32", device="cpu", inputs=inputs, outputs=outputs)
@@ -74,29 +77,60 @@ def probe_opencv() -> None:
         )
 
 
-@contextmanager
-def _thread_count(count: int | None) -> Iterator[None]:
+def _is_utf8(file: Path) -> bool:
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:  # Python stands lone surrogates in for the bytes that are not
+        return False
+    return True
+
+
+def _source(file: Path) -> "str | NDArray[np.uint8]":
+    """What OpenCV loads: the path, beside which it finds external data, or the bytes where it would crash on it."""
+    import numpy as np
+
+    return str(file) if _is_utf8(file) else np.fromfile(file, np.uint8)
+
+
+class _ProcessSetting:
+    """A setting of the whole process that several threads may hold at once.
+
+    The first one in saves it and the last one out puts it back; in between the latest value holds for all.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._holders = 0
+        self._before = 0
+
+    @contextmanager
+    def held(self, value: int, read: Callable[[], int], write: Callable[[int], object]) -> Iterator[None]:
+        with self._lock:
+            if self._holders == 0:
+                self._before = read()
+            write(value)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0:
+                    write(self._before)
+
+
+_THREADS, _LOG_LEVEL = _ProcessSetting(), _ProcessSetting()
+
+
+def _thread_count(count: int | None) -> AbstractContextManager[None]:
     """OpenCV's threads, which the rest of the process shares, set to `count` for a while."""
     import cv2
 
-    before = cv2.getNumThreads()
-    if count is not None:
-        cv2.setNumThreads(count)
-    try:
-        yield
-    finally:
-        if count is not None:
-            cv2.setNumThreads(before)
+    return nullcontext() if count is None else _THREADS.held(count, cv2.getNumThreads, cv2.setNumThreads)
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
+def _silence() -> AbstractContextManager[None]:
     """What OpenCV logs to the console is also raised."""
     from cv2.utils import logging
 
-    before = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(before)
+    return _LOG_LEVEL.held(logging.LOG_LEVEL_SILENT, logging.getLogLevel, logging.setLogLevel)

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
+from numbers import Integral
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +14,7 @@ from pvt_edge.runtimes.runtime import Runtime
 from pvt_edge.runtimes.tensorrt_library import how_to_install
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+MOST_THREADS = 1024  # OpenCV and ONNX Runtime start as many as they are told to, until the machine gives out
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,25 @@ def missing(name: str) -> str | None:
     """
     entry = _entry(name)
     for package in entry.packages:
-        try:
-            spec = find_spec(package)
-        except ModuleNotFoundError:  # the package around it is absent
-            spec = None
-        # Python takes any folder of that name for a package without origin, and a bundle has such folders.
-        if spec is None or spec.origin is None:
+        if not installed(package):
             mend = how_to_install(name) if package == "tensorrt" else f'pip install "pvt-edge[{entry.extra}]"'
             return f"the {name} runtime needs {package}: {mend}"
     return None
+
+
+def installed(package: str) -> bool:
+    """Whether the package, or "package.inner", can be found. Imports nothing: a broken one may end this process."""
+    name, *inner = package.split(".")
+    try:
+        spec = find_spec(name)
+        for part in inner:
+            # not find_spec, which imports what is around a package to look for it
+            name, around = f"{name}.{part}", spec.submodule_search_locations if spec else None
+            spec = PathFinder.find_spec(name, around) if around is not None else None
+    except (ModuleNotFoundError, KeyError):  # a finder's way to say no; a mere folder inside what is not imported
+        return False
+    # Python takes any folder of that name for a package without origin, and a bundle has such folders.
+    return spec is not None and spec.origin is not None
 
 
 def available() -> tuple[str, ...]:
@@ -115,10 +128,16 @@ def check_precision(name: str, precision: str) -> None:
         raise RuntimeInputError(f"the {name} runtime takes precision {', '.join(legal)}; got {precision}")
 
 
-def check_threads(threads: int | None) -> None:
-    """Raise `RuntimeInputError` unless `threads` is None (the runtime's own choice) or at least 1."""
-    if threads is not None and threads < 1:
-        raise RuntimeInputError(f"threads must be at least 1, or None for the runtime's choice; got {threads}")
+def check_threads(threads: object) -> None:
+    """Raise `RuntimeInputError` unless `threads` is None (the runtime's choice) or whole, 1 to `MOST_THREADS`."""
+    if threads is None:
+        return
+    # NumPy's integers are Integral too, and so is True.
+    if isinstance(threads, bool) or not isinstance(threads, Integral) or not 1 <= int(threads) <= MOST_THREADS:
+        raise RuntimeInputError(
+            f"threads must be at least 1 and at most {MOST_THREADS}, a whole number, or None for the runtime's "
+            f"choice; got {threads!r}"
+        )
 
 
 def open_runtime(

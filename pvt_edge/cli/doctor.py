@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pvt_edge.cli.options import JsonReport, write_json
+from pvt_edge.cli.options import JsonReport, check_json, write_json
+from pvt_edge.cli.steps import interruption_told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,11 +23,14 @@ def doctor(
 ) -> None:
     """Show what this machine can run and why not; exit with 1 where no runtime can run a bundle."""
     from rich.console import Console
+    from rich.live import Live
 
     from pvt_edge.doctor import examine
 
-    errors = Console(stderr=True)
-    with errors.status("asking each library"):
+    check_json(json)
+    # no spinner: it takes a thread, and a machine may have none left to give
+    asking = Live("asking each library", console=Console(stderr=True), transient=True, auto_refresh=False)
+    with interruption_told("stopped"), asking:
         examination = examine()
     if json:
         write_json(examination.to_json(), json)

@@ -1,11 +1,9 @@
 """Everything that was found out about this machine, before anything is made of it."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 
-from pvt_edge.doctor.child import Answer, ask_all
+from pvt_edge.doctor.child import Answer, asking
 from pvt_edge.doctor.cpu import Cpu, read_cpu
 from pvt_edge.doctor.gpu import Gpu, read_driver, read_gpus
 from pvt_edge.doctor.jetson import Jetson, read_jetson
@@ -13,6 +11,7 @@ from pvt_edge.doctor.packages import Package, read_extras, read_packages
 from pvt_edge.doctor.system import System, read_system
 from pvt_edge.doctor.verdict import Verdict, askable, judge
 from pvt_edge.opencv_build import OpenCvBuild, parse_build
+from pvt_edge.runtimes.table import installed
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,11 @@ class Facts:
 
 def gather(patience_s: float) -> Facts:
     """This machine's, asking each library in a process of its own for at most so many seconds."""
-    names = [*askable(), *(["cuda"] if _there("cuda.bindings") else []), *(["video"] if _there("cv2") else [])]
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(ask_all, names, patience_s)
+    names = [*askable(), *(["cuda"] if installed("cuda.bindings") else []), *(["video"] if installed("cv2") else [])]
+    with asking(names, patience_s) as answers_in_time:
         system, packages = read_system(), read_packages()
         cpu, jetson, driver = read_cpu(), read_jetson(), read_driver()
-        answers = waiting.result()
+        answers = answers_in_time()
     video = answers.get("video")
     return Facts(
         system=system,
@@ -67,11 +65,3 @@ def _build(video: Answer | None) -> OpenCvBuild | None:
     if video is None or video.failure is not None:
         return None
     return parse_build(video.facts["version"], video.facts["file"], video.facts["build"])
-
-
-def _there(package: str) -> bool:
-    try:
-        spec = find_spec(package)
-    except ModuleNotFoundError:
-        return False
-    return spec is not None and spec.origin is not None

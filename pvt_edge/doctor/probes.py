@@ -1,11 +1,13 @@
 """What is asked of each library, in a process of its own. A probe fills in what it finds, and may raise or die."""
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
-from pvt_edge.doctor.child import MARK
+from pvt_edge.doctor.child import MARK, printable
 from pvt_edge.errors import PvtEdgeError, RuntimeMissingError
 
 Facts = dict[str, Any]
@@ -18,30 +20,33 @@ TINY_ONNX = (
 TINY_INPUT, TINY_OUTPUT = [[1.0, 2.0], [3.0, 4.0]], [[7.0, 10.0], [15.0, 22.0]]
 
 
-def answer(name: str) -> None:
-    """Print the probe's facts, and its failure, behind the mark that the parent looks for."""
+def answer(name: str, limit_s: int) -> NoReturn:
+    """Print the probe's facts, and its failure, behind the mark that the parent looks for, and end this process."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(limit_s)  # a probe that hangs outlives a parent that was killed
     facts: Facts = {}
     failure, with_mend = None, False
     try:
         PROBES[name](facts)
     except PvtEdgeError as error:
-        failure, with_mend = " ".join(str(error).split()), True
+        failure, with_mend = printable(error), True
     except BaseException as error:  # SystemExit too: a library that ends the process is broken
-        failure = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        failure = printable(f"{type(error).__name__}: {error}")[:400].removesuffix(":")
     told = json.dumps({"facts": facts, "failure": failure, "with_mend": with_mend})
     sys.stdout.write(f"\n{MARK}{told}\n")
     sys.stdout.flush()
+    os._exit(0)  # threads that a library left running would keep the process
 
 
-def device(name: str, description: str, precisions: list[str]) -> dict[str, Any]:
+def device(name: str, description: object, precisions: list[str]) -> dict[str, Any]:
     """A device as `Verdict.devices` has it."""
-    return {"name": name, "description": description, "precisions": precisions}
+    return {"name": name, "description": printable(description), "precisions": precisions}
 
 
 def _torch(facts: Facts) -> None:
     import torch
 
-    facts["version"] = torch.__version__
+    facts["version"] = printable(torch.__version__)
     facts["devices"] = [device("cpu", "", ["fp32", "bf16"])]
     _check((torch.tensor(TINY_INPUT) @ torch.tensor(TINY_INPUT)).tolist())
     if torch.cuda.is_available():
@@ -54,7 +59,7 @@ def _onnxruntime(facts: Facts) -> None:
     import numpy as np
     import onnxruntime
 
-    facts["version"] = onnxruntime.__version__
+    facts["version"] = printable(onnxruntime.__version__)
     facts["providers"] = onnxruntime.get_available_providers()
     facts["devices"] = [device("cpu", "", ["fp32", "int8"])]
     options = onnxruntime.SessionOptions()
@@ -73,13 +78,13 @@ def _openvino(facts: Facts) -> None:
     import numpy as np
     import openvino
 
-    facts["version"] = openvino.__version__.partition("-")[0]
+    facts["version"] = printable(openvino.__version__).partition("-")[0]
     core = openvino.Core()
     facts["devices"] = []
     for name in core.available_devices:
         able = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
         floats = [kind for kind in ("fp32", "bf16", "fp16", "int8") if kind.upper() in able]
-        facts["devices"].append(device(name.lower(), str(core.get_property(name, "FULL_DEVICE_NAME")), floats))
+        facts["devices"].append(device(name.lower(), core.get_property(name, "FULL_DEVICE_NAME"), floats))
     compiled = core.compile_model(core.read_model(TINY_ONNX), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     _check(compiled(np.array(TINY_INPUT, np.float32))[0].tolist())
 
@@ -88,7 +93,7 @@ def _opencv(facts: Facts) -> None:
     import cv2
     import numpy as np
 
-    facts["version"] = cv2.__version__
+    facts["version"] = printable(cv2.__version__)
     from pvt_edge.runtimes.opencv import probe_opencv
 
     probe_opencv()
@@ -104,7 +109,7 @@ def _tensorrt(name: str) -> Callable[[Facts], None]:
         from pvt_edge.runtimes.tensorrt_library import load_library
 
         library = load_library(name)
-        facts["version"] = library.version
+        facts["version"] = printable(library.version)
         gpu = probe_cuda()  # before TensorRT does anything: it crashes without a driver
         target = f"sm{gpu.compute_capability.replace('.', '')}"
         if name == "tensorrt-rtx" and target not in library.targets():
@@ -136,8 +141,8 @@ def _cuda(facts: Facts) -> None:
 def _video(facts: Facts) -> None:
     import cv2
 
-    facts["version"], facts["file"] = cv2.__version__, str(getattr(cv2, "__file__", ""))
-    facts["build"] = cv2.getBuildInformation()
+    facts["version"], facts["file"] = printable(cv2.__version__), printable(getattr(cv2, "__file__", ""))
+    facts["build"] = str(cv2.getBuildInformation())
 
 
 def _check(output: object) -> None:

@@ -1,5 +1,7 @@
-"""OpenCV DNN: the contract, versions and precisions it refuses, threads, agreement with ONNX Runtime."""
+"""OpenCV DNN: the contract, versions and precisions it refuses, paths, threads, agreement with ONNX Runtime."""
 
+import shutil
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
-from pvt_edge.runtimes.opencv import MIN_VERSION, OpenCvRuntime, probe_opencv
+from pvt_edge.runtimes.opencv import MIN_VERSION, OpenCvRuntime, _silence, _thread_count, probe_opencv
 
 from .contract import RuntimeContract
 from .test_onnxruntime import graph
@@ -117,3 +119,84 @@ def test_the_log_level_is_as_it_was(onnx_file, tmp_path):
     with pytest.raises(BundleError):
         OpenCvRuntime(tmp_path / "m.onnx")
     assert cv2.utils.logging.getLogLevel() == level
+
+
+@pytest.fixture
+def settings():
+    """OpenCV's thread count and log level, which differ from what the runtime sets, and are put back."""
+    log = cv2.utils.logging
+    before = cv2.getNumThreads(), log.getLogLevel()
+    cv2.setNumThreads(2)
+    log.setLogLevel(log.LOG_LEVEL_WARNING)
+    yield lambda: (cv2.getNumThreads(), log.getLogLevel())
+    cv2.setNumThreads(before[0])
+    log.setLogLevel(before[1])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meanwhile"),
+    [
+        (lambda: _thread_count(1), lambda: _thread_count(1), (1, cv2.utils.logging.LOG_LEVEL_WARNING)),
+        (lambda: _thread_count(1), lambda: _thread_count(3), (3, cv2.utils.logging.LOG_LEVEL_WARNING)),
+        (_silence, _silence, (2, cv2.utils.logging.LOG_LEVEL_SILENT)),
+    ],
+)
+def test_settings_that_two_runtimes_hold_at_once(settings, first, second, meanwhile):
+    before = settings()
+    first, second = first(), second()
+    first.__enter__()
+    second.__enter__()
+    assert settings() == meanwhile
+    first.__exit__(None, None, None)  # as two threads may leave, and nested blocks may not
+    assert settings() == meanwhile
+    second.__exit__(None, None, None)
+    assert settings() == before
+
+
+LATIN_1 = ["mod\udce8le.onnx", "mod\udce8les/m.onnx"]  # as Python tells the bytes of è
+
+
+def latin_1_path(folder, name):
+    path = folder / name
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    except OSError:
+        pytest.skip("the names of this file system are UTF-8")
+    return path
+
+
+def open_apart(file):
+    """The error output of a process that opens the file: OpenCV crashes on such a path."""
+    script = "import sys; from pvt_edge.runtimes.opencv import OpenCvRuntime; OpenCvRuntime(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", script, file], capture_output=True, text=True, cwd="/")
+    assert done.returncode >= 0, "killed by a signal"
+    return done.stderr
+
+
+@pytest.mark.parametrize("name", LATIN_1)
+def test_a_path_that_is_not_utf8(onnx_file, tmp_path, images, answers, name):
+    file = latin_1_path(tmp_path, name)
+    shutil.copy(onnx_file, file)
+    assert open_apart(file) == ""
+    with OpenCvRuntime(file) as runtime:
+        boxes = runtime.infer({"images": images})["boxes"]
+    np.testing.assert_allclose(boxes, answers["boxes"], rtol=0, atol=1e-4)
+
+
+def test_external_data(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    model = onnx.load(graph(tmp_path / "m.onnx", "float32"))
+    constants = model.graph.initializer
+    constants[0].CopyFrom(onnx.numpy_helper.from_array(np.array([0.5, 2], np.float32), "weight"))
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    with OpenCvRuntime(tmp_path / "m.onnx") as runtime:
+        np.testing.assert_array_equal(runtime.infer({"x": np.ones(2, np.float32)})["y"], [0.5, 2])
+
+    moved = latin_1_path(tmp_path, LATIN_1[1])
+    for file in ("m.onnx", "m.data"):
+        shutil.copy(tmp_path / file, moved.parent)
+    told = open_apart(moved).splitlines()[-1]
+    assert "BundleError: OpenCV 5" in told
+    assert "external tensor data" in told
+    assert told.endswith(": rename it to UTF-8, or export the model again")

@@ -4,10 +4,12 @@ import subprocess
 import sys
 from importlib import import_module
 
+import numpy as np
 import pytest
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.runtimes import RUNTIMES, available, missing, open_runtime
+from pvt_edge.runtimes.table import check_threads
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -26,6 +28,18 @@ def test_unknown_names_suggest_the_nearest():
 def test_precision_the_runtime_does_not_take():
     with pytest.raises(RuntimeInputError, match=r"the torch runtime takes precision auto, fp32.*got int8"):
         open_runtime("torch", "model.pt2", precision="int8")
+
+
+@pytest.mark.parametrize("threads", ["2", True, 2.0, 0, -1, 1025, 10**12])
+def test_threads_that_are_no_count(threads):
+    told = f"threads must be at least 1 and at most 1024, a whole number, or None .*; got {threads!r}$"
+    with pytest.raises(RuntimeInputError, match=told):
+        check_threads(threads)
+
+
+@pytest.mark.parametrize("threads", [None, 1, 1024, np.int64(2)])
+def test_threads_that_are_a_count(threads):
+    check_threads(threads)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)

@@ -1,11 +1,17 @@
 """`pvt-edge doctor` run as users run it."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
+from typer.testing import CliRunner
 
+from pvt_edge.cli.app import app
 from pvt_edge.runtimes import RUNTIMES, available
 
 KEYS = {"schema_version", "can_run", "runtimes", "advice", "system", "cpu", "gpus", "nvidia_driver", "jetson", "opencv",
@@ -53,6 +59,8 @@ def test_a_library_that_crashes_takes_nothing_with_it(pvt_edge_script, tmp_path)
     for name in ("onnxruntime", "openvino"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    (tmp_path / "cuda").mkdir()  # what is around cuda.bindings
+    (tmp_path / "cuda" / "__init__.py").write_text("import os\nos._exit(3)\n")
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv = ['pvt-edge', 'doctor', "
          "'--json', '-']; from pvt_edge.cli import main; main()"],
@@ -65,3 +73,37 @@ def test_a_library_that_crashes_takes_nothing_with_it(pvt_edge_script, tmp_path)
         assert rows[name]["ready"] is False
         assert rows[name]["reason"].startswith("it crashed (SIGSEGV)")
         assert "pip install --force-reinstall" in rows[name]["reason"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+def test_ctrl_c_waits_for_no_library(pvt_edge_script, tmp_path):
+    started = tmp_path / "started"
+    (tmp_path / "onnxruntime.py").write_text(f"open({str(started)!r}, 'w').close()\nimport time\ntime.sleep(60)\n")
+    with subprocess.Popen(
+        [pvt_edge_script, "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs inherit "ignore"
+    ) as running:  # fmt: skip
+        while not started.exists():
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        interrupted = time.monotonic()
+        told, complained = running.communicate()
+    assert time.monotonic() - interrupted < 15
+    assert (running.returncode, told, complained) == (130, "", "stopped\n")
+
+
+def test_a_machine_without_threads_to_give(monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done = CliRunner().invoke(app, ["doctor", "--json", "-"])
+    assert json.loads(done.stdout).keys() == KEYS
+
+
+@pytest.mark.parametrize("place", ["", ".", "no/such/folder/doctor.json"])
+def test_a_place_that_cannot_be_written_is_told_first(pvt_edge_command, place):
+    done = pvt_edge_command("doctor", "--json", place)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "choose another place with --json" in done.stderr

@@ -6,6 +6,7 @@ from pvt_edge.doctor.child import Answer
 from pvt_edge.doctor.packages import Package
 from pvt_edge.doctor.verdict import Device, judge
 from pvt_edge.runtimes import RUNTIMES, table
+from pvt_edge.runtimes.table import installed
 
 CPU = {"name": "cpu", "description": "EPYC", "precisions": ["fp32", "int8"]}
 
@@ -48,3 +49,23 @@ def test_one_that_is_not_installed(monkeypatch, name):
     assert (found.ready, found.version) == (False, None)
     assert f"the {name} runtime needs " in found.reason
     assert "pip install" in found.reason or "apt install" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([], False),
+        (["around/__init__.py"], False),
+        (["around/__init__.py", "around/inner/__init__.py"], True),
+        (["around/inner/__init__.py"], True),  # as CUDA's packages share the folder cuda
+        (["around/inner.py"], True),
+        (["around/inner/text"], False),
+        (["around.py"], False),
+    ],
+)
+def test_packages_are_found_without_importing_any(monkeypatch, tmp_path, files, expected):
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("raise RuntimeError('broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert installed("around.inner") == expected
