@@ -14,6 +14,7 @@ from pvt_edge.cli.options import (
     Device,
     JsonReport,
     Threads,
+    check_json,
     console_beside,
     write_json,
 )
@@ -67,7 +68,11 @@ def val(
 
     from pvt_edge.cli.progress import bar_shown
     from pvt_edge.evaluation import evaluate
+    from pvt_edge.evaluation.detections_file import refuse_data
 
+    check_json(json)
+    if json and json != "-":
+        refuse_data(Path(json), data)
     errors = Console(stderr=True, soft_wrap=True)
     with interruption_told():
         evaluation = evaluate(

@@ -1,12 +1,13 @@
 """COCO annotation files: images with labelled boxes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pvt_edge.data.coco_file import Content, read_coco_file
+from pvt_edge.data.coco_faults import Content
+from pvt_edge.data.coco_file import read_coco_file
 from pvt_edge.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,13 +32,15 @@ class Sample:
 class CocoDataset:
     """A COCO JSON file read: `names[i]` is the category behind label i, `category_ids[i]` its id in the file.
 
-    `notes` say what is odd in it but can be used, a line each.
+    `content` is what was read (`read_coco_file`), as some files, such as pipes, can be read only once; `notes` say what
+    is odd in it but can be used, a line each.
     """
 
     annotations: Path
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
     samples: tuple[Sample, ...]
+    content: Content = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
 
 
@@ -60,7 +63,7 @@ def read_coco(annotations: Path, images: Path) -> CocoDataset:
                 image["id"],
                 _xyxy([box for box, _ in found[image["id"]]]),
                 np.array([label for _, label in found[image["id"]]], np.int64),
-                (image["width"], image["height"]) if "width" in image and "height" in image else None,
+                _size_wh(image),
             )
             for image in content["images"]
         )
@@ -72,7 +75,12 @@ def read_coco(annotations: Path, images: Path) -> CocoDataset:
     except (KeyError, TypeError, AttributeError) as error:  # ids that are lists, names that are numbers ...
         raise DataError(f"cannot read {annotations} as COCO annotations: {type(error).__name__}: {error}") from error
     names = tuple(str(c["name"]) for c in categories)
-    return CocoDataset(annotations, names, tuple(label_of), samples, tuple(_notes(content, samples)))
+    return CocoDataset(annotations, names, tuple(label_of), samples, content, tuple(_notes(content, samples)))
+
+
+def _size_wh(image: dict[str, Any]) -> tuple[int, int] | None:
+    width, height = image.get("width"), image.get("height")
+    return None if width is None or height is None else (width, height)
 
 
 def _xyxy(boxes_xywh: list[list[float]]) -> "NDArray[np.float32]":

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from pvt_edge.errors import DataError
 
+MOST_DIGITS = 18  # of an index; int() fails for thousands
+
 
 def label_index(name: str, labels: Sequence[str]) -> int | None:
     """The index of the label `name`, or the index that it spells, labels first; None where it is neither.
@@ -16,4 +18,6 @@ def label_index(name: str, labels: Sequence[str]) -> int | None:
     if places:  # ImageNet has two cranes
         alternatives = " or ".join(str(i) for i in places)
         raise DataError(f"{len(places)} classes are called {name!r}; name it {alternatives}")
-    return int(name) if name.isdecimal() and int(name) < len(labels) else None
+    if not name.isdecimal() or len(name) > MOST_DIGITS:
+        return None
+    return int(name) if int(name) < len(labels) else None

@@ -9,15 +9,36 @@ from pvt_edge.metrics.average_precision import Row as Detection
 from pvt_edge.whole_file import write_whole
 
 
-def prepare_file(path: Path) -> Path:
-    """The path, after making its folder, before the work whose result goes there. Raises `DataError`."""
+def prepare_files(path: Path, artifacts: Sequence[tuple[str, str]], data: Path) -> list[Path]:
+    """The file of each artifact, (runtime, precision), before the work whose results go there: `path` of a single one.
+
+    Makes their folder. Raises `DataError` where it cannot, and for a file that is a folder or the `data`.
+    """
+    paths = [name_of(path, *artifact) for artifact in artifacts] if len(artifacts) > 1 else [path]
+    for file in paths:
+        _prepare(file)
+        refuse_data(file, data)
+    return paths
+
+
+def refuse_data(path: Path, data: Path) -> None:
+    """Raise `DataError` where writing to `path` would overwrite the `data`, by this name or another."""
+    try:
+        same = path.samefile(data)
+    except OSError:  # one of them is not there
+        same = False
+    if same:
+        raise DataError(f"cannot write {path}: it is the data that is read, {data}: choose another place")
+
+
+def _prepare(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        folder = path.is_dir()
     except OSError as error:
         raise _refusal(path, error) from error
-    if path.is_dir():
+    if folder:
         raise DataError(f"cannot write {path}: it is a folder; give a file, such as {path / 'detections.json'}")
-    return path
 
 
 def name_of(path: Path, runtime: str, precision: str) -> Path:

@@ -1,6 +1,6 @@
 """A bundle and labelled pictures -> figures of its artifacts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TypeAlias
 from pvt_edge.bundle import read_bundle
 from pvt_edge.errors import DataError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.evaluation.artifacts import choose_artifacts
-from pvt_edge.evaluation.detections_file import name_of, prepare_file, write_detections
+from pvt_edge.evaluation.detections_file import prepare_files, write_detections
 from pvt_edge.evaluation.labelled import Labelled, default_images, read_labelled
 from pvt_edge.evaluation.record import Evaluation, Failure, Judged, Row
 from pvt_edge.evaluation.thresholds import ap_settings
@@ -50,22 +50,24 @@ def evaluate(
     those that are no files. `save_detections` is a file for them in COCO's results format, of several artifacts one
     each, "dets.json" becoming "dets.openvino-int8.json".
 
-    Raises `DataError` for data that is broken or does not fit the bundle, the errors of `pvt_edge.load`, and
-    `RuntimeMissingError` where none of several could run.
+    Raises `DataError` for data that is broken, does not fit the bundle or would be overwritten, the errors of
+    `pvt_edge.load`, and `RuntimeMissingError` where none of several could run.
     """
     found = read_bundle(bundle)
     pairs = choose_artifacts(found, runtime, precision)
     place = Path(images) if images is not None else default_images(Path(data))
     manifest = found.manifest
-    save = prepare_file(Path(save_detections)) if save_detections is not None else None
     settings = ap_settings(manifest, conf, iou, max_det) if manifest.task == "detect" else None
-    if settings is None and (conf, iou, max_det, save) != (None, None, None, None):
+    if settings is None and (conf, iou, max_det, save_detections) != (None, None, None, None):
         raise RuntimeInputError(f"thresholds and detections are a detector's, this bundle's task is {manifest.task}")
+    files: Sequence[Path | None] = [None] * len(pairs)
+    if save_detections is not None:
+        files = prepare_files(Path(save_detections), pairs, Path(data))
     labelled = read_labelled(manifest, Path(data), place, settings, limit=limit, skip=skip_missing)
     rows: list[Row] = []
     failures: list[Failure] = []
     notes = list(labelled.notes)
-    for pair in pairs:
+    for pair, file in zip(pairs, files, strict=True):
         try:
             judged = _run(found.folder, pair, device, threads, labelled, bar)
         except Exception as error:
@@ -75,8 +77,7 @@ def evaluate(
             failures.append(Failure(*pair, " ".join(told.split())))
             continue
         row = judged.row
-        if save is not None:
-            file = name_of(save, row.runtime, row.precision) if len(pairs) > 1 else save
+        if file is not None:
             row = replace(row, detections_file=write_detections(judged.detections, file))
         rows.append(row)
         notes += judged.notes

@@ -1,5 +1,6 @@
 """The pictures of a data set: which are there, and reading them in batches."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,8 +21,12 @@ def present(samples: Sequence[T], path_of: Callable[[T], Path], *, skip: bool) -
     Raises `DataError` with the count and the first few where pictures are missing, unless they are to be skipped; and
     where none is there.
     """
-    there = [sample for sample in samples if path_of(sample).is_file()]
-    absent = [path_of(sample) for sample in samples if not path_of(sample).is_file()]
+    there, absent = [], []
+    for sample in samples:
+        if os.path.isfile(path_of(sample)):  # Path.is_file fails for names that no file can have
+            there.append(sample)
+        else:
+            absent.append(path_of(sample))
     if not absent:
         return there, []
     more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""

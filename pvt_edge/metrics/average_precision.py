@@ -2,13 +2,13 @@
 
 import contextlib
 import io
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.data.coco import CocoDataset
+from pvt_edge.data.coco_faults import Content
 from pvt_edge.postprocessing import Detections
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def coco_figures(dataset: CocoDataset, rows: list[Row], image_ids: Sequence[int]
 
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         truth = COCO()
-        truth.dataset = _whole(json.loads(dataset.annotations.read_text(encoding="utf-8")))
+        truth.dataset = _whole(dataset.content)
         truth.createIndex()
         evaluation = COCOeval(truth, truth.loadRes([dict(row) for row in rows]) if rows else COCO(), "bbox")
         evaluation.params.imgIds = list(image_ids)
@@ -82,15 +82,15 @@ def coco_figures(dataset: CocoDataset, rows: list[Row], image_ids: Sequence[int]
     return CocoFigures(figures, classes)
 
 
-def _whole(content: dict[str, Any]) -> dict[str, Any]:
-    """The content with what pycocotools cannot do without and `read_coco` can."""
-    taken = max((row["id"] for row in content["annotations"] if "id" in row), default=0)
-    for number, row in enumerate(content["annotations"], taken + 1):
-        row.setdefault("id", number)
-        row.setdefault("iscrowd", 0)
-        row.setdefault("area", row["bbox"][2] * row["bbox"][3])
-    content.setdefault("info", {})
-    return content
+def _whole(content: Content) -> dict[str, Any]:
+    """The content with what pycocotools cannot do without and `read_coco` can, in rows that it may write to."""
+    rows = content["annotations"]
+    taken = max((row["id"] for row in rows if "id" in row), default=0)
+    annotations = [
+        {"id": number, "iscrowd": 0, "area": row["bbox"][2] * row["bbox"][3]} | row
+        for number, row in enumerate(rows, max(taken, 0) + 1)  # never 0, which it takes for no match
+    ]
+    return content | {"annotations": annotations, "info": {}}
 
 
 def _figure(value: float) -> float:

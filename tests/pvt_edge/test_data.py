@@ -78,6 +78,25 @@ EXPECTED = "expected is an object with the lists images, annotations, categories
         ([box(id=7, bbox=(1, 2, NAN, 4))], "annotation 7 has the bbox [1, 2, nan, 4], which is not finite"),
         ([box(id=7, bbox=(1, 2, float("inf"), 4))], "which is not finite"),
         ([box(id=7, bbox=(10, 2, -4, 4))], "annotation 7 has the bbox [10, 2, -4, 4] of negative size: the order is x"),
+        ([box(id=7, bbox=(1, 2, 10**400, 4))], "00..., which is not finite in float32"),
+        (
+            [box(id=7, bbox=(1, 2, 1e300, 4))],
+            "annotation 7 has the bbox [1, 2, 1e+300, 4], which is not finite in float32",
+        ),
+        ([box(id=7, bbox=(3e38, 2, 3e38, 4))], "whose far corner is not finite in float32"),
+        ([box(id=None)], "annotation number 0 has the id None: an id is an integer"),
+        ([box(id=1), box(id="a2")], "annotation number 1 has the id 'a2': an id is an integer"),
+        ([box(id=10**400)], "00...: an id is an integer (of 1 annotations)"),
+        ([box(id=True)], "annotation number 0 has the id True: an id is an integer"),
+        (
+            [box(id=7, area=None)],
+            "annotation 7 has the area None: an area is a finite number of square pixels, 0 or more",
+        ),
+        ([box(id=7, area="200")], "annotation 7 has the area '200'"),
+        ([box(id=7, area=NAN)], "annotation 7 has the area nan"),
+        ([box(area=-5)], "annotation number 0, which has no id, has the area -5"),
+        ([box(id=7, iscrowd=None)], "annotation 7 has the iscrowd None: it is 0 or 1"),
+        ([box(id=7, iscrowd="0")], "annotation 7 has the iscrowd '0': it is 0 or 1"),
         ([box(id=7), box(id=7, image=5)], "2 annotations have the id 7 (of 2 annotations)"),
         (
             [box(id=i, bbox=(1, 2, 3)) for i in range(1, 6)] + [box(id=9)],
@@ -110,6 +129,14 @@ def test_boxes_outside_their_picture(read, bbox, outside):
         read([box(bbox=bbox)], images)
 
 
+def sized(**size) -> list[dict]:
+    return [{"id": 10, "file_name": "a.jpg", "width": 100, "height": 80} | size]
+
+
+def with_ids(*ids) -> list[dict]:
+    return [{"id": one, "file_name": f"{i}.jpg"} for i, one in enumerate(ids)]
+
+
 @pytest.mark.parametrize(
     ("images", "categories", "told"),
     [
@@ -118,12 +145,31 @@ def test_boxes_outside_their_picture(read, bbox, outside):
         (IMAGES, [*CATEGORIES, {"id": 3, "name": "emu"}], "2 categories have the id 3"),
         (IMAGES, [*CATEGORIES, {"id": 4, "name": "cat"}], "2 categories have the name 'cat'"),
         (IMAGES, [{"id": 3, "name": ""}], "a category has no name"),
+        (sized(width="640"), CATEGORIES, "image 10 has the width '640': expected is a number of pixels, or none"),
+        (sized(height=NAN), CATEGORIES, "image 10 has the height nan: expected is a number of pixels"),
+        (with_ids(1, "b"), CATEGORIES, "an image has the id 'b': ids are all integers within int64, or all strings"),
+        (with_ids(-1, 2**63 + 7), CATEGORIES, f"an image has the id {2**63 + 7}: ids are all integers within int64"),
+        (with_ids(1.5), CATEGORIES, "an image has the id 1.5"),
+        (with_ids([1]), CATEGORIES, "an image has the id [1]"),
+        (IMAGES, [{"id": 3, "name": "cat"}, {"id": "d", "name": "dog"}], "a category has the id 'd': ids are all"),
     ],
 )
 def test_images_and_categories_that_make_no_sense(read, images, categories, told):
     with pytest.raises(DataError) as caught:
         read([], images, categories)
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [{"width": None}, {"height": None}, {"width": None, "height": None}], ids=str)
+def test_a_size_that_is_null_is_none(read, size):
+    (sample,) = read([box(bbox=(500, 500, 9, 9))], sized(**size)).samples
+    assert sample.size_wh is None
+
+
+@pytest.mark.parametrize("ids", [(-1, 2**63 - 1), ("a", "b")], ids=str)
+def test_ids_of_one_kind(read, ids):
+    dataset = read([box(image=ids[1], area=0, iscrowd=False)], with_ids(*ids))
+    assert [(sample.image_id, len(sample.labels)) for sample in dataset.samples] == [(ids[0], 0), (ids[1], 1)]
 
 
 def test_notes(read):
@@ -166,6 +212,12 @@ def test_a_binary_file_and_none(tmp_path):
         read_coco(path, tmp_path)
     with pytest.raises(DataError, match="No such file or directory: check the path"):
         read_coco(tmp_path / "absent.json", tmp_path)
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    path = tmp_path / "marked.json"
+    path.write_text(json.dumps({"images": IMAGES, "annotations": [], "categories": CATEGORIES}), "utf-8-sig")
+    assert read_coco(path, tmp_path).names == ("cat", "dog")
 
 
 def test_scenes_come_back_as_they_were_drawn(tmp_path):

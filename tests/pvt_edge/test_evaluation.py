@@ -1,6 +1,7 @@
 """Evaluations of a detector and a classifier: what counts, by which names, and what is refused."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +161,60 @@ def test_missing_pictures(cells_bundle, edited):
         evaluate(cells_bundle, path, skip_missing=True)
 
 
+def test_a_picture_of_an_impossible_name_is_missing(cells_bundle, edited):
+    path = edited(lambda content: content["images"][0].update(file_name="a" * 300 + ".jpg"))
+    with pytest.raises(DataError, match="1 of 3 pictures are missing: "):
+        evaluate(cells_bundle, path)
+
+
+def test_data_that_can_be_read_only_once(cells_bundle, scenes):
+    reading, writing = os.pipe()
+    with open(writing, "wb") as pipe:  # as the shell's <(...); it fits the pipe's buffer
+        pipe.write(scenes.read_bytes())
+    try:
+        piped = evaluate(cells_bundle, f"/dev/fd/{reading}", scenes.parent / "images", runtime="openvino", limit=1)
+    finally:
+        os.close(reading)
+    assert piped.rows[0].figures == pytest.approx(
+        evaluate(cells_bundle, scenes, runtime="openvino", limit=1).rows[0].figures, nan_ok=True
+    )
+
+
+def test_annotations_without_id_get_none_that_is_no_match(cells_bundle, scenes, edited):
+    def change(content):
+        for item in content["annotations"]:
+            del item["id"]
+        content["annotations"][1]["id"] = -1  # counting on from there, the first would be 0
+
+    plain, bare = (evaluate(cells_bundle, path, runtime="openvino") for path in (scenes, edited(change)))
+    assert bare.rows[0].figures == pytest.approx(plain.rows[0].figures, nan_ok=True)
+
+
+def linked(path: Path) -> Path:
+    link = path.with_name("link.json")
+    link.symlink_to(path)
+    return link
+
+
+@pytest.mark.parametrize(
+    ("runtime", "place"),
+    [
+        ("openvino", lambda path: path),
+        ("openvino", lambda path: path.parent / "images" / ".." / path.name),
+        ("openvino", linked),
+        ("all", lambda path: path.with_name("dets.json")),  # of which one becomes the data's name
+    ],
+    ids=["itself", "another way", "a link", "an artifact's"],
+)
+def test_the_data_is_not_overwritten(cells_bundle, edited, runtime, place):
+    path = edited(lambda content: None)
+    data = path.rename(path.with_name("dets.onnxruntime-int8.json"))
+    before = data.read_bytes()
+    with pytest.raises(DataError, match=r"cannot write .*: it is the data that is read, .*: choose another place"):
+        evaluate(cells_bundle, data, runtime=runtime, save_detections=place(data))
+    assert data.read_bytes() == before
+
+
 def test_pictures_of_another_size_are_noted(cells_bundle, edited):
     path = edited(lambda content: content["images"][0].update(width=1280, height=960))
     (note,) = evaluate(cells_bundle, path, runtime="openvino").notes
@@ -178,6 +233,7 @@ def test_pictures_of_another_size_are_noted(cells_bundle, edited):
         ({"conf": 2}, RuntimeInputError, "conf must be a number from 0 to 1"),
         ({"images": "nowhere"}, DataError, "3 of 3 pictures are missing: nowhere/"),
         ({"save_detections": "/proc/x/dets.json"}, DataError, "cannot write /proc/x/dets.json"),
+        ({"save_detections": "a" * 300}, DataError, "aaa: File name too long: choose another place"),
     ],
 )
 def test_wrong_arguments(cells_bundle, scenes, arguments, error, told):

@@ -5,7 +5,7 @@ import pytest
 from pvt_edge.data.image_list import read_image_list
 from pvt_edge.errors import DataError
 
-LABELS = ["cat", "tabby cat", "dog", "crane", "crane"]
+LABELS = ["cat", "tabby cat", "dog", "crane", "crane", "tench, Tinca tinca"]
 
 
 def read(tmp_path, text: str, labels=LABELS) -> dict[str, int]:
@@ -29,6 +29,11 @@ def read(tmp_path, text: str, labels=LABELS) -> dict[str, int]:
         ("my photo.jpg tabby cat", "my photo.jpg", 1),
         ("my photo.jpg\tcat", "my photo.jpg", 0),
         ("a.jpg 4", "a.jpg", 4),  # of two cranes, the second
+        ("a.jpg tench, Tinca tinca", "a.jpg", 5),
+        ("a.jpg,tench, Tinca tinca", "a.jpg", 5),
+        ("a.jpg\ttench, Tinca tinca", "a.jpg", 5),
+        ("my, photo.jpg , tench, Tinca tinca", "my, photo.jpg", 5),
+        ("my,photo.jpg\tdog", "my,photo.jpg", 2),
     ],
 )
 def test_a_line(tmp_path, line, path, label):
@@ -44,8 +49,15 @@ def test_what_is_passed_over(tmp_path):
     [
         ("a.jpg cat\n\nb.jpg dgo\n", "line 3: unknown class 'dgo': did you mean 'dog'?"),
         ("a.jpg\n", "line 1: 'a.jpg' is not a path and a label, such as: pictures/1.jpg cat"),
+        ("a.jpg, taby cat\n", "line 1: unknown class 'taby cat': did you mean 'tabby cat'?"),
+        ("a.jpg\tbig dog\n", "line 1: unknown class 'big dog'"),  # not a file called "a.jpg<tab>big"
+        (f"a.jpg {'1' * 5000}\n", "line 1: unknown class '111"),
+        (", cat\n", "line 1: ', cat' is not a path and a label"),
         ("cat,\n", "line 1: 'cat,' is not a path and a label"),
-        ("a.jpg 5\n", "line 1: unknown class '5': known are cat, tabby cat, dog, crane; or its index, 0 to 4"),
+        (
+            "a.jpg 6\n",
+            "line 1: unknown class '6': known are cat, tabby cat, dog, crane, tench, Tinca tinca; or its index",
+        ),
         ("a.jpg -1\n", "line 1: unknown class '-1'"),
         ("a.jpg crane\n", "line 1: 2 classes are called 'crane'; name it 3 or 4"),
         ("", "lists no pictures: expected are lines such as: pictures/1.jpg cat"),
@@ -57,6 +69,10 @@ def test_lists_that_make_no_sense(tmp_path, text, told):
         read(tmp_path, text)
     assert str(caught.value).startswith(str(tmp_path / "val.txt"))
     assert told in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_path(tmp_path):
+    assert read(tmp_path, "\ufeffa.jpg cat\n") == {"a.jpg": 0}
 
 
 def test_no_list(tmp_path):

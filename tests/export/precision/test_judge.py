@@ -146,7 +146,7 @@ def test_a_box_judge_also_tells_the_agreement(boxes, found):
 def test_a_box_judge_of_the_first_pictures(boxes, dataset, found):
     first = boxes.first(2)
     assert len(first.inputs) == 2
-    subset = type(dataset)(dataset.annotations, dataset.names, dataset.category_ids, dataset.samples[:2])
+    subset = replace(dataset, samples=dataset.samples[:2])
     wanted = detector_accuracy(Played(found), subset, RESIZE, POST)["AP"]
     assert first.value(found[:2]) == pytest.approx(wanted)
     assert wanted != boxes.value(found)

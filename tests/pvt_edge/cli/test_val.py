@@ -129,6 +129,24 @@ def test_broken_data_is_one_line(pvt_edge_command, cells_bundle, tmp_path, text,
     assert told in line
 
 
+@pytest.mark.parametrize("name", ["instances.json", "link.json"])
+def test_a_report_does_not_overwrite_the_data(pvt_edge_command, cells_bundle, tmp_path, name):
+    (tmp_path / "instances.json").write_text("broken")  # which would be told later
+    (tmp_path / "link.json").symlink_to("instances.json")
+    done = pvt_edge_command(
+        "val", str(cells_bundle), "--data", str(tmp_path / "instances.json"), "--json", str(tmp_path / name)
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"cannot write {tmp_path / name}: it is the data that is read" in done.stderr
+    assert (tmp_path / "instances.json").read_text() == "broken"
+
+
+def test_a_report_without_a_place_is_told_first(pvt_edge_command, cells_bundle):
+    done = pvt_edge_command("val", str(cells_bundle), "--data", "absent.json", "--json", "/nonexistent/x.json")
+    assert done.returncode == 1
+    assert "cannot write '/nonexistent/x.json', which is in no folder that exists" in done.stderr
+
+
 @pytest.mark.parametrize(
     "options", [(), ("--data", "x.json", "--conf", "2"), ("--data", "x.json", "--limit", "0")], ids=str
 )
