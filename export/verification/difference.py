@@ -100,11 +100,11 @@ def _logits(found: "Arrays", reference: "Arrays", post: "PostprocessSpec") -> Di
 
 def _maps(found: "Arrays", reference: "Arrays", post: "PostprocessSpec") -> Difference:
     least = min(cosine(found[name], want) for name, want in reference.items())
-    error = max(_relative_error(found[name], want) for name, want in reference.items())
+    error = max(relative_error(found[name], want) for name, want in reference.items())
     return Difference({"cosine": Tally(least, 1), "feature_error": Tally(error, 1)})
 
 
-def _relative_error(got: NDArray[Any], want: NDArray[Any]) -> float:
+def relative_error(got: NDArray[Any], want: NDArray[Any]) -> float:
     """|got - want| / |want|; of a reference of zeros, 0 for zeros and else 1."""
     size = float(np.linalg.norm(want.astype(np.float64)))
     gap = float(np.linalg.norm(got.astype(np.float64) - want))

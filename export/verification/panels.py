@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.export.verification.difference import relative_error
 from pvt_edge.export.verification.lettering import AMBER, GREEN, INK, LIGHT, RED, SAME, shorten, text_width, write
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def map_panels(image: NDArray[np.uint8], found: "Arrays", reference: "Arrays", l
     import cv2
 
     left, _ = _fit(image)
-    gaps = {name: float(np.linalg.norm(found[name] - want) / np.linalg.norm(want)) for name, want in reference.items()}
+    gaps = {name: relative_error(found[name], want) for name, want in reference.items()}
     worst = max(gaps, key=gaps.__getitem__)
     want, got = reference[worst][0].astype(np.float64), found[worst][0].astype(np.float64)
     error = np.linalg.norm(got - want, axis=0) / max(float(np.sqrt((want**2).sum(axis=0).mean())), 1e-12)

@@ -63,14 +63,15 @@ class VerifyReport:
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """A sentence, or two where some failed and some are outside."""
         other = "" if self.reference_bundle == self.bundle else f" of {self.reference_bundle}"
         against = f"{self.reference}{other} on {self.pictures} picture{'' if self.pictures == 1 else 's'}"
-        bad = [row.name for row in self.artifacts if not row]
-        if bad:
-            return f"Outside tolerance against {against}: {', '.join(bad)}."
+        bad = ", ".join(row.name for row in self.artifacts if not row and row.pictures)
+        failed = ", ".join(row.name for row in self.artifacts if not row and not row.pictures)
+        told = [f"Outside tolerance against {against}: {bad}."] if bad else []
+        told += [f"Failed before it could be compared with {self.reference}{other}: {failed}."] if failed else []
         good = ", ".join(row.name for row in self.artifacts)
-        return f"Within tolerance against {against}: {good}."
+        return " ".join(told) or f"Within tolerance against {against}: {good}."
 
     def to_json(self) -> dict[str, Any]:
         """The whole as JSON values."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from pvt_edge.choice import ways_to_run
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.export.verification.checks import check_answer, check_rows
 from pvt_edge.predictor import Predictor
 from pvt_edge.resizing import Placement, to_original
 
@@ -31,10 +32,15 @@ class Side:
         self.name = f"{self.runtime.name} {precision}"
 
     def answer(self, prepared: "Prepared") -> "Arrays":
-        """What it gives for one picture, a batch axis of 1, boxes in pixels of the picture itself."""
+        """What it gives for one picture, a batch axis of 1, boxes in pixels of the picture itself. Raises `BundleError`
+        for what is no answer of such a model, or not the same in all rows of a batch."""
+        manifest = self.bundle.manifest
         fed = np.repeat(prepared.input[None], self.predictor.batch or 1, axis=0)
-        arrays = {name: array[:1] for name, array in self.runtime.infer({self.bundle.manifest.input.name: fed}).items()}
-        if self.bundle.manifest.task == "detect":
+        batch = self.runtime.infer({manifest.input.name: fed})
+        check_answer(batch, manifest.task, manifest.labels)
+        check_rows(batch, manifest.task, self.precision)
+        arrays = {name: array[:1] for name, array in batch.items()}
+        if manifest.task == "detect":
             arrays["boxes"] = to_original(arrays["boxes"][0], prepared.placement)[None]
         return arrays
 
@@ -106,33 +112,3 @@ def choose_artifacts(bundle: "Bundle", wanted: "Sequence[str]") -> list[tuple[st
             bundle.artifact(runtime, "fp32")
         chosen += found or [(runtime, "fp32")]
     return list(dict.fromkeys(chosen))
-
-
-def check_comparable(bundle: "Bundle", other: "Bundle") -> None:
-    """Raise `BundleError` unless two bundles answer the same question."""
-    ours, theirs = bundle.manifest, other.manifest
-    pairs = [
-        ("task", ours.task, theirs.task),
-        ("labels", _words(ours.labels), _words(theirs.labels)),
-        ("outputs", ", ".join(ours.outputs), ", ".join(theirs.outputs)),
-    ]
-    for what, mine, other_ in pairs:
-        if mine != other_:
-            raise BundleError(
-                f"cannot compare {bundle.folder} with {other.folder}: their {what} differ ({mine} against {other_}); "
-                "give two bundles of the same model"
-            )
-
-
-def check_shapes(found: "Arrays", reference: "Arrays", task: str) -> None:
-    """Raise `BundleError` unless outputs can be compared value by value; detectors match boxes instead."""
-    if task == "detect":
-        return
-    for name, want in reference.items():
-        if name not in found or found[name].shape != want.shape:
-            shape = found[name].shape if name in found else "nothing"
-            raise BundleError(f"gives {shape} for {name}, the reference {want.shape}: export both at the same size")
-
-
-def _words(labels: tuple[str, ...]) -> str:
-    return f"{len(labels)} labels {', '.join(labels[:5])}" if len(labels) <= 5 else f"{len(labels)} labels, {labels!r}"

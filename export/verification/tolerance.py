@@ -23,7 +23,7 @@ class Figure:
         """The value as people read it: 1.0000, 0.43 px, 2.2e-07."""
         if self.least:  # 0.9999987 is not 1
             digits = f"{value:.{4 if value in (0, 1) or value < 0.9999 else 8}f}"
-        elif value == 0 or value >= 1e-3:
+        elif value == 0 or 1e-3 <= value < 1e4:
             digits = f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
         else:
             digits = f"{value:.1e}"
@@ -32,6 +32,12 @@ class Figure:
     def within(self, value: float, limit: float) -> bool:
         """Whether the value keeps the limit; NaN does not."""
         return value >= limit if self.least else value <= limit
+
+    def beyond(self, value: float, limit: float) -> str:
+        """How a value is outside its limit: "0.34 px above the most allowed"."""
+        if self.least:
+            return f"{limit - value:.2g} below the least allowed"
+        return f"{self.text(value - limit)} above the most allowed"
 
     def severity(self, value: float, limit: float) -> float:
         """How much of what is allowed the value uses up: 0 for equal answers, 1 at the limit."""

@@ -7,19 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.errors import PvtEdgeError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.export.verification.checks import check_comparable, other_postprocessing
 from pvt_edge.export.verification.contact_sheet import ContactSheet
 from pvt_edge.export.verification.contender import Contender
 from pvt_edge.export.verification.pictures import drawn_frames, picture_name
 from pvt_edge.export.verification.report import VerifyReport
-from pvt_edge.export.verification.side import (
-    Side,
-    check_comparable,
-    choose_artifacts,
-    in_input_pixels,
-    open_reference,
-    open_side,
-)
+from pvt_edge.export.verification.side import Side, choose_artifacts, in_input_pixels, open_reference, open_side
 from pvt_edge.export.verification.tolerance import Limits, check_limits, tolerance
 from pvt_edge.export.verification.writing import check_replaceable, write_verification
 from pvt_edge.sources import open_source
@@ -70,10 +64,13 @@ def verify(
     given = check_limits(ours.manifest.task, limits)
     if limit < 1:
         raise RuntimeInputError(f"limit must be at least 1 picture, got {limit}")
+    if seed < 0:
+        raise RuntimeInputError(f"seed must be at least 0, got {seed}")
     if conf is not None and not 0 <= conf <= 1:
         raise RuntimeInputError(f"conf must be a number from 0 to 1, got {conf!r}")
     if base is not ours:
         check_comparable(ours, base)
+    told = other_postprocessing(ours, base, conf)
     folder = check_replaceable(Path(out)) if out is not None else None
     post = base.manifest.postprocess or PostprocessSpec()
     post = post if conf is None else post.model_copy(update={"conf": conf})
@@ -83,10 +80,9 @@ def verify(
         stack.callback(baseline.predictor.close)
         skipped: list[tuple[str, str]] = []
         contenders: list[Contender] = []
-        for runtime, precision in choose_artifacts(ours, artifacts):
+        chosen = choose_artifacts(ours, artifacts)
+        for runtime, precision in _without(baseline, chosen, artifacts) if base is ours else chosen:
             name = f"{runtime} {precision}"
-            if base is ours and name == baseline.name:
-                continue
             try:
                 side = open_side(ours, runtime, precision, device, threads)
             except RuntimeMissingError as error:
@@ -95,11 +91,11 @@ def verify(
                 skipped.append((name, str(error)))
             except PvtEdgeError as error:
                 allowed = tolerance(ours.manifest.task, precision, given=given)
-                contenders.append(Contender(name, allowed, None, f"cannot be run: {error}"))
+                contenders.append(Contender(name, allowed, None, f"cannot be run: {error}", told))
             else:
                 stack.callback(side.predictor.close)
                 allowed = tolerance(ours.manifest.task, side.precision, baseline.precision, given=given)
-                contenders.append(Contender(name, allowed, side))
+                contenders.append(Contender(name, allowed, side, told=told))
         if not contenders:
             raise RuntimeMissingError(_nothing_to_compare(ours, baseline, skipped))
         sheet = ContactSheet(base.manifest, baseline.name)
@@ -141,7 +137,10 @@ def _compare_on(
     """Every contender's answer to one picture against the reference's; the worst of them is offered to the sheet."""
     prepared = baseline.predictor.prepare(frame)
     placement = prepared.placement
-    reference = in_input_pixels(baseline.answer(prepared), placement)
+    try:
+        reference = in_input_pixels(baseline.answer(prepared), placement)
+    except BundleError as error:
+        raise BundleError(f"the reference {baseline.name} failed on {picture}: {error}") from error
     worst, worst_severity = None, -1.0
     for contender in contenders:
         if contender.side is None:
@@ -156,6 +155,19 @@ def _compare_on(
         # maps lie over the input, which may be a part of the picture
         image = prepared.input if baseline.bundle.manifest.task == "features" else prepared.image
         sheet.offer(picture, image, placement.scale_xy, contender.name, difference, contender.limits, answers)
+
+
+def _without(baseline: Side, chosen: Sequence[tuple[str, str]], artifacts: Sequence[str]) -> list[tuple[str, str]]:
+    """What of the `chosen` is not the reference itself. Raises `RuntimeInputError` where that was asked for: by its
+    name in `artifacts`, or with a runtime that has nothing else."""
+    others = [pair for pair in chosen if " ".join(pair) != baseline.name]
+    itself = baseline.name.replace(" ", ":")
+    if artifacts and len(others) < len(chosen) and (itself in artifacts or not others):
+        raise RuntimeInputError(
+            f"{itself} is the reference, which others are compared with: choose another with --reference, or leave it "
+            "out of --artifact"
+        )
+    return others
 
 
 def _nothing_to_compare(bundle: "Bundle", baseline: Side, skipped: Sequence[tuple[str, str]]) -> str:

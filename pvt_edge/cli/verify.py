@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.cli.options import BundleFolder, Device, JsonReport, Threads, console_beside, write_json
+from pvt_edge.cli.options import BundleFolder, Device, JsonReport, Threads, check_json, console_beside, write_json
 from pvt_edge.cli.steps import interruption_told
+from pvt_edge.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +46,7 @@ def verify(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most pictures; of more they are drawn.")] = 128,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     conf: Annotated[
         float | None, typer.Option(min=0, max=1, help="A detector's lowest score. Default: the bundle's.")
     ] = None,
@@ -81,6 +82,9 @@ def verify(
     from pvt_edge.export.verification.verifier import verify as verify_bundle
 
     place = Path(os.path.abspath(bundle))  # a link keeps its own name
+    folder = out or place.with_name(f"{place.name}-verify")
+    _check_apart(json, folder)
+    check_json(json)
     errors = Console(stderr=True, soft_wrap=True)
     with interruption_told(), bar_shown(errors, "comparing", limit) as advance:
         report = verify_bundle(
@@ -94,7 +98,7 @@ def verify(
             conf=conf,
             device=device,
             threads=threads,
-            out=out or place.with_name(f"{place.name}-verify"),
+            out=folder,
             progress=lambda done, total: advance(),
             min_f1=min_f1,
             max_box_px=max_box_px,
@@ -112,11 +116,18 @@ def verify(
         raise typer.Exit(1)
 
 
+def _check_apart(json: str | None, folder: Path) -> None:
+    """Raise `DataError` for a --json file in the folder of --out: the next run would refuse what it did not write."""
+    if json and json != "-" and folder.resolve() in Path(json).resolve().parents:
+        raise DataError(f"cannot write {json} into {folder}, which is replaced whole: choose another place with --json")
+
+
 def _print(console: "Console", report: "VerifyReport") -> None:
     from rich import box
     from rich.table import Column, Table
 
     from pvt_edge.export.verification.tolerance import FIGURES
+    from pvt_edge.export.verification.writing import SHEET
 
     names = list(report.artifacts[0].limits)
     table = Table(
@@ -142,4 +153,6 @@ def _print(console: "Console", report: "VerifyReport") -> None:
         console.print(f"skipped: {line}", style="yellow", markup=False, highlight=False)
     console.print(report.verdict, style="green" if report else "red", markup=False, highlight=False)
     if report.folder is not None:
-        console.print(f"wrote {report.folder}/report.md, .json and contact_sheet.jpg", markup=False, highlight=False)
+        sheet = (report.folder / SHEET).is_file()  # none where no picture could be compared
+        files = f"report.md, .json and {SHEET}" if sheet else "report.md and .json"
+        console.print(f"wrote {report.folder}/{files}", markup=False, highlight=False)

@@ -134,3 +134,45 @@ def poison(name_ending: str) -> Plant:
         set_tensor(model, _end_with(model, name_ending), lambda values: np.full_like(values, np.nan))
 
     return change
+
+
+def map_labels(*ids: int) -> Plant:
+    """Class i is called ids[i]."""
+
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.initializer.append(numpy_helper.from_array(np.array(ids, np.int64), "ids"))
+        model.graph.node.append(helper.make_node("Gather", ["ids", _set_aside(model, "labels")], ["labels"], axis=0))
+
+    return change
+
+
+def cut_output(output: str, axis: int, count: int) -> Plant:
+    """Only the first `count` of that axis."""
+
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.initializer.append(numpy_helper.from_array(np.arange(count), "kept"))
+        model.graph.node.append(helper.make_node("Gather", [_set_aside(model, output), "kept"], [output], axis=axis))
+        (told,) = [row for row in model.graph.output if row.name == output]
+        told.type.tensor_type.shape.dim[axis].dim_value = count
+
+    return change
+
+
+def move_boxes(*pixels: float) -> Plant:
+    """The boxes of class i lie pixels[i] further right and down."""
+
+    def change(model: onnx.ModelProto) -> None:
+        table = np.array(pixels, np.float32)[:, None]
+        model.graph.initializer.append(numpy_helper.from_array(table, "moves"))
+        model.graph.node.append(helper.make_node("Gather", ["moves", "labels"], ["moved_by"], axis=0))
+        model.graph.node.append(helper.make_node("Add", [_set_aside(model, "boxes"), "moved_by"], ["boxes"]))
+
+    return change
+
+
+def _set_aside(model: onnx.ModelProto, output: str) -> str:
+    """The new name of what the graph gave as that output."""
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [f"{output}_before" if name == output else name for name in names]
+    return f"{output}_before"

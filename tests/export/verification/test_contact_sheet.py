@@ -79,6 +79,14 @@ def test_maps_show_where_they_differ():
     assert right[:, :200].max() == right[200:].max() == 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("found", "reference"), [(1, 0), (0, 0), (1e30, 1), (1, 1e30)])
+def test_maps_of_zeros_and_of_huge_values(found, reference):
+    got, want = ({"map": np.full((1, 4, 2, 2), value, np.float32)} for value in (found, reference))
+    _, right = map_panels(GREY, got, want, limit=0.02)
+    assert (right.max() == 255) == (found != reference)
+
+
 def test_the_worst_are_kept_worst_first():
     sheet = ContactSheet(Described, "onnxruntime fp32", count=3)
     assert sheet.picture(0) is None

@@ -111,7 +111,7 @@ def test_limits_by_option():
         ("f1", 1.0, "1.0000"), ("f1", 0.5, "0.5000"), ("cosine", 0.9999987, "0.99999870"),
         ("cosine", 1 - 1e-13, "1.00000000"), ("cosine", 0, "0.0000"),
         ("box_px", 0, "0.0000 px"), ("box_px", 0.0012, "0.0012 px"), ("box_px", 2.345, "2.35 px"),
-        ("score_drift", 2.2e-7, "2.2e-07"),
+        ("score_drift", 2.2e-7, "2.2e-07"), ("box_px", 9999, "9999.00 px"), ("feature_error", 1e25, "1.0e+25"),
     ],
 )  # fmt: skip
 def test_words(name, value, text):

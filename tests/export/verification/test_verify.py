@@ -1,6 +1,7 @@
 """verify: what it compares, what it is given that it cannot use, and what it writes."""
 
 import json
+import re
 import shutil
 
 import cv2
@@ -16,7 +17,7 @@ from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.cuda import probe_cuda
 from pvt_edge.sources import Frame
 
-from .faults import copy_bundle, drop_bias, edit_manifest, plant, poison, refresh
+from .faults import copy_bundle, cut_output, drop_bias, edit_manifest, map_labels, plant, poison, refresh
 
 FP32, XML = "model.fp32.onnx", "openvino/fp32.xml"
 ONE = {"artifacts": ["openvino:fp32"], "limit": 1}  # the quickest thing there is to compare
@@ -196,10 +197,71 @@ def test_an_edited_artifact_fails_and_the_others_are_compared(cells_bundle, scen
     assert [bool(row) for row in report.artifacts if row.name != "onnxruntime int8"].count(False) == 0
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (map_labels(1, 2, 3), "knows 4 classes and model.json names 3"),
+        (map_labels(-1, 0, 1), "gives the class id -1"),
+        (cut_output("boxes", 2, 3), r"gives boxes \(1, \d+, 3\)"),
+        (cut_output("scores", 1, 8), r"scores \(1, 8\)"),
+    ],
+    ids=["an id too high", "a negative id", "three corners", "few scores"],
+)
+def test_what_is_no_answer_fails_and_the_others_are_compared(cells_bundle, scenes, tmp_path, fault, told):
+    copy = copy_bundle(cells_bundle, tmp_path / "copy", FP32, XML, "model.int8.onnx")
+    plant(copy, "model.int8.onnx", fault)
+    artifacts = ["openvino:fp32", "onnxruntime:int8"]
+    report = pvt_edge.verify(copy, images=scenes, limit=1, artifacts=artifacts, out=tmp_path / "v")
+    assert [(row.name, bool(row)) for row in report.artifacts] == [("openvino fp32", True), ("onnxruntime int8", False)]
+    (line,) = report.failures
+    assert re.match(rf"onnxruntime int8: failed on scene_\d.png: .*{told}", line)
+    assert report.verdict == "Failed before it could be compared with onnxruntime fp32: onnxruntime int8."
+    assert files(tmp_path / "v") == ["contact_sheet.jpg", "report.json", "report.md"]
+
+
+def test_a_reference_that_gives_no_answer_is_an_error(classify_bundle, scenes, tmp_path):
+    few = edit_manifest(copy_bundle(classify_bundle, tmp_path / "copy", FP32, XML), labels=["a", "b", "c"])
+    told = "the reference onnxruntime fp32 failed on scene_.*: knows 10 classes and model.json names 3"
+    with pytest.raises(BundleError, match=told):
+        pvt_edge.verify(few, images=scenes, limit=1)
+
+
+def test_a_runtime_that_has_only_the_reference(cells_bundle, scenes, tmp_path):
+    copy = copy_bundle(cells_bundle, tmp_path / "copy", FP32, XML)
+    with pytest.raises(RuntimeInputError, match="onnxruntime:fp32 is the reference"):
+        pvt_edge.verify(copy, images=scenes, artifacts=["onnxruntime"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"max_det": 1}, "max_det 1 against 100"),
+        ({"iou": 0.01}, "iou 0.01 against 0.6"),
+        ({"conf": 0.9, "max_det": 1}, "conf 0.9 against 0.25, max_det 1 against 100"),
+    ],
+)
+def test_another_postprocessing_is_told(cells_bundle, scenes, tmp_path, changes, told):
+    other = edit_manifest(copy_bundle(cells_bundle, tmp_path / "copy", FP32), postprocess=changes)
+    report = pvt_edge.verify(other, images=scenes, against=cells_bundle, limit=1)
+    assert report.failures == (f"onnxruntime fp32: postprocessing in model.json differs: {told}",)
+
+
+def test_a_threshold_that_is_given_takes_the_place_of_both(cells_bundle, scenes, tmp_path):
+    other = edit_manifest(copy_bundle(cells_bundle, tmp_path / "copy", FP32), postprocess={"conf": 0.9})
+    assert not pvt_edge.verify(other, images=scenes, against=cells_bundle, limit=1)
+    assert pvt_edge.verify(other, images=scenes, against=cells_bundle, limit=1, conf=0.3)
+
+
 REFUSED = {
     "another task": ({"max_feature_error": 0.1}, RuntimeInputError, "does not judge a detect bundle"),
     "a share above 1": ({"min_f1": 1.5}, RuntimeInputError, "min_f1 must be a number from 0 to 1, got 1.5"),
     "nan": ({"max_box_px": float("nan")}, RuntimeInputError, "max_box_px must be a number from 0"),
+    "seed": ({"seed": -1}, RuntimeInputError, "seed must be at least 0, got -1"),
+    "the reference itself": (
+        {"artifacts": ["onnxruntime:fp32", "openvino:int8"]},
+        RuntimeInputError,
+        "onnxruntime:fp32 is the reference, .* choose another with --reference",
+    ),
     "no pictures": ({"limit": 0}, RuntimeInputError, "at least 1"),
     "conf": ({"conf": 2}, RuntimeInputError, "conf must be"),
     "runtime": ({"artifacts": ["openvion:int8"]}, UnknownNameError, "did you mean 'openvino'"),
