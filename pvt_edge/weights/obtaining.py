@@ -11,6 +11,8 @@ from pvt_edge.weights.cache import Record, cache_folder, hash_file, read_record,
 from pvt_edge.weights.download import DownloadError, Patience, Progress, discard, download, told_address
 from pvt_edge.weights.published import PublishedWeights
 
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
 
 def cached_path(published: PublishedWeights) -> Path:
     """Where the file lies once it is here; a file put there by hand is taken as it is."""
@@ -47,6 +49,10 @@ def obtain(
             f"cannot download {_asked(published)}: {error}; try again, or put the file at {path} yourself"
         ) from error
     except OSError as error:
+        if error.errno in READ_ONLY and path.is_file():  # put there by hand, where no record can be kept
+            _check(hash_file(path), published, None, path)
+            _check_readable(path, str(path), published)
+            return path
         mend = "free some space on that disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
         raise WeightsError(
             f"cannot keep {path}: {error.strerror or error}: {mend}, or name another folder in PVT_EDGE_CACHE"

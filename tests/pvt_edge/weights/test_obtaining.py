@@ -184,6 +184,22 @@ def test_a_file_put_there_by_hand(server):
     assert server.requests == []
 
 
+def test_a_file_put_by_hand_into_a_cache_that_cannot_be_written(mount_disk, monkeypatch):
+    disk = mount_disk("1m")
+    monkeypatch.setenv("PVT_EDGE_CACHE", str(disk))
+    weights = published("http://127.0.0.1:9/file.pth")
+    path = cached_path(weights)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    assert obtain(weights, offline=True) == path
+    assert "its publisher tells 00000000..." in refusal(replace(weights, sha256="00000000"))
+    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    path.write_text("not weights")
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    assert "is a text file" in refusal(weights)
+
+
 def test_a_broken_record(server):
     weights = published(server.give("/file.pth", Answer(CONTENT)))
     path = obtain(weights, patience=HASTY)
