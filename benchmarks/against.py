@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pvt_edge.benchmarks.record import SCHEMA, SCHEMA_VERSION, Benchmark, Row
+from pvt_edge.benchmarks.record import SCHEMA, SCHEMA_VERSION, Benchmark, Hint, Row
 from pvt_edge.errors import DataError
 
 LEAST_ROWS = 2
@@ -90,7 +90,8 @@ def compare(now: Benchmark, then: Benchmark, max_ratio: float) -> Comparison:
     Rows are compared with each other by the median of inference (in throughput mode by images per second), and each
     with itself by end-to-end over inference. Raises `DataError` where the two are not of one kind.
     """
-    check_comparable(now, then)
+    model = now.model
+    check_comparable(then, model.variant, model.task, (model.height, model.width), now.settings.hint)
     fresh, old = {row.name: row for row in now.measured}, {row.name: row for row in then.measured}
     common = [name for name in old if name in fresh]
     if len(common) < LEAST_ROWS:
@@ -109,13 +110,13 @@ def compare(now: Benchmark, then: Benchmark, max_ratio: float) -> Comparison:
     )
 
 
-def check_comparable(now: Benchmark, then: Benchmark) -> None:
-    """Raise `DataError` where the runs are of different models, sizes or modes."""
+def check_comparable(then: Benchmark, variant: str, task: str, imgsz: tuple[int, int], hint: Hint) -> None:
+    """Raise `DataError` where a run of this model, size and mode is none that the recorded one can be compared with."""
     for what, mine, its in (
-        ("variant", now.model.variant, then.model.variant),
-        ("task", now.model.task, then.model.task),
-        ("input", f"{now.model.height}x{now.model.width}", f"{then.model.height}x{then.model.width}"),
-        ("hint", now.settings.hint, then.settings.hint),
+        ("variant", variant, then.model.variant),
+        ("task", task, then.model.task),
+        ("input", f"{imgsz[0]}x{imgsz[1]}", f"{then.model.height}x{then.model.width}"),
+        ("hint", hint, then.settings.hint),
     ):
         if mine != its:
             raise DataError(f"the baseline is of another {what}: {its}, this run of {mine}; record one like this run")

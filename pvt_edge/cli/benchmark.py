@@ -137,7 +137,7 @@ def benchmark(
         return
     baseline = read_baseline(against) if against else None
     size = parse_imgsz(imgsz) if imgsz else None
-    found = measure(target, bundle, variant, options, task=task, imgsz=size, calib=calib)
+    found = measure(target, bundle, variant, options, task=task, imgsz=size, calib=calib, baseline=baseline)
     if baseline is not None and not as_recorded(console, found, baseline, max_ratio):
         raise typer.Exit(1)
 

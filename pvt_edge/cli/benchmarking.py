@@ -41,8 +41,13 @@ def measure(
     task: str | None,
     imgsz: tuple[int, int] | None,
     calib: str | None,
+    baseline: "Benchmark | None" = None,
 ) -> "Benchmark":
-    """The benchmark of the bundle in `folder`, or of `variant`, after showing and writing it."""
+    """The benchmark of the bundle in `folder`, or of `variant`, after showing and writing it.
+
+    Raises `DataError` before anything is measured where it could not be compared with `baseline`.
+    """
+    from pvt_edge.benchmarks.against import check_comparable
     from pvt_edge.benchmarks.benchmark import run_benchmark
     from pvt_edge.benchmarks.exporting import export_to_measure
     from pvt_edge.benchmarks.folder import check_folder, write_folder
@@ -74,6 +79,10 @@ def measure(
                 tell=lambda text: tell(0, 1, text),
             )
             bundle, torch_model, notes = made.bundle, made.torch_model, made.notes
+        if baseline is not None:
+            manifest = bundle.manifest
+            size = (manifest.input.height, manifest.input.width)
+            check_comparable(baseline, manifest.variant, manifest.task, size, options.choice.hint)
         measured = run_benchmark(
             bundle,
             options,

@@ -89,6 +89,25 @@ def test_against_a_run_whose_ratios_differ(run, pvt_edge_command, cells_bundle, 
     assert (tmp_path / "again" / "benchmark.json").is_file()
 
 
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [({"hint": "throughput"}, "of another hint: throughput"), ({"height": 96}, "of another input: 96x640")],
+    ids=["hint", "size"],
+)
+def test_against_another_kind_of_run_is_refused_first(run, pvt_edge_command, cells_bundle, tmp_path, edit, words):
+    baseline = json.loads((run[1] / "benchmark.json").read_text())
+    for part in ("model", "settings"):
+        baseline[part].update({name: value for name, value in edit.items() if name in baseline[part]})
+    path = tmp_path / "baseline.json"
+    path.write_text(json.dumps(baseline))
+    out = tmp_path / "again"
+    done = pvt_edge_command("benchmark", str(cells_bundle), "--against", str(path), "--out", str(out))
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "cold start" not in done.stdout
+    assert not out.exists()
+
+
 USAGE = {
     "nothing": ((), "give one of: a bundle's folder, --variant, --variants"),
     "two things": (("out/b0", "--variant", "b0"), "give one of"),
