@@ -30,10 +30,10 @@ def check_folder(folder: Path, result: str = RESULT) -> None:
         raise DataError(f"{folder} is the folder you stand in, and would be replaced: choose another with --out")
     if not vacant(place) and not _is_result(place, result):
         raise DataError(f"{folder} holds something that is no benchmark: choose another place with --out")
-    write_nothing = sibling(place, "tmp")
+    trial = sibling(place, "tmp")
     try:
-        write_nothing.mkdir(parents=True)
-        write_nothing.rmdir()
+        trial.mkdir(parents=True)
+        trial.rmdir()
     except OSError as error:
         raise DataError(f"cannot write {folder}: {error.strerror or error}: choose another place with --out") from error
 

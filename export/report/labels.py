@@ -1,7 +1,8 @@
 """Names of points, placed so that they cover neither each other nor what else is drawn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
@@ -71,7 +72,8 @@ def place_labels(
     for name in names:
         name.set(transform=pixels, va="bottom")
     sizes = [name.get_window_extent() for name in names]
-    places = _best_places(markers, sizes, axes.bbox, written, drawn)
+    try_order = partial(_places_in_order, markers=markers, sizes=sizes, frame=axes.bbox, written=written, drawn=drawn)
+    places = _best_places(len(labels), try_order)
     for i, name in enumerate(names):
         if i not in places:
             name.remove()
@@ -83,23 +85,17 @@ def place_labels(
     return [label for i, label in enumerate(labels) if i in places]
 
 
-def _best_places(
-    markers: "Sequence[Bbox]",
-    sizes: "Sequence[Bbox]",
-    frame: "Bbox",
-    written: "Sequence[Bbox]",
-    drawn: "Sequence[Bbox]",
-) -> "dict[int, Place]":
+def _best_places(count: int, try_order: "Callable[[Sequence[int]], dict[int, Place]]") -> "dict[int, Place]":
     """Place and line by number: in the given order, or where that has no room for some in an order that has for all."""
-    order, chance = list(range(len(markers))), Random(0)
-    first = found = _places_in_order(order, markers, sizes, frame, written, drawn)
-    for _ in range(_TRIES if len(markers) <= _FEW else 0):
-        if len(found) == len(markers):
+    order, chance = list(range(count)), Random(0)
+    first = found = try_order(order)
+    for _ in range(_TRIES if count <= _FEW else 0):
+        if len(found) == count:
             return found
         chance.shuffle(order)
         order.sort(key=lambda i: i in found)  # those left out go first
-        found = _places_in_order(order, markers, sizes, frame, written, drawn)
-    return found if len(found) == len(markers) else first
+        found = try_order(order)
+    return found if len(found) == count else first
 
 
 def _places_in_order(

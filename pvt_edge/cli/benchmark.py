@@ -119,7 +119,7 @@ def benchmark(
         compare_stock=compare == "stock",
         images=images,
         data=data,
-        weights=_from_anywhere(weights),
+        weights=_absolute_file(weights),
         head=head,
         cold_start=cold_start,
     )
@@ -142,7 +142,7 @@ def benchmark(
         raise typer.Exit(1)
 
 
-def _from_anywhere(weights: str | None) -> str | None:
+def _absolute_file(weights: str | None) -> str | None:
     """A file's whole path, as cold starts are made in another folder; names are left as they are."""
     if weights is not None and Path(weights).suffix and Path(weights).is_file():
         return str(Path(weights).absolute())

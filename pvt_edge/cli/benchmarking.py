@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pvt_edge.cli.bar import passing_bar
 from pvt_edge.cli.options import write_json
 from pvt_edge.cli.steps import interruption_told, step_log
 
@@ -166,18 +167,11 @@ def _default_out(name: str) -> Path:
 @contextmanager
 def _progress(console: "Console") -> "Iterator[Tell]":
     """Within, a bar with the step at work; a log keeps a line for each kind of step."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
     # drawn between turns only: what draws while the clock runs takes from what is measured
-    bar = Progress(
-        *columns,
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        auto_refresh=False,
-        disable=not console.is_terminal,
-    )
+    bar = passing_bar(console, *columns, TimeElapsedColumn(), auto_refresh=False)
     with interruption_told("stopped; nothing was written"), bar:
         step, log = bar.add_task("starting", total=None), step_log(console)
 

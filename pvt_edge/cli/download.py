@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pvt_edge.cli.bar import passing_bar
 from pvt_edge.weights.download import Progress
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ def download_shown(console: "Console") -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        Progress,
         SpinnerColumn,
         TextColumn,
         TimeRemainingColumn,
@@ -25,10 +25,7 @@ def download_shown(console: "Console") -> Iterator[Progress]:
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
     byte_columns = (BarColumn(20), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    still = not console.is_terminal  # where nothing can be redrawn, an empty line is all that would come of it
-    bar = Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False, disable=still
-    )
+    bar = passing_bar(console, *columns, redirect=False)
     step = bar.add_task("loading the weights", total=None)
     announced = ""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pvt_edge.cli.bar import passing_bar
 from pvt_edge.cli.download import download_shown
 from pvt_edge.cli.engine import (
     Dla,
@@ -109,7 +110,7 @@ def export(
     json: JsonReport = None,
 ) -> None:
     """Export a checkpoint to a bundle for ONNX Runtime, OpenVINO and TensorRT, each file checked against the model."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = console_beside(json)
     check_json(json)
@@ -131,9 +132,7 @@ def export(
     fp16 = fp16 or (not int8 and any(name.startswith("tensorrt") for name in chosen_formats))
     precisions = ("fp32", *(("fp16",) if fp16 else ()), *(("int8",) if int8 else ()))
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
-    bar = Progress(
-        *columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    )
+    bar = passing_bar(console, *columns, TimeElapsedColumn(), redirect=False)
     with interruption_told(), download_shown(console) as arrived:
         from pvt_edge.export.weights import resolve_weights
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pvt_edge.cli.bar import passing_bar
 from pvt_edge.streams.status import StreamStatus
 
 if TYPE_CHECKING:
@@ -45,11 +46,10 @@ def events_shown(console: "Console") -> Iterator[None]:
 @contextmanager
 def bar_shown(console: "Console", name: str, total: int | None) -> Iterator[Callable[[], None]]:
     """Within, a bar of so many frames; the function that is given moves it on by one."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # where nothing can be redrawn, an empty line is all that would come of it
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with passing_bar(console, *columns) as bar:
         step = bar.add_task(name, total=total)
         yield lambda: bar.advance(step)
 
