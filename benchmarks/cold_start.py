@@ -81,11 +81,10 @@ def _start(opening: Opening) -> dict[str, Any]:
 
     clock = time.perf_counter
     idle = rss_mib()
-    on_gpu = opening.runtime.startswith("tensorrt") or opening.device.startswith("cuda")
     began = clock()
     opening.require()
     imported = clock()
-    free = free_vram_bytes() if on_gpu else None
+    free = free_vram_bytes() if opening.on_gpu else None
     ready = clock()
     runtime = opening.open()
     loaded = clock()

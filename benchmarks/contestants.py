@@ -12,8 +12,7 @@ from pvt_edge.benchmarks.timing import take_turn
 from pvt_edge.bundle import Bundle
 from pvt_edge.doctor.cpu import usable_cores
 from pvt_edge.predictor import Predictor
-from pvt_edge.runtimes import Runtime
-from pvt_edge.runtimes.openvino import OpenVinoRuntime
+from pvt_edge.runtimes import RUNTIMES, Runtime
 
 GPU_CALLERS = 2  # of an engine: one copies while the other computes
 
@@ -41,24 +40,22 @@ def open_contestant(opening: Opening, bundle: Bundle, pictures: Pictures, stack:
     for call in (*infer, *whole):  # what cannot run at all fails here, before the rounds
         call()
     first = runtimes[0]
-    told = first.float_precision if isinstance(first, OpenVinoRuntime) else _float_of(first.precision)
     if opening.hint == "latency":
         turns: tuple[TakeTurn, TakeTurn] = (lambda s: take_turn(infer[0], s), lambda s: take_turn(whole[0], s))
     else:
         lanes = stack.enter_context(Lanes(infer)), stack.enter_context(Lanes(whole))
         turns = lanes[0].take_turn, lanes[1].take_turn
-    return Contestant(*turns, first.device, threads, len(runtimes), predictors[0], told)
+    return Contestant(*turns, first.device, threads, len(runtimes), predictors[0], first.float_precision)
 
 
 def _open_callers(opening: Opening, stack: ExitStack) -> tuple[list[Runtime], int | None]:
     """One runtime for latency, and for throughput one for every caller; with the threads of each."""
     if opening.hint == "latency":
         return [stack.enter_context(opening.open())], opening.threads
-    if opening.runtime == "openvino":
+    if RUNTIMES[opening.package_of].schedules:
         first = stack.enter_context(opening.open())
-        assert isinstance(first, OpenVinoRuntime)
         return [first, *(stack.enter_context(first.again()) for _ in range(first.callers - 1))], opening.threads
-    if opening.runtime.startswith("tensorrt") or opening.device.startswith("cuda"):
+    if opening.on_gpu:
         count, threads = opening.streams or GPU_CALLERS, opening.threads
     else:
         cores = opening.threads or usable_cores()
@@ -66,8 +63,3 @@ def _open_callers(opening: Opening, stack: ExitStack) -> tuple[list[Runtime], in
         threads = max(1, cores // count)
     each = replace(opening, threads=threads)
     return [stack.enter_context(each.open()) for _ in range(count)], threads
-
-
-def _float_of(precision: str) -> str:
-    """What ONNX Runtime and OpenCV run the float part of a file in on a CPU."""
-    return "fp32" if precision == "int8" else precision

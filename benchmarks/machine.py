@@ -7,10 +7,11 @@ from pvt_edge.benchmarks.record import Machine
 from pvt_edge.doctor.cpu import read_cpu
 from pvt_edge.errors import RuntimeMissingError
 from pvt_edge.export.provenance import versions
+from pvt_edge.runtimes import RUNTIMES
 
 PACKAGES = (
-    *("torch", "onnxruntime", "onnxruntime-gpu", "openvino", "opencv-python", "opencv-python-headless", "numpy"),
-    *("tensorrt", "tensorrt-rtx", "cuda-python", "nncf", "onnx"),
+    *(name for entry in RUNTIMES.values() for name in entry.distributions),
+    *("numpy", "cuda-python", "nncf", "onnx"),
 )
 
 

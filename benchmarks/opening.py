@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.benchmarks.record import Hint
-from pvt_edge.runtimes import Runtime, TensorSpec, open_runtime
+from pvt_edge.runtimes import RUNTIMES, Runtime, TensorSpec, open_runtime
 from pvt_edge.runtimes.table import require
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Opening:
         """The runtime's name in the table of runtimes."""
         return "torch" if self.runtime == COMPILED else self.runtime
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it runs on an NVIDIA GPU."""
+        return RUNTIMES[self.package_of].needs_gpu or self.device.startswith("cuda")
+
     def require(self) -> None:
         """Import what the runtime needs. Raises `RuntimeMissingError`."""
         require(self.package_of)
@@ -60,20 +65,14 @@ class Opening:
         """The runtime, loaded. Raises a `PvtEdgeError`."""
         if self.model is not None:
             return self._open_torch(self.model)
-        if self.runtime == "openvino":
-            from pvt_edge.runtimes.openvino import OpenVinoRuntime
-
-            assert self.path is not None
-            return OpenVinoRuntime(
-                self.path,
-                precision=self.precision,
-                device=self.device,
-                threads=self.threads,
-                hint=self.hint,
-                streams=self.streams,
-            )
         return open_runtime(
-            self.runtime, str(self.path), precision=self.precision, device=self.device, threads=self.threads
+            self.runtime,
+            str(self.path),
+            precision=self.precision,
+            device=self.device,
+            threads=self.threads,
+            hint=self.hint,
+            streams=self.streams,
         )
 
     def _open_torch(self, wanted: TorchModel) -> Runtime:

@@ -15,7 +15,7 @@ def find_costs(plans: Sequence[Plan]) -> dict[str, GraphCosts]:
     found: dict[tuple[str, int], GraphCosts] = {}
     costs = {}
     for plan in plans:
-        if plan.opening is None or plan.opening.path is None or plan.row.runtime.startswith("tensorrt"):
+        if plan.opening is None or plan.opening.path is None or plan.opening.on_gpu:
             continue
         key = plan.opening.path, plan.row.batch
         try:

@@ -1,28 +1,30 @@
 """Which rows a bundle has here: every runtime at every precision and batch, or why one is absent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pvt_edge.benchmarks.opening import COMPILED, Opening, TorchModel
 from pvt_edge.benchmarks.record import Hint, Row
 from pvt_edge.bundle import Bundle
-from pvt_edge.bundle.schema import Artifact
 from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
-from pvt_edge.runtimes import missing, table
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.table import PRECISIONS as ASKABLE
+from pvt_edge.runtimes.table import RUNTIMES, missing, runtime_entry
 
 TORCH = ("torch", COMPILED)
-FILE_RUNTIMES = ("onnxruntime", "openvino", "opencv", "tensorrt", "tensorrt-rtx")
-BENCHED = (*TORCH, *FILE_RUNTIMES)
-PRECISIONS = table.PRECISIONS[1:]  # without auto
+PRECISIONS = ASKABLE[1:]  # without auto
+
+
+def benched() -> tuple[str, ...]:
+    """All that can be asked for: torch in two ways, then the runtimes in the table's order."""
+    return (*TORCH, *(name for name in RUNTIMES if name not in TORCH))
 
 
 @dataclass(frozen=True)
 class Choice:
     """Which of the rows to run, and how their runtimes are opened."""
 
-    runtimes: tuple[str, ...] = BENCHED
+    runtimes: tuple[str, ...] = field(default_factory=lambda: benched())
     precisions: tuple[str, ...] = PRECISIONS
     batches: tuple[int, ...] | None = None  # None: the bundle's own
     device: str = "auto"
@@ -32,7 +34,7 @@ class Choice:
 
     def check(self) -> None:
         """Raise `UnknownNameError` for a runtime or precision that does not exist."""
-        for kind, given, known in (("runtime", self.runtimes, BENCHED), ("precision", self.precisions, PRECISIONS)):
+        for kind, given, known in (("runtime", self.runtimes, benched()), ("precision", self.precisions, PRECISIONS)):
             for name in given:
                 if name not in known:
                     raise UnknownNameError(kind, name, ("all", *known))
@@ -94,22 +96,23 @@ def _file_rows(bundle: Bundle, choice: Choice, runtime: str, batch: int) -> list
     manifest = bundle.manifest
     if (reason := missing(runtime)) is not None:
         return [absent("pvt-edge", runtime, "", batch, reason)]
-    held: dict[str, Artifact] = {a.precision: a for a in manifest.artifacts if a.runtime == _file_of(runtime)}
-    if runtime == "opencv":
-        held = {precision: artifact for precision, artifact in held.items() if precision == "fp32"}
-    if not held:
-        return [absent("pvt-edge", runtime, "", batch, _no_file(bundle, runtime))]
+    ways = [way for way in bundle.ways() if way.runtime == runtime]
+    if not any(way.artifact for way in ways):
+        return [absent("pvt-edge", runtime, "", batch, str(ways[0].absent))]
     if not manifest.input.dynamic_batch and batch != manifest.input.batch:
         mend = f"export with --batch {batch}, or with --dynamic-batch"
         return [
             absent("pvt-edge", runtime, "", batch, f"its files have a static batch of {manifest.input.batch}: {mend}")
         ]
     plans = []
-    for precision, artifact in _runnable(runtime, choice, held).items():
-        if precision not in choice.precisions:
+    able = runtime_entry(runtime).opener.float_precisions(choice.device)
+    for way in sorted(ways, key=lambda way: PRECISIONS.index(way.precision)):
+        precision, artifact = way.precision, way.artifact
+        if artifact is None or precision not in choice.precisions:
             continue
-        if isinstance(artifact, str):
-            plans.append(absent("pvt-edge", runtime, precision, batch, artifact))
+        if way.rounded and precision not in able:
+            if way.by_default:
+                plans.append(absent("pvt-edge", runtime, precision, batch, "this device does not run bfloat16"))
             continue
         try:
             path = bundle.path(artifact)
@@ -127,44 +130,6 @@ def _file_rows(bundle: Bundle, choice: Choice, runtime: str, batch: int) -> list
         )
         plans.append(Plan(row, _opening(bundle, choice, runtime, precision, batch, path)))
     return plans
-
-
-def _runnable(runtime: str, choice: Choice, held: dict[str, Artifact]) -> dict[str, Artifact | str]:
-    """Precision -> the artifact that runs in it, or why it does not; OpenVINO rounds its fp32 file where it can."""
-    found: dict[str, Artifact | str] = {}
-    able = openvino_floats(choice.device) if runtime == "openvino" and "fp32" in held else ()
-    for precision in PRECISIONS:
-        if precision in held:
-            found[precision] = held[precision]
-        elif precision in able:
-            found[precision] = held["fp32"]
-        elif runtime == "openvino" and precision == "bf16" and "fp32" in held:
-            found[precision] = "this device does not run bfloat16"
-    return found
-
-
-def openvino_floats(device: str) -> tuple[str, ...]:
-    """The float precisions below fp32 that OpenVINO runs on the device."""
-    plugin = "CPU" if device == "auto" else device.upper()
-    try:
-        has = openvino_core().get_property(plugin, "OPTIMIZATION_CAPABILITIES")
-    except RuntimeError:  # no such device: the rows say so when they are opened
-        return ()
-    return tuple(precision for precision in ("bf16", "fp16") if precision.upper() in has)
-
-
-def _no_file(bundle: Bundle, runtime: str) -> str:
-    if runtime.startswith("tensorrt"):
-        if bundle.manifest.tensorrt is not None:
-            return f"no engine yet: pvt-edge build {bundle.folder} --format {runtime}"
-        return "not in the bundle: export with --format onnx,tensorrt --fp16"
-    wanted = "onnx" if runtime in ("onnxruntime", "opencv") else runtime
-    return f"not in the bundle: export with --format {wanted}"
-
-
-def _file_of(runtime: str) -> str:
-    """The runtime that model.json lists a file under: OpenCV reads ONNX Runtime's."""
-    return "onnxruntime" if runtime == "opencv" else runtime
 
 
 def _opening(

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from pvt_edge.benchmarks.opening import TorchModel
-from pvt_edge.benchmarks.rows import Choice, Plan, absent, file_plan, openvino_floats
+from pvt_edge.benchmarks.rows import Choice, Plan, absent, file_plan
 from pvt_edge.bundle import Bundle
 from pvt_edge.errors import ExportError, PvtEdgeError
-from pvt_edge.runtimes import missing
+from pvt_edge.runtimes import RUNTIMES, missing
 
 CALIBRATION = 64
 
@@ -48,7 +48,7 @@ def plan_stock(bundle: Bundle, choice: Choice, torch_model: TorchModel | str, fo
 
 
 def _rows(choice: Choice) -> list[tuple[str, str]]:
-    floats = openvino_floats(choice.device) if missing("openvino") is None else ()
+    floats = RUNTIMES["openvino"].opener.float_precisions(choice.device) if missing("openvino") is None else ()
     bf16 = [("openvino", "bf16")] if "bf16" in floats else []
     return [("onnxruntime", "fp32"), ("openvino", "fp32"), *bf16, ("openvino", "int8")]
 

@@ -3,24 +3,11 @@
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
-from pvt_edge.runtimes.table import PRECISIONS, check_precision, missing
+from pvt_edge.runtimes.table import PRECISIONS, bundled_runtimes, check_precision, missing, runtime_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pvt_edge.bundle.reader import Bundle
     from pvt_edge.bundle.schema import Artifact
-
-AUTO_RUNTIMES = ("tensorrt", "tensorrt-rtx", "openvino", "onnxruntime", "opencv")
-# What "auto" takes where the bundle does not say: the first that it holds.
-AUTO_PRECISIONS = {
-    "openvino": ("int8", "fp32", "fp16"),
-    "onnxruntime": ("int8", "fp32", "fp16"),
-    # float16 until a clock has said that INT8 is faster
-    "tensorrt": ("fp16", "int8", "fp32"),
-    "tensorrt-rtx": ("fp16", "int8", "fp32"),
-    "opencv": ("fp32",),
-}
 
 
 def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
@@ -28,34 +15,26 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
 
     Raises `UnknownNameError`, `BundleError` for one not in the bundle, `RuntimeMissingError` where none runs.
     """
-    held = bundle.runtimes()
-    if runtime not in ("auto", *AUTO_RUNTIMES):
-        raise UnknownNameError("runtime", runtime, ("auto", *AUTO_RUNTIMES))
+    known, able = bundled_runtimes(), bundle.runtimes()
+    if runtime not in ("auto", *known):
+        raise UnknownNameError("runtime", runtime, ("auto", *known))
     if runtime != "auto":
-        if runtime not in held:
-            raise BundleError(f"{bundle.folder} has nothing for {runtime}: it has {_held(bundle)}")
+        if runtime not in able:
+            raise BundleError(f"{bundle.folder} has nothing for {runtime}: it has {bundle.listed()}")
         return runtime
     reasons = []
-    for name in AUTO_RUNTIMES:
-        if name not in held:
-            reasons.append(f"{name} has no artifact in it")
-        elif (reason := missing(name) or _unfit(name)) is not None:
-            reasons.append(reason)
-        else:
+    for name in known:
+        reason = missing(name) or _unfit(name) if name in able else f"{name} has no artifact in it"
+        if reason is None:
             return name
-    raise RuntimeMissingError(f"nothing here can run {bundle.folder} ({_held(bundle)}): {'; '.join(reasons)}")
+        reasons.append(reason)
+    raise RuntimeMissingError(f"nothing here can run {bundle.folder} ({bundle.listed()}): {'; '.join(reasons)}")
 
 
 def _unfit(runtime: str) -> str | None:
     """Why an installed runtime cannot run here: engines need a GPU, our graphs an OpenCV that is new enough."""
-    from pvt_edge.runtimes.cuda import probe_cuda
-    from pvt_edge.runtimes.opencv import probe_opencv
-
     try:
-        if runtime.startswith("tensorrt"):
-            probe_cuda()
-        elif runtime == "opencv":
-            probe_opencv()
+        runtime_entry(runtime).opener.check_machine()
     except RuntimeMissingError as error:
         return str(error)
     return None
@@ -70,27 +49,16 @@ def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> 
     """
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
-    if runtime == "opencv":  # the bundle lists no files of it that could tell
+    entry = runtime_entry(runtime)
+    if entry.reads is not None:  # the bundle lists no files of it that could tell
         check_precision(runtime, precision)
     if precision != "auto":
         return bundle.artifact(runtime, precision), precision
-    held = [artifact.precision for artifact in bundle.manifest.artifacts if artifact.runtime == runtime]
+    held = [way.precision for way in bundle.ways() if way.runtime == runtime and way.artifact and not way.rounded]
     stated = bundle.manifest.auto_precision.get(runtime)
-    first: str = next((p for p in AUTO_PRECISIONS[runtime] if p in held), "fp32")
+    first: str = next((p for p in entry.auto_precisions if p in held), "fp32")
     chosen: str = stated or first
-    widens = runtime == "openvino" and (stated == "bf16" or (stated is None and chosen == "fp32"))
-    return bundle.artifact(runtime, chosen), "auto" if widens else chosen
-
-
-def ways_to_run(artifacts: "Iterable[Artifact]") -> "list[tuple[Artifact, str]]":
-    """(artifact, precision) of each as it is, and of OpenVINO's fp32 file rounded to bf16 as it is loaded."""
-    ways: list[tuple[Artifact, str]] = []
-    for artifact in artifacts:
-        ways.append((artifact, artifact.precision))
-        if (artifact.runtime, artifact.precision) == ("openvino", "fp32"):
-            ways.append((artifact, "bf16"))
-    return ways
-
-
-def _held(bundle: "Bundle") -> str:
-    return ", ".join(f"{a.runtime} {a.precision}" for a in bundle.manifest.artifacts) or "no artifacts"
+    rounds = entry.rounds_to is not None and (
+        stated == entry.rounds_to or (stated is None and chosen == entry.rounds[entry.rounds_to])
+    )
+    return bundle.artifact(runtime, chosen), "auto" if rounds else chosen

@@ -43,7 +43,6 @@ class Prepared:
 
 Pictures: TypeAlias = str | Path | Sequence[NDArray[np.generic] | str | Path]
 OUTPUTS = {"detect": ("boxes", "scores", "labels"), "classify": ("logits",), "features": ()}
-ENGINE_RUNTIMES = ("tensorrt", "tensorrt-rtx")
 MAX_BATCH = 16  # of a dynamic batch, to bound memory
 
 
@@ -83,11 +82,11 @@ def load(
     nothing here can run it, `UnknownNameError` for a name that does not exist.
     """
     from pvt_edge.bundle.reader import read_bundle
-    from pvt_edge.runtimes import open_runtime
+    from pvt_edge.runtimes import RUNTIMES, open_runtime
 
     bundle = read_bundle(Path(bundle_path))
     name = choose_runtime(bundle, runtime)
-    if name in ENGINE_RUNTIMES and (rebuild or runtime == "auto"):
+    if RUNTIMES[name].needs_gpu and (rebuild or runtime == "auto"):
         bundle = refresh_engines(bundle, name)
     artifact, run_as = choose_artifact(bundle, name, precision)
     opened = open_runtime(name, bundle.path(artifact), precision=run_as, device=device, threads=threads)

@@ -6,6 +6,15 @@
 """
 
 from pvt_edge.runtimes.runtime import Runtime, TensorSpec
-from pvt_edge.runtimes.table import RUNTIMES, RuntimeEntry, available, missing, open_runtime
+from pvt_edge.runtimes.table import RUNTIMES, RuntimeEntry, available, bundled_runtimes, missing, open_runtime
 
-__all__ = ["RUNTIMES", "Runtime", "RuntimeEntry", "TensorSpec", "available", "missing", "open_runtime"]
+__all__ = [
+    "RUNTIMES",
+    "Runtime",
+    "RuntimeEntry",
+    "TensorSpec",
+    "available",
+    "bundled_runtimes",
+    "missing",
+    "open_runtime",
+]

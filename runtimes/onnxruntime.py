@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
 from pvt_edge.runtimes.onnx_precision import onnx_precision
+from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, check_tiny, device_row, printable
 from pvt_edge.runtimes.runtime import TensorSpec
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import check_precision, check_threads, require
@@ -13,6 +14,8 @@ from pvt_edge.runtimes.table import check_precision, check_threads, require
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from pvt_edge.runtimes.probe import Facts
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64"}
 _LOG_ERRORS = 3
@@ -55,6 +58,25 @@ class OnnxRuntime(Session):
                 f"ONNX Runtime could not start {device}: check driver, CUDA and cuDNN, or use device 'cpu'"
             )
         super().__init__("onnxruntime", str(file), precision=held, device=device, inputs=inputs, outputs=outputs)
+
+    @classmethod
+    def probe(cls, facts: "Facts") -> None:
+        import numpy as np
+        import onnxruntime
+
+        facts["version"] = printable(onnxruntime.__version__)
+        facts["providers"] = onnxruntime.get_available_providers()
+        facts["devices"] = [device_row("cpu", "", ["fp32", "int8"])]
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(TINY_ONNX, options, providers=["CPUExecutionProvider"])
+        check_tiny(session.run(None, {"x": np.array(TINY_INPUT, np.float32)})[0].tolist())
+        if "CUDAExecutionProvider" in facts["providers"]:
+            session = onnxruntime.InferenceSession(
+                TINY_ONNX, options, providers=["CUDAExecutionProvider", "CPUExecutionProvider"]
+            )
+            if session.get_providers()[0] == "CUDAExecutionProvider":  # else it went on without, and only logged it
+                facts["devices"].append(device_row("cuda", "", ["fp32", "fp16", "int8"]))
 
     def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
         names = [spec.name for spec in self.outputs]

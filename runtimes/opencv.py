@@ -10,12 +10,15 @@ from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
 from pvt_edge.runtimes.onnx_ports import onnx_ports
 from pvt_edge.runtimes.onnx_precision import onnx_precision
+from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, check_tiny, device_row, printable
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import check_precision, check_threads, require
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from pvt_edge.runtimes.probe import Facts
 
 # OpenCV 4 runs these graphs in its classic engine: up to 4.10 it has no TopK, and 4.12 to 4.14 give float labels
 # and, without a word, the boxes of other candidates. The engine of 5.0 agrees with ONNX Runtime to float rounding.
@@ -53,6 +56,23 @@ class OpenCvRuntime(Session):
         if self._net.empty():  # it only logs which ones, and gives a net of nothing
             raise BundleError(f"OpenCV {cv2.__version__} lacks an operator of {file}: take another runtime")
         super().__init__("opencv", str(file), precision="fp32", device="cpu", inputs=inputs, outputs=outputs)
+
+    @classmethod
+    def check_machine(cls) -> None:
+        """Raise `RuntimeMissingError` where this OpenCV cannot run our graphs."""
+        probe_opencv()
+
+    @classmethod
+    def probe(cls, facts: "Facts") -> None:
+        import cv2
+        import numpy as np
+
+        facts["version"] = printable(cv2.__version__)
+        probe_opencv()
+        net = cv2.dnn.readNetFromONNX(np.frombuffer(TINY_ONNX, np.uint8), engine=cv2.dnn.ENGINE_NEW)
+        net.setInput(np.array(TINY_INPUT, np.float32), "x")
+        check_tiny(net.forward(["y"])[0].tolist())
+        facts["devices"] = [device_row("cpu", "", ["fp32"])]
 
     def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
         names = [spec.name for spec in self.outputs]

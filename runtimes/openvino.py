@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
 from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, check_tiny, device_row, printable
 from pvt_edge.runtimes.runtime import TensorSpec
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import check_precision, check_threads, require
@@ -14,6 +15,8 @@ from pvt_edge.runtimes.table import check_precision, check_threads, require
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from pvt_edge.runtimes.probe import Facts
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _NAMES = {hint: precision for precision, hint in _HINTS.items()}
@@ -56,10 +59,10 @@ class OpenVinoRuntime(Session):
         with boundary(f"OpenVINO {version} cannot load {file}", "export the model again"):
             model = core.read_model(file)
             quantised = any(op.get_type_name() == "FakeQuantize" for op in model.get_ops())
-            self.float_precision = _float_precision(precision, quantised, has, str(file), plugin)
+            self._float_precision = _float_precision(precision, quantised, has, str(file), plugin)
             options: dict[str, Any] = {
                 "PERFORMANCE_HINT": hint.upper(),
-                "INFERENCE_PRECISION_HINT": _HINTS[self.float_precision],
+                "INFERENCE_PRECISION_HINT": _HINTS[self._float_precision],
             }
             if threads is not None:
                 options["INFERENCE_NUM_THREADS"] = threads
@@ -69,9 +72,9 @@ class OpenVinoRuntime(Session):
                 options["CACHE_DIR"] = str(cache_dir)
             self._compiled: Any = core.compile_model(model, plugin, options)
             taken = _NAMES.get(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
-            if taken != self.float_precision:
+            if taken != self._float_precision:
                 raise RuntimeMissingError(
-                    f"{plugin} would run {taken} in place of {self.float_precision}: ask for {taken}"
+                    f"{plugin} would run {taken} in place of {self._float_precision}: ask for {taken}"
                 )
             self._request: Any = self._compiled.create_infer_request()
             self.callers = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
@@ -80,11 +83,40 @@ class OpenVinoRuntime(Session):
         super().__init__(
             "openvino",
             str(file),
-            precision="int8" if quantised else self.float_precision,
+            precision="int8" if quantised else self._float_precision,
             device=plugin.lower(),
             inputs=inputs,
             outputs=outputs,
         )
+
+    @classmethod
+    def probe(cls, facts: "Facts") -> None:
+        import numpy as np
+        import openvino
+
+        facts["version"] = printable(openvino.__version__).partition("-")[0]
+        core = openvino.Core()
+        facts["devices"] = []
+        for name in core.available_devices:
+            able = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+            floats = [kind for kind in ("fp32", "bf16", "fp16", "int8") if kind.upper() in able]
+            facts["devices"].append(device_row(name.lower(), core.get_property(name, "FULL_DEVICE_NAME"), floats))
+        compiled = core.compile_model(core.read_model(TINY_ONNX), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        check_tiny(compiled(np.array(TINY_INPUT, np.float32))[0].tolist())
+
+    @classmethod
+    def float_precisions(cls, device: str) -> tuple[str, ...]:
+        """Those of bf16 and fp16 that the device runs."""
+        try:
+            has = openvino_core().get_property(_plugin_name(device), "OPTIMIZATION_CAPABILITIES")
+        except RuntimeError:  # no such device: whoever opens a file there is told
+            return ()
+        return tuple(precision for precision in ("bf16", "fp16") if precision.upper() in has)
+
+    @property
+    def float_precision(self) -> str:
+        """What the float part of the model runs in."""
+        return self._float_precision
 
     def again(self) -> "OpenVinoRuntime":
         """The same compiled model for another thread; close it on its own."""
@@ -108,9 +140,14 @@ class OpenVinoRuntime(Session):
         self._request = self._compiled = None
 
 
+def _plugin_name(device: str) -> str:
+    """OpenVINO's name of a device."""
+    return "CPU" if device == "auto" else device.upper()
+
+
 def _plugin(device: str, here: list[str]) -> str:
     """OpenVINO's name of a device. Raises `RuntimeMissingError` listing those that are here."""
-    plugin = "CPU" if device == "auto" else device.upper()
+    plugin = _plugin_name(device)
     if plugin not in here:
         listed = ", ".join(name.lower() for name in here) or "none"
         raise RuntimeMissingError(f"OpenVINO sees no device {device!r} here: it sees {listed}")

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
+    from pvt_edge.runtimes.probe import Facts
+
 
 class Session(ABC):
-    """A `Runtime` short of two steps: `_run`, and `_release`, which frees the model."""
+    """A `Runtime` short of three steps: `probe` asks the library, `_run` runs the model, `_release` frees it."""
+
+    callers = 1  # threads that keep it busy, each with a runtime of its own from `again`
 
     def __init__(
         self,
@@ -33,6 +37,30 @@ class Session(ABC):
         self.precision, self.device = precision, device
         self.inputs, self.outputs = inputs, outputs
         self.closed = False
+
+    @classmethod
+    def check_machine(cls) -> None:
+        """Raise `RuntimeMissingError` where the library is here and this machine still cannot run its files."""
+        return  # most need nothing more than their library
+
+    @classmethod
+    @abstractmethod
+    def probe(cls, facts: "Facts") -> None:
+        """Run the library once, filling in `facts` on the way; it may raise, hang or die, in a process of its own."""
+
+    @classmethod
+    def float_precisions(cls, device: str) -> tuple[str, ...]:
+        """The precisions that its fp32 files can be rounded to on the device ("auto" or a name)."""
+        return ()
+
+    @property
+    def float_precision(self) -> str:
+        """What the float part of the model runs in."""
+        return "fp32" if self.precision == "int8" else self.precision
+
+    def again(self) -> "Session":
+        """The same loaded model for another thread; close it on its own."""
+        raise RuntimeInputError(f"the {self.name} runtime serves one thread: open the file again for another")
 
     @abstractmethod
     def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":

@@ -1,17 +1,21 @@
-"""The table of runtimes: where each lives, what it needs installed and which precisions it takes."""
+"""The table of runtimes: where each lives, what it needs, which files it runs and in which precisions."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from numbers import Integral
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.runtimes.runtime import Runtime
 from pvt_edge.runtimes.tensorrt_library import how_to_install
+
+if TYPE_CHECKING:
+    from pvt_edge.runtimes.session import Session
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 MOST_THREADS = 1024  # OpenCV and ONNX Runtime start as many as they are told to, until the machine gives out
@@ -19,52 +23,144 @@ MOST_THREADS = 1024  # OpenCV and ONNX Runtime start as many as they are told to
 
 @dataclass(frozen=True)
 class RuntimeEntry:
-    """One runtime: the class to open, the packages it imports, the extra with them, its precisions."""
+    """One runtime: all that the rest of the package knows of it.
+
+    Attributes:
+        module: Where its class lies; importing it imports no library.
+        class_name: The `Session` that opens a model file, and whose class methods ask the machine.
+        packages: What it imports.
+        extra: The extra of pvt-edge that brings them.
+        distributions: Those that may have brought them; the first is what to install.
+        precisions: What `open_runtime` takes besides "auto".
+        format: What `pvt-edge export --format` calls its files; None where an export writes none.
+        suffix: Of its files.
+        reads: The runtime whose files it runs, where it has none of its own.
+        rounds: Precision -> the precision of the file that is rounded to it as it is loaded.
+        rounds_to: The one of these that it takes by itself, where the device has it.
+        auto_rank: Its place in the order in which "auto" tries runtimes; None where "auto" never takes it.
+        auto_precisions: What "auto" takes where the bundle does not say: the first that it has.
+        needs_gpu: Whether it runs on NVIDIA GPUs alone, from an engine built for one of them.
+        schedules: Whether it runs several callers side by side itself, and takes `hint` and `streams`.
+    """
 
     module: str
     class_name: str
     packages: tuple[str, ...]
     extra: str
     precisions: tuple[str, ...]
+    distributions: tuple[str, ...] = ()
+    format: str | None = None
+    suffix: str = ".onnx"
+    reads: str | None = None
+    rounds: Mapping[str, str] = field(default_factory=dict)
+    rounds_to: str | None = None
+    auto_rank: int | None = None
+    auto_precisions: tuple[str, ...] = ()
+    needs_gpu: bool = False
+    schedules: bool = False
+
+    @property
+    def opener(self) -> "type[Session]":
+        """The runtime's class."""
+        return cast("type[Session]", getattr(import_module(self.module), self.class_name))
 
 
+# In the order in which tables show them; the first whose fp32 runs here is what others are compared with.
 RUNTIMES = {
     "torch": RuntimeEntry(
-        "pvt_edge.runtimes.torch", "TorchRuntime", ("torch",), "export", ("auto", "fp32", "bf16", "fp16")
+        "pvt_edge.runtimes.torch",
+        "TorchRuntime",
+        packages=("torch",),
+        extra="export",
+        precisions=("fp32", "bf16", "fp16"),
+        distributions=("torch",),
+        suffix=".pt2",
     ),
     "onnxruntime": RuntimeEntry(
         "pvt_edge.runtimes.onnxruntime",
         "OnnxRuntime",
-        ("onnxruntime",),
-        "onnxruntime",
-        ("auto", "fp32", "fp16", "int8"),
+        packages=("onnxruntime",),
+        extra="onnxruntime",
+        precisions=("fp32", "fp16", "int8"),
+        distributions=(
+            "onnxruntime",
+            "onnxruntime-gpu",
+            "onnxruntime-openvino",
+            "onnxruntime-directml",
+            "onnxruntime-qnn",
+        ),
+        format="onnx",
+        auto_rank=3,
+        auto_precisions=("int8", "fp32", "fp16"),
     ),
     "openvino": RuntimeEntry(
         "pvt_edge.runtimes.openvino",
         "OpenVinoRuntime",
-        ("openvino",),
-        "openvino",
-        ("auto", "fp32", "bf16", "fp16", "int8"),
+        packages=("openvino",),
+        extra="openvino",
+        precisions=("fp32", "bf16", "fp16", "int8"),
+        distributions=("openvino",),
+        format="openvino",
+        suffix=".xml",
+        rounds={"bf16": "fp32", "fp16": "fp32"},
+        rounds_to="bf16",
+        auto_rank=2,
+        auto_precisions=("int8", "fp32", "fp16"),
+        schedules=True,
+    ),
+    "opencv": RuntimeEntry(
+        "pvt_edge.runtimes.opencv",
+        "OpenCvRuntime",
+        packages=("cv2",),
+        extra="opencv",
+        precisions=("fp32",),
+        distributions=(
+            "opencv-python",
+            "opencv-python-headless",
+            "opencv-contrib-python",
+            "opencv-contrib-python-headless",
+        ),
+        reads="onnxruntime",
+        auto_rank=4,
+        auto_precisions=("fp32",),
     ),
     "tensorrt": RuntimeEntry(
         "pvt_edge.runtimes.tensorrt",
         "TensorRtRuntime",
-        ("tensorrt", "cuda.bindings"),
-        "tensorrt",
-        ("auto", "fp32", "fp16", "int8"),
+        packages=("tensorrt", "cuda.bindings"),
+        extra="tensorrt",
+        precisions=("fp32", "fp16", "int8"),
+        distributions=("tensorrt",),
+        format="tensorrt",
+        suffix=".engine",
+        auto_rank=0,
+        auto_precisions=("fp16", "int8", "fp32"),  # float16 until a clock has said that INT8 is faster
+        needs_gpu=True,
     ),
     "tensorrt-rtx": RuntimeEntry(
         "pvt_edge.runtimes.tensorrt",
         "TensorRtRtxRuntime",
-        ("tensorrt_rtx", "cuda.bindings"),
-        "tensorrt-rtx",
-        ("auto", "fp32", "fp16", "int8"),
+        packages=("tensorrt_rtx", "cuda.bindings"),
+        extra="tensorrt-rtx",
+        precisions=("fp32", "fp16", "int8"),
+        distributions=("tensorrt-rtx",),
+        format="tensorrt-rtx",
+        suffix=".engine",
+        auto_rank=1,
+        auto_precisions=("fp16", "int8", "fp32"),
+        needs_gpu=True,
     ),
-    "opencv": RuntimeEntry("pvt_edge.runtimes.opencv", "OpenCvRuntime", ("cv2",), "opencv", ("auto", "fp32")),
 }
 
 
-def _entry(name: str) -> RuntimeEntry:
+def bundled_runtimes() -> tuple[str, ...]:
+    """The runtimes that bundles have something for, in the order in which "auto" tries them."""
+    ranked = [(entry.auto_rank, name) for name, entry in RUNTIMES.items() if entry.auto_rank is not None]
+    return tuple(name for _, name in sorted(ranked))
+
+
+def runtime_entry(name: str) -> RuntimeEntry:
+    """The row called `name`; `UnknownNameError` names the nearest otherwise."""
     if name not in RUNTIMES:
         raise UnknownNameError("runtime", name, RUNTIMES)
     return RUNTIMES[name]
@@ -75,7 +171,7 @@ def missing(name: str) -> str | None:
 
     Raises `UnknownNameError` for a runtime that does not exist.
     """
-    entry = _entry(name)
+    entry = runtime_entry(name)
     for package in entry.packages:
         if not installed(package):
             mend = how_to_install(name) if package == "tensorrt" else f'pip install "pvt-edge[{entry.extra}]"'
@@ -108,7 +204,7 @@ def require(name: str) -> None:
     reason = missing(name)
     if reason is not None:
         raise RuntimeMissingError(reason)
-    entry = _entry(name)
+    entry = runtime_entry(name)
     for package in entry.packages:
         try:
             import_module(package)
@@ -123,7 +219,7 @@ def check_precision(name: str, precision: str) -> None:
     """Raise `UnknownNameError` for no precision, `RuntimeInputError` for one the runtime does not take."""
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
-    legal = _entry(name).precisions
+    legal = ("auto", *runtime_entry(name).precisions)
     if precision not in legal:
         raise RuntimeInputError(f"the {name} runtime takes precision {', '.join(legal)}; got {precision}")
 
@@ -147,14 +243,19 @@ def open_runtime(
     precision: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    hint: Literal["latency", "throughput"] = "latency",
+    streams: int | None = None,
 ) -> Runtime:
     """The runtime `name` with the model file at `path` loaded.
+
+    `hint` and `streams` are for a runtime that schedules several callers itself; others run one and leave them.
 
     Raises `UnknownNameError` for names that do not exist, `RuntimeMissingError` where the package, the
     device or the precision is not here, `RuntimeInputError` for a precision the runtime or the file does not
     take, `BundleError` for a file that is missing or broken.
     """
     check_precision(name, precision)
-    entry = _entry(name)
-    opener = getattr(import_module(entry.module), entry.class_name)
-    return cast(Runtime, opener(path, precision=precision, device=device, threads=threads))
+    entry = runtime_entry(name)
+    scheduling = {"hint": hint, "streams": streams} if entry.schedules else {}
+    opener = cast(Callable[..., Runtime], entry.opener)
+    return opener(path, precision=precision, device=device, threads=threads, **scheduling)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pvt_edge.errors import BundleError, RuntimeInputError
+from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes import cuda
 from pvt_edge.runtimes.boundary import boundary, model_file
 from pvt_edge.runtimes.feeds import check_feeds
 from pvt_edge.runtimes.passport import differences, here, sidecar
+from pvt_edge.runtimes.probe import device_row, printable
 from pvt_edge.runtimes.runtime import TensorSpec
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import check_precision, check_threads, require
@@ -21,6 +22,8 @@ from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary, load_library
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from pvt_edge.runtimes.probe import Facts
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,28 @@ class TensorRtRuntime(Session):
             inputs=inputs,
             outputs=outputs,
         )
+
+    @classmethod
+    def check_machine(cls) -> None:
+        """Raise `RuntimeMissingError` where there is no GPU."""
+        cuda.probe_cuda()
+
+    @classmethod
+    def probe(cls, facts: "Facts") -> None:
+        library = load_library(cls.library_name)
+        facts["version"] = printable(library.version)
+        gpu = cuda.probe_cuda()  # before TensorRT does anything: it crashes without a driver
+        target = f"sm{gpu.compute_capability.replace('.', '')}"
+        if cls.library_name == "tensorrt-rtx" and target not in library.targets():
+            raise RuntimeMissingError(
+                f"TensorRT-RTX {library.version} does not build for this {gpu.name} ({target}), only for "
+                f"{', '.join(library.targets())}: take tensorrt"
+            )
+        logger = library.logger()
+        library.module.Builder(logger)
+        library.module.Runtime(logger)
+        able = ["fp32", "fp16", *(["int8"] if float(gpu.compute_capability) >= 6.1 else [])]
+        facts["devices"] = [device_row(f"cuda:{gpu.index}", gpu.name, able)]
 
     def infer(self, feeds: "Mapping[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
         """As every runtime's; a second thread that comes in meanwhile is refused with `RuntimeInputError`."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
+from pvt_edge.runtimes.probe import TINY_INPUT, check_tiny, device_row, printable
 from pvt_edge.runtimes.runtime import TensorSpec
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import check_precision, check_threads, require
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+
+    from pvt_edge.runtimes.probe import Facts
 
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "float64": "fp64"}
 
@@ -76,9 +79,21 @@ class TorchRuntime(Session):
             outputs=() if outputs is None else outputs,
         )
         if outputs is None:
-            self.outputs = self._probe()
+            self.outputs = self._learn_outputs()
 
-    def _probe(self) -> tuple[TensorSpec, ...]:
+    @classmethod
+    def probe(cls, facts: "Facts") -> None:
+        import torch
+
+        facts["version"] = printable(torch.__version__)
+        facts["devices"] = [device_row("cpu", "", ["fp32", "bf16"])]
+        check_tiny((torch.tensor(TINY_INPUT) @ torch.tensor(TINY_INPUT)).tolist())
+        if torch.cuda.is_available():
+            for index in range(torch.cuda.device_count()):
+                floats = ["fp32", "fp16", *(["bf16"] if torch.cuda.get_device_capability(index) >= (8, 0) else [])]
+                facts["devices"].append(device_row(f"cuda:{index}", torch.cuda.get_device_name(index), floats))
+
+    def _learn_outputs(self) -> tuple[TensorSpec, ...]:
         """The outputs' specs, from runs on zeros; an axis that follows the free input axis is free."""
         import numpy as np
 

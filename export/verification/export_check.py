@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.bundle.schema import AccuracyRecord, PostprocessSpec
-from pvt_edge.choice import ways_to_run
+from pvt_edge.bundle.ways import ways_of
 from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.export.parity import check_runs
 from pvt_edge.export.precision.trial import has_bf16
-from pvt_edge.export.request import ENGINE_FORMATS
 from pvt_edge.export.verification.difference import compare, ratio
 from pvt_edge.export.verification.tolerance import FIGURES, TASK_FIGURES, tolerance
-from pvt_edge.runtimes import open_runtime
+from pvt_edge.runtimes import RUNTIMES, open_runtime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +67,8 @@ def agreement_lines(manifest: "Manifest") -> list[tuple[str, bool]]:
 def _runs(artifacts: "Sequence[Artifact]") -> list[tuple[str, str, str]]:
     """(runtime, precision, file) of all that can run where exports are made."""
     return [
-        (artifact.runtime, precision, artifact.file)
-        for artifact, precision in ways_to_run(artifacts)
-        if artifact.runtime not in ENGINE_FORMATS and (precision != "bf16" or has_bf16())
+        (way.runtime, way.precision, way.artifact.file)
+        for way in ways_of(artifacts)
+        if way.artifact is not None and way.by_default and not way.borrowed
+        if not RUNTIMES[way.runtime].needs_gpu and (way.precision != "bf16" or has_bf16())
     ]

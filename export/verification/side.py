@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.choice import ways_to_run
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.export.verification.checks import check_answer, check_rows
 from pvt_edge.predictor import Predictor
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from pvt_edge.predictor import Prepared
 
     Arrays = Mapping[str, NDArray[Any]]
-
-REFERENCES = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx", "opencv")  # whose fp32 is the reference
 
 
 class Side:
@@ -76,19 +73,18 @@ def open_reference(bundle: "Bundle", wanted: str | None, device: str = "auto", t
         if not precision:
             raise RuntimeInputError(f"the reference {wanted!r} is no artifact: write RUNTIME:PRECISION, openvino:fp32")
         return open_side(bundle, runtime, precision, device, threads)
-    held = {artifact.runtime for artifact in bundle.manifest.artifacts if artifact.precision == "fp32"}
-    if not held:
+    able = [way for way in bundle.ways() if way.precision == "fp32" and way.artifact is not None]
+    if not able:
         raise BundleError(
             f"{bundle.folder} has no fp32 artifact to compare with: name another with --reference RUNTIME:PRECISION, "
             "or give a bundle that has one with --against"
         )
     reasons = []
-    for runtime in REFERENCES:
-        if runtime in held:
-            try:
-                return open_side(bundle, runtime, "fp32", device, threads)
-            except RuntimeMissingError as error:
-                reasons.append(str(error))
+    for way in able:
+        try:
+            return open_side(bundle, way.runtime, "fp32", device, threads)
+        except RuntimeMissingError as error:
+            reasons.append(str(error))
     raise RuntimeMissingError(f"no fp32 artifact of {bundle.folder} can run here: {'; '.join(reasons)}")
 
 
@@ -97,9 +93,9 @@ def choose_artifacts(bundle: "Bundle", wanted: "Sequence[str]") -> list[tuple[st
 
     OpenVINO's fp32 file is verified in bf16 too. Raises `BundleError` or `UnknownNameError` for what is not there.
     """
-    held: list[tuple[str, str]] = [(a.runtime, precision) for a, precision in ways_to_run(bundle.manifest.artifacts)]
+    ways = [way for way in bundle.ways() if way.artifact is not None and way.by_default]
     if not wanted:
-        return held
+        return [(way.runtime, way.precision) for way in ways if not way.borrowed]
     chosen: list[tuple[str, str]] = []
     for text in wanted:
         runtime, _, precision = text.partition(":")
@@ -107,7 +103,7 @@ def choose_artifacts(bundle: "Bundle", wanted: "Sequence[str]") -> list[tuple[st
             bundle.artifact(runtime, precision)  # says what there is instead
             chosen.append((runtime, precision))
             continue
-        found = [pair for pair in held if pair[0] == runtime]
+        found = [(way.runtime, way.precision) for way in ways if way.runtime == runtime]
         if not found:
             bundle.artifact(runtime, "fp32")
         chosen += found or [(runtime, "fp32")]

@@ -11,15 +11,9 @@ from pydantic import ValidationError
 from pvt_edge.bundle.contents import MANIFEST, locate, record_of, records
 from pvt_edge.bundle.schema import SCHEMA_VERSION, Artifact, FileRecord, Manifest, Precision
 from pvt_edge.bundle.swap import alone, recover, siblings, vacant
+from pvt_edge.bundle.ways import Way, ways_of
 from pvt_edge.errors import BundleError, UnknownNameError
-
-# What runs from an artifact that is listed for something else.
-_RUN_FROM = {
-    ("openvino", "bf16"): ("openvino", "fp32"),  # rounded as it is loaded
-    ("openvino", "fp16"): ("openvino", "fp32"),
-    ("opencv", "fp32"): ("onnxruntime", "fp32"),
-}
-_RUNTIMES = (*get_args(Artifact.model_fields["runtime"].annotation), "opencv")
+from pvt_edge.runtimes.table import bundled_runtimes
 
 
 @dataclass(frozen=True)
@@ -35,28 +29,31 @@ class Bundle:
 
         Raises `UnknownNameError` for names that do not exist, `BundleError` when this bundle has no such.
         """
-        if runtime not in _RUNTIMES:
-            raise UnknownNameError("runtime", runtime, _RUNTIMES)
+        names = bundled_runtimes()
+        if runtime not in names:
+            raise UnknownNameError("runtime", runtime, names)
         if precision not in get_args(Precision):
             raise UnknownNameError("precision", precision, get_args(Precision))
-        wanted = (runtime, precision)
-        stored: dict[tuple[str, str], Artifact] = {
-            (artifact.runtime, artifact.precision): artifact for artifact in reversed(self.manifest.artifacts)
-        }
-        found = stored.get(wanted) or stored.get(_RUN_FROM.get(wanted, wanted))
-        if found is not None:
-            return found
-        there = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in self.manifest.artifacts)
+        for way in self.ways():
+            if (way.runtime, way.precision) == (runtime, precision) and way.artifact is not None:
+                return way.artifact
         raise BundleError(
-            f"{self.folder} has no {runtime} {precision}: it has {there or 'no artifact'}; "
+            f"{self.folder} has no {runtime} {precision}: it has {self.listed()}; "
             "take one of these, or export again with it"
         )
 
+    def ways(self) -> tuple[Way, ...]:
+        """Every runtime and precision: the file that it runs here, or why there is none."""
+        return ways_of(self.manifest.artifacts, self.folder if self.manifest.tensorrt else None)
+
     def runtimes(self) -> tuple[str, ...]:
-        """The runtimes that have something to run in it, in no order of preference."""
-        stored = {(artifact.runtime, artifact.precision) for artifact in self.manifest.artifacts}
-        lent = {runtime for (runtime, _), lender in _RUN_FROM.items() if lender in stored}
-        return tuple(sorted(lent | {runtime for runtime, _ in stored}))
+        """The runtimes that have something to run in it, in the order in which "auto" tries them."""
+        able = {way.runtime for way in self.ways() if way.artifact is not None}
+        return tuple(name for name in bundled_runtimes() if name in able)
+
+    def listed(self) -> str:
+        """Its artifacts in a line: "onnxruntime fp32, openvino fp32"."""
+        return ", ".join(f"{a.runtime} {a.precision}" for a in self.manifest.artifacts) or "no artifact"
 
     def path(self, artifact: Artifact) -> Path:
         """Where the artifact lies. Its hash and its companions' are checked at the first call.

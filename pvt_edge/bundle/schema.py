@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pvt_edge.runtimes.table import RUNTIMES
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -59,10 +61,18 @@ class FileRecord(_Record):
 class Artifact(FileRecord):
     """A model file for one runtime and precision; `companions` lie beside it (an IR's weights)."""
 
-    runtime: Literal["onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"]
+    runtime: str
     precision: Precision
     companions: tuple[FileRecord, ...] = ()
     passport: dict[str, str] | None = None
+
+    @field_validator("runtime")
+    @classmethod
+    def _is_known(cls, runtime: str) -> str:
+        known = [name for name, entry in RUNTIMES.items() if entry.format is not None]
+        if runtime not in known:
+            raise ValueError(f"a runtime with files of its own is {', '.join(known)}")
+        return runtime
 
 
 class CalibrationRecord(_Record):

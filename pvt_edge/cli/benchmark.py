@@ -78,7 +78,7 @@ def benchmark(
     """Measure every runtime and precision in interleaved rounds: table, JSON, Markdown and plots."""
     from pvt_edge.benchmarks.against import read_baseline
     from pvt_edge.benchmarks.options import Options
-    from pvt_edge.benchmarks.rows import BENCHED, PRECISIONS, Choice
+    from pvt_edge.benchmarks.rows import PRECISIONS, Choice, benched
     from pvt_edge.cli.benchmarking import Target, as_recorded, measure, study
 
     console = console_beside(json)
@@ -101,7 +101,7 @@ def benchmark(
     given |= {"data": data, "batch": batch}
     _refuse_unused(bundle, variants, given)
     choice = Choice(
-        runtimes=BENCHED if runtime == "all" else parse_list(runtime),
+        runtimes=benched() if runtime == "all" else parse_list(runtime),
         precisions=PRECISIONS if precision == "all" else parse_list(precision),
         batches=_parse_batches(batch) if batch else None,
         device=device,

@@ -6,10 +6,11 @@ from typing import Literal
 
 from pvt_edge.doctor.facts import Facts
 from pvt_edge.doctor.jetson import CUDA_OF_JETPACK
-from pvt_edge.doctor.packages import ONNXRUNTIME_WHEELS, OPENCV_WHEELS
+from pvt_edge.runtimes import RUNTIMES
 
 Level = Literal["error", "warning", "hint"]
 OLD_JETPACK = 5
+OPENCV_WHEELS, ONNXRUNTIME_WHEELS = RUNTIMES["opencv"].distributions, RUNTIMES["onnxruntime"].distributions
 NUMPY_ABI = ("_ARRAY_API", "compiled using NumPy 1", "numpy.core.multiarray failed", "numpy.dtype size changed")
 
 

@@ -13,6 +13,8 @@ from mmap import ACCESS_READ, mmap
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from pvt_edge.runtimes.probe import printable
+
 PATIENCE_S = 30.0  # torch from an SD card takes ten
 GRACE_S = 5  # an orphan of ours may outlive our patience by so much, and a killed one take to go
 MARK = "pvt-edge-probe "  # libraries print lines of their own
@@ -57,11 +59,6 @@ def answer_of(command: list[str], patience_s: float) -> Answer:
     """What a command answers, with its death or silence as the failure; it is killed after `patience_s`."""
     with _Question(command, patience_s) as question:
         return question.answer()
-
-
-def printable(text: object) -> str:
-    """`text` on one line, control characters gone: libraries say what they like, and terminals obey."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
 
 
 def _command(name: str, patience_s: float) -> list[str]:

@@ -8,9 +8,9 @@ from pvt_edge.doctor.advice import Advice, advise
 from pvt_edge.doctor.child import PATIENCE_S
 from pvt_edge.doctor.facts import Facts, gather
 from pvt_edge.doctor.verdict import Verdict
+from pvt_edge.runtimes import bundled_runtimes
 
 SCHEMA_VERSION = 1
-REFERENCE = "torch"  # what exports are checked against; no bundle holds a file for it
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Examination:
     @property
     def can_run(self) -> bool:
         """Whether at least one runtime that bundles have files for is ready."""
-        return any(verdict.ready for verdict in self.verdicts if verdict.name != REFERENCE)
+        return any(verdict.ready for verdict in self.verdicts if verdict.name in bundled_runtimes())
 
     def to_json(self) -> dict[str, Any]:
         """As docs/doctor.md describes it."""

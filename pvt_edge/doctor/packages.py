@@ -7,30 +7,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, requires
 from pathlib import Path
 
-OPENCV_WHEELS = (
-    "opencv-python",
-    "opencv-python-headless",
-    "opencv-contrib-python",
-    "opencv-contrib-python-headless",
-)
-ONNXRUNTIME_WHEELS = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "onnxruntime-qnn",
-)
-# Of each runtime, the distributions that may bring it
-BROUGHT_BY = {
-    "torch": ("torch",),
-    "onnxruntime": ONNXRUNTIME_WHEELS,
-    "openvino": ("openvino",),
-    "opencv": OPENCV_WHEELS,
-    "tensorrt": ("tensorrt",),
-    "tensorrt-rtx": ("tensorrt-rtx",),
-}
+from pvt_edge.runtimes import RUNTIMES
+
 # What another distribution stands in for
-STAND_INS = {"opencv-python": OPENCV_WHEELS, "onnxruntime": ONNXRUNTIME_WHEELS, "cuda-python": ("cuda-bindings",)}
+STAND_INS = {
+    **{entry.distributions[0]: entry.distributions for entry in RUNTIMES.values() if entry.distributions},
+    "cuda-python": ("cuda-bindings",),
+}
 EXTRA = re.compile(r"^([A-Za-z0-9._-]+).*;.*extra == ['\"]([a-z-]+)['\"]")
 MARKER = re.compile(r"platform_machine == ['\"](\w+)['\"]")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pvt_edge.doctor.child import Answer
-from pvt_edge.doctor.packages import BROUGHT_BY, Package
+from pvt_edge.doctor.packages import Package
 from pvt_edge.runtimes import RUNTIMES, missing
 
 
@@ -51,7 +51,7 @@ def _verdict(name: str, answer: Answer | None, packages: Mapping[str, Package]) 
 
 
 def _version(name: str, packages: Mapping[str, Package]) -> str | None:
-    return next((packages[brought].version for brought in BROUGHT_BY.get(name, ()) if brought in packages), None)
+    return next((packages[brought].version for brought in RUNTIMES[name].distributions if brought in packages), None)
 
 
 def _devices(rows: Iterable[dict[str, Any]]) -> list[Device]:

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from pvt_edge.choice import AUTO_RUNTIMES
 from pvt_edge.errors import BundleError, UnknownNameError
-from pvt_edge.runtimes.table import PRECISIONS
+from pvt_edge.runtimes.table import PRECISIONS, bundled_runtimes
 
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle
@@ -18,26 +17,24 @@ def choose_artifacts(bundle: "Bundle", runtime: str, precision: str) -> list[tup
     With every runtime, the precision "auto" is all of them. Raises `UnknownNameError`, or `BundleError` where nothing
     in the bundle is so.
     """
-    if runtime not in ("auto", ALL, *AUTO_RUNTIMES):
-        raise UnknownNameError("runtime", runtime, ("auto", ALL, *AUTO_RUNTIMES))
+    known = bundled_runtimes()
+    if runtime not in ("auto", ALL, *known):
+        raise UnknownNameError("runtime", runtime, ("auto", ALL, *known))
     if precision not in (ALL, *PRECISIONS):
         raise UnknownNameError("precision", precision, (ALL, *PRECISIONS))
     if ALL not in (runtime, precision):
         return [(runtime, precision)]
-    wanted = PRECISIONS[1:] if precision in (ALL, "auto") else (precision,)
-    names = [name for name in AUTO_RUNTIMES if name in bundle.runtimes() and runtime in (ALL, "auto", name)]
-    found = [(name, kind) for name in names for kind in wanted if _holds(bundle, name, kind, asked=kind == precision)]
+    every = precision in (ALL, "auto")
+    found = [
+        (way.runtime, way.precision)
+        for way in sorted(bundle.ways(), key=lambda way: known.index(way.runtime))
+        if way.artifact is not None
+        and runtime in (ALL, "auto", way.runtime)
+        # one that is rounded to it as it is loaded counts where that was asked for
+        and (not way.rounded if every else way.precision == precision)
+    ]
     if not found:
-        held = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in bundle.manifest.artifacts)
         raise BundleError(
-            f"{bundle.folder} has nothing for runtime {runtime}, precision {precision}: it has {held or 'no artifact'}"
+            f"{bundle.folder} has nothing for runtime {runtime}, precision {precision}: it has {bundle.listed()}"
         )
     return found
-
-
-def _holds(bundle: "Bundle", runtime: str, precision: str, *, asked: bool) -> bool:
-    """Whether a file is there to run so; one that is rounded to it as it is loaded counts where it was `asked` for."""
-    try:
-        return bundle.artifact(runtime, precision).precision == precision or asked
-    except BundleError:
-        return False

@@ -6,10 +6,11 @@ import shutil
 import pytest
 
 from pvt_edge.benchmarks.opening import TorchModel
-from pvt_edge.benchmarks.rows import Choice, check_any, find_torch_model, openvino_floats, plan_rows, row_name
+from pvt_edge.benchmarks.rows import Choice, check_any, find_torch_model, plan_rows, row_name
 from pvt_edge.bundle import read_bundle
 from pvt_edge.errors import RuntimeMissingError, UnknownNameError
 from pvt_edge.runtimes import missing
+from pvt_edge.runtimes.openvino import OpenVinoRuntime
 
 pytestmark = pytest.mark.skipif(missing("openvino") is not None, reason="OpenVINO is not installed")
 CELLS = TorchModel("b0", "detect", "cells")
@@ -42,11 +43,11 @@ def test_an_empty_bundle_has_reasons_only(changed):
 
 def test_cells(cells_bundle):
     plans = {plan.name: plan for plan in plan_rows(read_bundle(cells_bundle), Choice(), CELLS)}
-    bf16 = ["openvino bf16"] if "bf16" in openvino_floats("auto") else []
+    rounded = [f"openvino {precision}" for precision in OpenVinoRuntime.float_precisions("auto")]
     live = [name for name, plan in plans.items() if plan.opening]
     assert [name for name in live if name.startswith(("torch", "onnx", "openvino"))] == [
         *("torch fp32", "torch-compile fp32", "onnxruntime fp32", "onnxruntime int8", "openvino fp32"),
-        *bf16,
+        *rounded,
         "openvino int8",
     ]
     int8 = plans["openvino int8"]
@@ -56,7 +57,7 @@ def test_cells(cells_bundle):
     )
     assert int8.row.accuracy["AP"] > 0.5
     assert plans["onnxruntime fp32"].row.accuracy != int8.row.accuracy
-    if bf16:
+    if "openvino bf16" in rounded:
         assert plans["openvino bf16"].opening.path == plans["openvino fp32"].opening.path
         assert plans["openvino bf16"].row.accuracy is None  # nobody measured it
 

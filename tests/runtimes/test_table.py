@@ -2,21 +2,25 @@
 
 import subprocess
 import sys
-from importlib import import_module
 
 import numpy as np
 import pytest
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError, UnknownNameError
-from pvt_edge.runtimes import RUNTIMES, available, missing, open_runtime
-from pvt_edge.runtimes.table import check_threads
+from pvt_edge.runtimes import RUNTIMES, available, bundled_runtimes, missing, open_runtime
+from pvt_edge.runtimes.session import Session
+from pvt_edge.runtimes.table import PRECISIONS, check_threads
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_every_entry_leads_to_its_class(name):
     entry = RUNTIMES[name]
-    assert isinstance(getattr(import_module(entry.module), entry.class_name), type)
-    assert entry.precisions[0] == "auto"
+    assert issubclass(entry.opener, Session)
+    assert {*entry.auto_precisions, *entry.rounds} <= {*entry.precisions} <= {*PRECISIONS}
+
+
+def test_auto_tries_gpus_first_and_opencv_last():
+    assert bundled_runtimes() == ("tensorrt", "tensorrt-rtx", "openvino", "onnxruntime", "opencv")
 
 
 def test_unknown_names_suggest_the_nearest():

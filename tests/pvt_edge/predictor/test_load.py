@@ -2,21 +2,21 @@
 
 import subprocess
 import sys
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pvt_edge.bundle.reader import Bundle
 from pvt_edge.bundle.writer import BundleWriter
-from pvt_edge.choice import AUTO_RUNTIMES, choose_artifact, choose_runtime
+from pvt_edge.choice import choose_artifact, choose_runtime
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.predictor import load
-from pvt_edge.runtimes import RUNTIMES
+from pvt_edge.runtimes import RUNTIMES, bundled_runtimes
 
 from .finder import INPUT_HW, LABELS, manifest, picture
 
-ALL = [(runtime, precision) for runtime in AUTO_RUNTIMES if runtime != "opencv" for precision in ("fp32", "int8")]
+ALL = [(runtime, precision) for runtime in bundled_runtimes() if runtime != "opencv" for precision in ("fp32", "int8")]
 OV_FP32, OV_INT8 = ("openvino", "fp32"), ("openvino", "int8")
 ORT_FP32, ORT_INT8 = ("onnxruntime", "fp32"), ("onnxruntime", "int8")
 TRT_FP16, TRT_FP32 = ("tensorrt", "fp16"), ("tensorrt", "fp32")
@@ -65,8 +65,7 @@ def test_a_precision_the_bundle_lacks_lists_what_is_there(tmp_path, runtime, ask
 def not_installed(monkeypatch, *names):
     """Let the runtimes' packages be ones that are nowhere installed."""
     for name in names:
-        entry = SimpleNamespace(packages=(f"no_such_{name}",), extra=name)
-        monkeypatch.setitem(RUNTIMES, name, entry)
+        monkeypatch.setitem(RUNTIMES, name, replace(RUNTIMES[name], packages=(f"no_such_{name}",)))
 
 
 @pytest.mark.parametrize(
