@@ -33,7 +33,7 @@ from pvt_edge.benchmarks.timing import measure_timer, summarise
 from pvt_edge.bundle import Bundle
 from pvt_edge.errors import BundleError, PvtEdgeError
 from pvt_edge.evaluation.labelled import Labelled
-from pvt_edge.export.report.rounding import counted
+from pvt_edge.reporting.rounding import counted
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.boundary import one_line
 

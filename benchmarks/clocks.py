@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pvt_edge.doctor.cpu import usable_cpus
+from pvt_edge.machine.cpu import usable_cpus
 
 _CPUS = Path("/sys/devices/system/cpu")
 _NOT_BUSY = (3, 4, 7)  # idle, iowait, steal: columns of /proc/stat

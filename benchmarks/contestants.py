@@ -10,7 +10,7 @@ from pvt_edge.benchmarks.pictures import Pictures
 from pvt_edge.benchmarks.rounds import TakeTurn
 from pvt_edge.benchmarks.timing import take_turn
 from pvt_edge.bundle import Bundle
-from pvt_edge.doctor.cpu import usable_cores
+from pvt_edge.machine.cpu import usable_cores
 from pvt_edge.predictor import Predictor
 from pvt_edge.runtimes import RUNTIMES, Runtime
 

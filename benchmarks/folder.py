@@ -9,7 +9,7 @@ from pvt_edge.benchmarks.record import SCHEMA, STUDY_SCHEMA
 from pvt_edge.benchmarks.report import page
 from pvt_edge.bundle.swap import sibling, vacant
 from pvt_edge.errors import DataError
-from pvt_edge.export.report.plots import has_matplotlib
+from pvt_edge.reporting.drawings import has_matplotlib
 from pvt_edge.whole_folder import write_whole
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ import os
 import platform
 
 from pvt_edge.benchmarks.record import Machine
-from pvt_edge.doctor.cpu import read_cpu
 from pvt_edge.errors import RuntimeMissingError
-from pvt_edge.export.provenance import versions
+from pvt_edge.machine.cpu import read_cpu
+from pvt_edge.machine.versions import versions
 from pvt_edge.runtimes import RUNTIMES
 
 PACKAGES = (

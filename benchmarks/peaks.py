@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pvt_edge.benchmarks.record import Peaks
-from pvt_edge.doctor.cpu import usable_cores
+from pvt_edge.machine.cpu import usable_cores
 from pvt_edge.runtimes.openvino_core import openvino_core
 
 SIDE, CHANNELS = 64, 1024  # a 1x1 convolution of a 64x64 map: a product of (4096, 1024) and (1024, 1024)

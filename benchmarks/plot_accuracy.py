@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pvt_edge.benchmarks.words import accuracy_name, title
-from pvt_edge.export.report.canvas import BLACK, COLOURS, GREY, axes_below
-from pvt_edge.export.report.labels import Label, place_labels
+from pvt_edge.reporting.canvas import BLACK, COLOURS, GREY, axes_below
+from pvt_edge.reporting.labels import Label, place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pvt_edge.benchmarks.words import title
-from pvt_edge.export.report.canvas import BLACK, COLOURS, GREY, axes_below, bars_axes
-from pvt_edge.export.report.rounding import counted, ms, times
+from pvt_edge.reporting.canvas import BLACK, COLOURS, GREY, axes_below, bars_axes
+from pvt_edge.reporting.rounding import counted, ms, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pvt_edge.benchmarks.words import title
-from pvt_edge.export.report.canvas import (
+from pvt_edge.reporting.canvas import (
     BLUE,
     FAINT,
     GREEN,
@@ -15,7 +15,7 @@ from pvt_edge.export.report.canvas import (
     axes_below,
     bars_axes,
 )
-from pvt_edge.export.report.rounding import ms
+from pvt_edge.reporting.rounding import ms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.benchmarks import plot_accuracy, plot_latency, plot_layers
-from pvt_edge.export.report.plots import save_drawings
+from pvt_edge.reporting.drawings import save_drawings
 
 if TYPE_CHECKING:
     from pvt_edge.benchmarks.benchmark import Measured

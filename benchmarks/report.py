@@ -14,8 +14,8 @@ from pvt_edge.benchmarks.words import (
     title,
     warnings,
 )
-from pvt_edge.export.report.markdown import bold, bullets, plain, table
-from pvt_edge.export.report.rounding import ms
+from pvt_edge.reporting.markdown import bold, bullets, plain, table
+from pvt_edge.reporting.rounding import ms
 
 CAPTIONS = {
     "latency": "latency of each row",

@@ -14,9 +14,9 @@ from pvt_edge.benchmarks.machine import describe_machine
 from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.record import Row, Settings, Study, StudyEntry
 from pvt_edge.benchmarks.rows import benched
-from pvt_edge.export.report.canvas import shorten
-from pvt_edge.export.report.markdown import bullets, plain, table
-from pvt_edge.export.report.rounding import NOTHING, counted, duration, ms
+from pvt_edge.reporting.canvas import shorten
+from pvt_edge.reporting.markdown import bullets, plain, table
+from pvt_edge.reporting.rounding import NOTHING, counted, duration, ms
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.variants import get_variant
 

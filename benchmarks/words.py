@@ -1,7 +1,7 @@
 """A benchmark in words: the cells of its table, and the lines below it, for the terminal and for Markdown alike."""
 
 from pvt_edge.benchmarks.record import Benchmark, Machine, Noise, Row
-from pvt_edge.export.report.rounding import NOTHING, counted, mebibytes, ms, times
+from pvt_edge.reporting.rounding import NOTHING, counted, mebibytes, ms, times
 
 ACCURACY = ("AP", "top1", "AP50")  # the first of these that a row has is shown
 TIMER_LIMIT = 0.01

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.bundle import Bundle, BundleWriter
 from pvt_edge.bundle.schema import Manifest, PostprocessSpec, ResizeSpec
+from pvt_edge.engines.options import BuildOptions
 from pvt_edge.export.precision.search import SearchInterruptedError
 from pvt_edge.export.provenance import provenance
 from pvt_edge.export.report.report import write_report
@@ -20,7 +21,6 @@ from pvt_edge.export.request import (
     default_resize,
 )
 from pvt_edge.export.steps import Progress, Steps, task_of, variant_of
-from pvt_edge.export.tensorrt.options import BuildOptions
 from pvt_edge.models.create import Model
 from pvt_edge.weights import get_bundled
 

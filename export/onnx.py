@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pvt_edge.bundle.block_names import name_layers
 from pvt_edge.errors import ExportError
-from pvt_edge.export.block_names import name_layers
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 
 if TYPE_CHECKING:

@@ -1,14 +1,12 @@
 """Where and with what an export was made."""
 
-import platform
-from collections.abc import Iterable
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pvt_edge
 from pvt_edge.bundle.schema import Provenance
-from pvt_edge.doctor.cpu import read_cpu
+from pvt_edge.machine.cpu import read_cpu
+from pvt_edge.machine.versions import versions
 from pvt_edge.weights.cache import hash_file
 
 PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "numpy")
@@ -28,14 +26,3 @@ def provenance(
         versions=versions(PACKAGES),
         machine=read_cpu().name,
     )
-
-
-def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Python's version, and those of the packages that are installed."""
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

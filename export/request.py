@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pvt_edge.bundle.schema import InputSpec, PostprocessSpec, ResizeSpec
+from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ExportError, UnknownNameError
 from pvt_edge.export.deploy.form import check_imgsz
 from pvt_edge.export.graph import INPUT_NAME
-from pvt_edge.export.tensorrt.options import BuildOptions
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.create import Model
 from pvt_edge.models.detector import Detector

@@ -11,6 +11,7 @@ import numpy as np
 from pvt_edge.bundle import BundleWriter
 from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision, Task
 from pvt_edge.errors import ExportError
+from pvt_edge.export.agreement import measure_agreement
 from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 from pvt_edge.export.onnx import export_onnx
@@ -20,7 +21,6 @@ from pvt_edge.export.precision.trial import measure
 from pvt_edge.export.quantising import Quantisation, make_judge, quantise
 from pvt_edge.export.request import ENGINE_FORMATS, ExportRequest
 from pvt_edge.export.tensorrt.writing import TensorRtExport, open_workshops, write_tensorrt
-from pvt_edge.export.verification.export_check import measure_agreement
 from pvt_edge.models.backbone import PVTv2
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.create import Model

@@ -57,7 +57,7 @@ def refresh_engines(bundle: "Bundle", library: str) -> "Bundle":
     wrong = [text for engine in engines for text in differences(engine.passport or {}, machine)]
     if not wrong:
         return bundle
-    from pvt_edge.export.tensorrt.bundle_build import build_bundle
+    from pvt_edge.engines.bundle_build import build_bundle
 
     told = "; ".join(dict.fromkeys(wrong))
     warnings.warn(f"{bundle.folder}: engines are built again for this machine ({told})", stacklevel=3)

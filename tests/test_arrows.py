@@ -16,8 +16,8 @@ else:
 CHECKOUT = Path(__file__).resolve().parents[1]
 LAYERS = ("runtimes", "pvt_edge", "export", "benchmarks")  # each may import those before it
 BELOW_RUNTIMES = "pvt_edge.errors"
-# These reach export and benchmarks, in functions alone: the command, the facade, and `load(rebuild=True)`.
-REACH_UP = ("pvt_edge/cli/", "pvt_edge/__init__.py", "pvt_edge/predictor.py")
+# These reach export and benchmarks, in functions alone: the command and the facade.
+REACH_UP = ("pvt_edge/cli/", "pvt_edge/__init__.py")
 WITH_TORCH = ("pvt_edge/models/", "pvt_edge/training/", "pvt_edge/checkpoints/", "export/", "benchmarks/studies/")
 HEAVY = tuple(
     tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"][

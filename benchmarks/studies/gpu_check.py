@@ -24,12 +24,12 @@ import numpy as np
 import typer
 
 from pvt_edge.bundle import Bundle, read_bundle
-from pvt_edge.doctor.cpu import read_cpu
+from pvt_edge.engines.bundle_build import build_bundle
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.export.precision.record import Latency
 from pvt_edge.export.precision.trial import measure
-from pvt_edge.export.provenance import versions
-from pvt_edge.export.tensorrt.bundle_build import build_bundle
+from pvt_edge.machine.cpu import read_cpu
+from pvt_edge.machine.versions import versions
 from pvt_edge.metrics.agreement import agreement
 from pvt_edge.runtimes import Runtime, open_runtime
 from pvt_edge.runtimes.cuda import CudaDevice, probe_cuda

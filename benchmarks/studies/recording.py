@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from pvt_edge.doctor.cpu import read_cpu
+from pvt_edge.machine.cpu import read_cpu
 
 
 def write_record(path: Path | None, command: str, found: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from pvt_edge.export.block_names import block_of
+from pvt_edge.bundle.block_names import block_of
 from pvt_edge.export.precision.record import LayerGroup
 
 LayerTimes = Sequence[tuple[str, str, float]]  # (operations' names, kind and type, ms), as `Trial.layer_ms` gives

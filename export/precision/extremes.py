@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pvt_edge.export.block_names import LAYERS, block_of
+from pvt_edge.bundle.block_names import LAYERS, block_of
 from pvt_edge.export.precision.layers import ALWAYS_FLOAT, MOVES
 from pvt_edge.export.precision.onnx_session import open_session
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pvt_edge.export.block_names import block_of
+from pvt_edge.bundle.block_names import block_of
 
 if TYPE_CHECKING:
     import openvino

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pvt_edge.export.block_names import block_of
+from pvt_edge.bundle.block_names import block_of
 from pvt_edge.export.precision.half import LARGEST, always_float
 from pvt_edge.export.precision.record import ActivationRange, OverflowAudit
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pvt_edge.export.block_names import block_of
+from pvt_edge.bundle.block_names import block_of
 from pvt_edge.export.precision.layers import MOVES
 from pvt_edge.export.precision.placement import SMALLEST, grid_step, quantise_weight
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pvt_edge.bundle.schema import Precision
-from pvt_edge.doctor.cpu import read_cpu
 from pvt_edge.export.precision.costs import block_ms, layer_groups
 from pvt_edge.export.precision.judge import Judge
 from pvt_edge.export.precision.layers import find_blocks
@@ -16,6 +15,7 @@ from pvt_edge.export.precision.ranges import Ranges
 from pvt_edge.export.precision.recipes import RECIPES, moves
 from pvt_edge.export.precision.record import BlockSensitivity, Candidate, Latency, LayerGroup, SearchRecord
 from pvt_edge.export.precision.trial import Trial, has_bf16, measure
+from pvt_edge.machine.cpu import read_cpu
 
 if TYPE_CHECKING:
     import openvino

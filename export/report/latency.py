@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from pvt_edge.export.precision.record import Candidate, Latency, SearchRecord
 from pvt_edge.export.report.candidates import precision_of, speedup
-from pvt_edge.export.report.canvas import CHOSEN, COLOURS, GREY, axes_below, bars_axes, shorten
-from pvt_edge.export.report.rounding import counted, ms, times
+from pvt_edge.reporting.canvas import CHOSEN, COLOURS, GREY, axes_below, bars_axes, shorten
+from pvt_edge.reporting.rounding import counted, ms, times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pvt_edge.export.precision.record import SearchRecord
-from pvt_edge.export.report.canvas import CHOSEN, GREY, axes_below, bars_axes, legend_above
-from pvt_edge.export.report.rounding import counted, ms
+from pvt_edge.reporting.canvas import CHOSEN, GREY, axes_below, bars_axes, legend_above
+from pvt_edge.reporting.rounding import counted, ms
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

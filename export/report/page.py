@@ -6,10 +6,10 @@ from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import Candidate, SearchRecord, TensorRtRecord
 from pvt_edge.export.report.candidates import most_sensitive, speedup
 from pvt_edge.export.report.facts import whole_bytes
-from pvt_edge.export.report.markdown import bold, bullets, code, plain, table
 from pvt_edge.export.report.placement import placement_section
-from pvt_edge.export.report.rounding import NOTHING, counted, drop, duration, fraction, mebibytes, ms, times
 from pvt_edge.export.report.tensorrt import tensorrt_sections
+from pvt_edge.reporting.markdown import bold, bullets, code, plain, table
+from pvt_edge.reporting.rounding import NOTHING, counted, drop, duration, fraction, mebibytes, ms, times
 
 PLACEMENTS = {
     "searched": "searched for this model on this machine",

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.export.precision.record import SearchRecord
 from pvt_edge.export.report.candidates import precision_of, reference_value
-from pvt_edge.export.report.canvas import BLACK, CHOSEN, COLOURS, GREY, SHADE, axes_below, shorten
-from pvt_edge.export.report.labels import Label, place_labels
-from pvt_edge.export.report.rounding import counted
 from pvt_edge.export.report.scale import Point, Scale, scale_of
+from pvt_edge.reporting.canvas import BLACK, CHOSEN, COLOURS, GREY, SHADE, axes_below, shorten
+from pvt_edge.reporting.labels import Label, place_labels
+from pvt_edge.reporting.rounding import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import SearchRecord
 from pvt_edge.export.report.blocks import by_part, compact
-from pvt_edge.export.report.markdown import code, table
-from pvt_edge.export.report.rounding import NOTHING, counted
+from pvt_edge.reporting.markdown import code, table
+from pvt_edge.reporting.rounding import NOTHING, counted
 
 
 def placement_section(manifest: Manifest, search: SearchRecord) -> str:

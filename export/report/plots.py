@@ -1,50 +1,14 @@
-"""The plots of a report, drawn where matplotlib is."""
+"""The plots of a report."""
 
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 from pvt_edge.export.precision.record import SearchRecord
 from pvt_edge.export.report import latency, layers, pareto, sensitivity
-from pvt_edge.export.report.canvas import STYLE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from matplotlib.figure import Figure
-
-Subject = TypeVar("Subject")
+from pvt_edge.reporting.drawings import save_drawings
 
 _DRAWINGS = {"pareto": pareto.draw, "latency": latency.draw, "sensitivity": sensitivity.draw, "layers": layers.draw}
-
-
-def has_matplotlib() -> bool:
-    """Whether plots can be drawn here."""
-    try:
-        import matplotlib.figure  # noqa: F401 - more than the package's own name: a broken install fails here
-    except ImportError:
-        return False
-    return True
 
 
 def draw_plots(folder: Path, search: SearchRecord) -> tuple[str, ...]:
     """The names, relative to `folder`, of the plots that `search` has figures for, written there."""
     return save_drawings(folder, _DRAWINGS, search)
-
-
-def save_drawings(
-    folder: Path, drawings: "Mapping[str, Callable[[Subject], Figure | None]]", subject: Subject
-) -> tuple[str, ...]:
-    """The names, relative to `folder`, of the plots that there is something to draw for, written to plots/ in it."""
-    import matplotlib.style
-
-    written = []
-    with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():  # not a user's own matplotlibrc
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name in a script that the font lacks
-        for name, draw in drawings.items():
-            figure = draw(subject)
-            if figure is not None:
-                (folder / "plots").mkdir(exist_ok=True)  # no empty folder where nothing was timed
-                figure.savefig(folder / "plots" / f"{name}.png")
-                written.append(f"plots/{name}.png")
-    return tuple(written)

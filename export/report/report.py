@@ -7,7 +7,8 @@ from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import SearchRecord, TensorRtRecord
 from pvt_edge.export.report.facts import facts
 from pvt_edge.export.report.page import page
-from pvt_edge.export.report.plots import draw_plots, has_matplotlib
+from pvt_edge.export.report.plots import draw_plots
+from pvt_edge.reporting.drawings import has_matplotlib
 
 
 def write_report(

@@ -5,7 +5,7 @@ from math import isfinite
 
 from pvt_edge.export.precision.record import Candidate, SearchRecord
 from pvt_edge.export.report.candidates import precision_of, reference_value
-from pvt_edge.export.report.rounding import fraction, ms
+from pvt_edge.reporting.rounding import fraction, ms
 
 _DEPTH = 4  # budgets below fp32 that are drawn: one ruined candidate must not squeeze the others together
 _FREE_DEPTH = 0.05  # the same where there is no budget

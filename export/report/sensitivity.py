@@ -4,10 +4,10 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from pvt_edge.export.precision.record import BlockSensitivity, SearchRecord
-from pvt_edge.export.report import canvas
 from pvt_edge.export.report.blocks import OTHER, kind_of
 from pvt_edge.export.report.candidates import most_sensitive
-from pvt_edge.export.report.rounding import counted, drop
+from pvt_edge.reporting import canvas
+from pvt_edge.reporting.rounding import counted, drop
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

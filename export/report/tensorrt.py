@@ -2,8 +2,8 @@
 
 from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import ActivationRange, TensorRtRecord
-from pvt_edge.export.report.markdown import bullets, code, plain, table
-from pvt_edge.export.report.rounding import counted, drop, fraction
+from pvt_edge.reporting.markdown import bullets, code, plain, table
+from pvt_edge.reporting.rounding import counted, drop, fraction
 
 KINDS = {
     "norm": "inputs of LayerNorm",

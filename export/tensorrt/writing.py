@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.bundle import BundleWriter
 from pvt_edge.bundle.schema import Artifact, Precision, TensorRtSpec
+from pvt_edge.engines.bundle_build import engine_artifact, faster_engine, profile_for, write_engines
+from pvt_edge.engines.workshop import Workshop, open_workshop
 from pvt_edge.errors import ExportError, RuntimeMissingError
 from pvt_edge.export.precision.plan import plan_of, read_plan
 from pvt_edge.export.precision.record import GraphTrial, TensorRtRecord
-from pvt_edge.export.tensorrt.bundle_build import engine_artifact, faster_engine, profile_for, write_engines
-from pvt_edge.export.tensorrt.engines import Workshop, open_workshop
 from pvt_edge.export.tensorrt.graphs import TensorRtGraphs
 
 if TYPE_CHECKING:

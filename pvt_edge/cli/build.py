@@ -40,7 +40,7 @@ def build(
     from rich.table import Table
 
     from pvt_edge.cli.inspect import artifact_rows
-    from pvt_edge.export.tensorrt.bundle_build import build_bundle
+    from pvt_edge.engines.bundle_build import build_bundle
 
     console = console_beside(json)
     check_json(json)

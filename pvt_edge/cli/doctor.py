@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from pvt_edge.doctor import Examination
     from pvt_edge.doctor.facts import Facts
-    from pvt_edge.doctor.gpu import Gpu
     from pvt_edge.doctor.verdict import Verdict
+    from pvt_edge.machine.gpu import Gpu
 
 STYLES = {"error": "red", "warning": "yellow", "hint": "cyan"}
 

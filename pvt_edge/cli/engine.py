@@ -9,7 +9,7 @@ from pvt_edge.cli.options import parse_list
 from pvt_edge.errors import ExportError
 
 if TYPE_CHECKING:
-    from pvt_edge.export.tensorrt.options import BuildOptions
+    from pvt_edge.engines.options import BuildOptions
 
 Target = Annotated[
     str | None, typer.Option(help="TensorRT-RTX: the GPUs to build for, such as sm86,sm89,sm120.", metavar="LIST")
@@ -38,7 +38,7 @@ def engine_options(
     batches: tuple[int, int, int] | None,
 ) -> "BuildOptions":
     """The options as the builder takes them. Raises `ExportError` for a DLA."""
-    from pvt_edge.export.tensorrt.options import BuildOptions
+    from pvt_edge.engines.options import BuildOptions
 
     if dla is not None:
         raise ExportError(

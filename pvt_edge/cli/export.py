@@ -215,7 +215,7 @@ def _report(console: "Console", bundle: "Bundle", seconds: float) -> None:
 
 
 def _report_agreement(console: "Console", manifest: "Manifest") -> None:
-    from pvt_edge.export.verification.export_check import agreement_lines
+    from pvt_edge.export.agreement import agreement_lines
 
     if manifest.agreement is None:
         console.print(

@@ -13,7 +13,7 @@ from pvt_edge.errors import DataError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pvt_edge.export.verification.report import VerifyReport
+    from pvt_edge.verification.report import VerifyReport
 
 LIMITS, WHAT = "Tolerance (default: by precision)", "What is compared"
 
@@ -79,7 +79,7 @@ def verify(
     from rich.console import Console
 
     from pvt_edge.cli.progress import bar_shown
-    from pvt_edge.export.verification.verifier import verify as verify_bundle
+    from pvt_edge.verification.verifier import verify as verify_bundle
 
     place = Path(os.path.abspath(bundle))  # a link keeps its own name
     folder = out or place.with_name(f"{place.name}-verify")
@@ -126,8 +126,8 @@ def _print(console: "Console", report: "VerifyReport") -> None:
     from rich import box
     from rich.table import Column, Table
 
-    from pvt_edge.export.verification.tolerance import FIGURES
-    from pvt_edge.export.verification.writing import SHEET
+    from pvt_edge.verification.tolerance import FIGURES
+    from pvt_edge.verification.writing import SHEET
 
     names = list(report.artifacts[0].limits)
     table = Table(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pvt_edge.doctor.facts import Facts
-from pvt_edge.doctor.jetson import CUDA_OF_JETPACK
+from pvt_edge.machine.jetson import CUDA_OF_JETPACK
 from pvt_edge.runtimes import RUNTIMES
 
 Level = Literal["error", "warning", "hint"]

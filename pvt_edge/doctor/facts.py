@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pvt_edge.doctor.child import Answer, asking
-from pvt_edge.doctor.cpu import Cpu, read_cpu
-from pvt_edge.doctor.gpu import Gpu, read_driver, read_gpus
-from pvt_edge.doctor.jetson import Jetson, read_jetson
 from pvt_edge.doctor.packages import Package, read_extras, read_packages
-from pvt_edge.doctor.system import System, read_system
 from pvt_edge.doctor.verdict import Verdict, askable, judge
+from pvt_edge.machine.cpu import Cpu, read_cpu
+from pvt_edge.machine.gpu import Gpu, read_driver, read_gpus
+from pvt_edge.machine.jetson import Jetson, read_jetson
+from pvt_edge.machine.system import System, read_system
 from pvt_edge.opencv_build import OpenCvBuild, parse_build
 from pvt_edge.runtimes.table import installed
 
@@ -51,7 +51,7 @@ def gather(patience_s: float) -> Facts:
         system=system,
         cpu=cpu,
         verdicts=judge(answers, packages),
-        gpus=read_gpus(answers.get("cuda")),
+        gpus=read_gpus(answers["cuda"].facts if "cuda" in answers else {}),
         driver=driver,
         jetson=jetson,
         opencv=_build(video),

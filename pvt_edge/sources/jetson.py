@@ -3,8 +3,8 @@
 from typing import Any
 
 from pvt_edge.credentials import redact
-from pvt_edge.doctor.jetson import is_jetson
 from pvt_edge.errors import DataError
+from pvt_edge.machine.jetson import is_jetson
 from pvt_edge.opencv_build import GET_JETPACKS
 from pvt_edge.sources.capture import CaptureSource, has_gstreamer
 from pvt_edge.sources.diagnosis import why_not

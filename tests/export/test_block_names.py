@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pvt_edge.export.block_names import block_of, name_layers
+from pvt_edge.bundle.block_names import block_of, name_layers
 from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.onnx import OPSET, export_onnx
 from pvt_edge.variants import get_variant

@@ -15,9 +15,9 @@ import torch
 
 import pvt_edge
 from pvt_edge.bundle import read_bundle
+from pvt_edge.bundle.block_names import block_of
 from pvt_edge.errors import DataError, ExportError, UnknownNameError
 from pvt_edge.export import steps as export_steps
-from pvt_edge.export.block_names import block_of
 from pvt_edge.export.precision import search as search_module
 from pvt_edge.export.precision.record import SearchRecord
 from pvt_edge.export.precision.search import SearchInterruptedError

@@ -78,7 +78,7 @@ def test_facade_import_loads_no_third_party():
 
 # in export/, where torch is, and needed on devices without it
 VERIFICATION = [
-    f"pvt_edge.export.verification.{name}"
+    f"pvt_edge.verification.{name}"
     for name in ("contact_sheet", "page", "panels", "pictures", "side", "verifier", "writing")
 ]
 

@@ -36,8 +36,8 @@ class TestTensorRt(RuntimeContract):
 
     @pytest.fixture(scope="session")
     def engine(self, onnx_file, folder):
-        from pvt_edge.export.tensorrt.engine import build_engine
-        from pvt_edge.export.tensorrt.options import BuildOptions
+        from pvt_edge.engines.engine import build_engine
+        from pvt_edge.engines.options import BuildOptions
         from pvt_edge.runtimes.tensorrt_library import load_library
 
         path = folder / "model.engine"

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pvt_edge.export.block_names import block_of
+from pvt_edge.bundle.block_names import block_of
 from pvt_edge.export.openvino import save_ir
 from pvt_edge.export.precision.layers import find_blocks, find_layers, producer
 from pvt_edge.export.precision.placement import QUANTISER, evaluate, place, quantise_weight

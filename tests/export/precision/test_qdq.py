@@ -7,8 +7,8 @@ import onnx
 import onnxruntime
 import pytest
 
+from pvt_edge.bundle.block_names import block_of
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.export.block_names import block_of
 from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.placement import place
 from pvt_edge.export.precision.qdq import LAYERS, add_qdq

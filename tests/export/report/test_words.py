@@ -5,9 +5,9 @@ import math
 import pytest
 
 from pvt_edge.export.report.blocks import by_part, compact, kind_of
-from pvt_edge.export.report.canvas import shorten
-from pvt_edge.export.report.markdown import code
-from pvt_edge.export.report.rounding import counted, drop, duration, fraction, mebibytes, ms, times
+from pvt_edge.reporting.canvas import shorten
+from pvt_edge.reporting.markdown import code
+from pvt_edge.reporting.rounding import counted, drop, duration, fraction, mebibytes, ms, times
 
 from .searches import block_names
 

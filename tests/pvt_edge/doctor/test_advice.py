@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from pvt_edge.doctor.advice import RULES, advise
-from pvt_edge.doctor.cpu import Cpu
 from pvt_edge.doctor.examination import Examination
 from pvt_edge.doctor.facts import Facts
-from pvt_edge.doctor.gpu import Gpu
-from pvt_edge.doctor.jetson import Jetson
 from pvt_edge.doctor.packages import Package
-from pvt_edge.doctor.system import System
 from pvt_edge.doctor.verdict import Device, Verdict
+from pvt_edge.machine.cpu import Cpu
+from pvt_edge.machine.gpu import Gpu
+from pvt_edge.machine.jetson import Jetson
+from pvt_edge.machine.system import System
 from pvt_edge.opencv_build import OpenCvBuild
 
 SYSTEM = System("Debian 12, Linux 6.1", "x86_64", "3.11.7", "0.1.0", virtual_environment=True)

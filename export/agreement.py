@@ -1,0 +1,74 @@
+"""The short verification at the end of an export: every artifact against the trained model itself, on few pictures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pvt_edge.bundle.schema import AccuracyRecord, PostprocessSpec
+from pvt_edge.bundle.ways import ways_of
+from pvt_edge.export.graph import INPUT_NAME
+from pvt_edge.export.parity import check_runs
+from pvt_edge.export.precision.trial import has_bf16
+from pvt_edge.runtimes import RUNTIMES, open_runtime
+from pvt_edge.verification.difference import compare, ratio
+from pvt_edge.verification.tolerance import FIGURES, TASK_FIGURES, tolerance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pvt_edge.bundle.schema import Artifact, Manifest, Task
+
+    Arrays = Mapping[str, NDArray[Any]]
+
+
+def measure_agreement(
+    artifacts: "Sequence[Artifact]",
+    path_of: Callable[[str], Path],
+    inputs: "Sequence[NDArray[np.uint8]]",
+    expected: "Sequence[Arrays]",
+    *,
+    task: "Task",
+    post: PostprocessSpec | None,
+    source: str,
+) -> AccuracyRecord | None:
+    """`verify`'s figures of each artifact, engines apart, against `expected`, the trained model's answers to `inputs`.
+
+    OpenVINO's fp32 file is run in bf16 too where the CPU can. None where a detector's two sides detect nothing.
+    Raises `ExportError` where an artifact gives what is no number.
+    """
+    spec = post or PostprocessSpec()
+    metrics, seen = {}, 0
+    for runtime, precision, file in _runs(artifacts):
+        with open_runtime(runtime, path_of(file), precision=precision) as opened:
+            found = check_runs(opened, INPUT_NAME, inputs)
+        differences = [compare(task, got, want, spec) for got, want in zip(found, expected, strict=True)]
+        metrics[f"{runtime}-{precision}"] = {
+            name: ratio(name, [difference.tallies[name] for difference in differences]) for name in TASK_FIGURES[task]
+        }
+        seen += sum(d.matches.n_found + d.matches.n_reference if d.matches else 1 for d in differences)
+    if not seen:
+        return None
+    return AccuracyRecord(data=f"{len(inputs)} pictures of {source}", metrics=metrics)
+
+
+def agreement_lines(manifest: "Manifest") -> list[tuple[str, bool]]:
+    """For each artifact its figures in words, and whether they are within `verify`'s tolerance."""
+    lines = []
+    for key, figures in (manifest.agreement.metrics if manifest.agreement else {}).items():
+        runtime, _, precision = key.rpartition("-")
+        limits = tolerance(manifest.task, precision)
+        within = all(FIGURES[figure].within(value, limits[figure]) for figure, value in figures.items())
+        told = ", ".join(f"{FIGURES[figure].words} {FIGURES[figure].text(value)}" for figure, value in figures.items())
+        lines.append((f"{runtime} {precision}: {told}", within))
+    return lines
+
+
+def _runs(artifacts: "Sequence[Artifact]") -> list[tuple[str, str, str]]:
+    """(runtime, precision, file) of all that can run where exports are made."""
+    return [
+        (way.runtime, way.precision, way.artifact.file)
+        for way in ways_of(artifacts)
+        if way.artifact is not None and way.by_default and not way.borrowed
+        if not RUNTIMES[way.runtime].needs_gpu and (way.precision != "bf16" or has_bf16())
+    ]

@@ -1,0 +1,1 @@
+"""Facts of the machine: processor, GPU, Jetson, system, versions."""

@@ -1,0 +1,1 @@
+"""How reports word, round and draw their figures."""

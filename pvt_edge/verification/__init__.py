@@ -1,0 +1,1 @@
+"""Whether a bundle's artifacts give the answers of a reference; no labels, no torch."""

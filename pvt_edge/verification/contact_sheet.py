@@ -1,0 +1,146 @@
+"""The worst pictures on one sheet: reference and artifact side by side, with what differs marked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.postprocessing import softmax
+from pvt_edge.verification.lettering import AMBER, GREY, INK, PAPER, RED, SAME, shorten, write
+from pvt_edge.verification.panels import PANEL_HW, box_panels, broken_panels, class_panels, map_panels
+from pvt_edge.verification.tolerance import FIGURES, times
+
+if TYPE_CHECKING:
+    from pvt_edge.bundle.schema import Manifest
+    from pvt_edge.verification.difference import Difference
+
+    Arrays = Mapping[str, NDArray[Any]]
+
+WORST = 10
+COLUMNS = 2  # of pairs
+GAP, MARGIN, CAPTION, HEAD = 4, 24, 26, 88
+BOX_LEGEND = (
+    (SAME, "both sides have it", 1),
+    (AMBER, "it moved (px) or changed its score (+ -) beyond the tolerance", 2),
+    (RED, "only this side has it", 2),
+)
+LEGENDS = {
+    "classify": "a red frame: another best class",
+    "features": "right, where the worst map differs: black within the tolerance, white at four times",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture's two panels and what is written under them."""
+
+    severity: float
+    picture: str
+    artifact: str
+    figures: Mapping[str, float]
+    limits: Mapping[str, float]
+    panels: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+class ContactSheet:
+    """Keeps the worst of the pictures offered, each with its worst artifact; of equals those offered first."""
+
+    def __init__(self, manifest: "Manifest", reference: str, count: int = WORST) -> None:
+        self.manifest, self.reference, self.count = manifest, reference, count
+        self._entries: list[Entry] = []
+
+    def offer(
+        self,
+        picture: str,
+        image: NDArray[np.uint8],
+        scale_xy: tuple[float, float],
+        artifact: str,
+        difference: "Difference",
+        limits: Mapping[str, float],
+        answers: "tuple[Arrays, Arrays]",
+    ) -> None:
+        """Keep the picture if it is among the worst; `answers` are the artifact's and the reference's."""
+        severity = difference.severity(limits)
+        if len(self._entries) == self.count and severity <= self._entries[-1].severity:
+            return
+        panels = self._panels(image, scale_xy, difference, limits, answers)
+        figures = {name: difference.value(name) for name in limits}
+        self._entries.append(Entry(severity, picture, artifact, figures, limits, panels))
+        self._entries.sort(key=lambda entry: -entry.severity)  # stable
+        del self._entries[self.count :]
+
+    def picture(self, compared: int) -> NDArray[np.uint8] | None:
+        """The sheet (H, W, 3) uint8 BGR; None where nothing was offered. `compared` is the number of pictures."""
+        if not self._entries:
+            return None
+        columns = min(COLUMNS, len(self._entries))
+        rows = -(-len(self._entries) // columns)
+        pair_w, pair_h = 2 * PANEL_HW[1] + GAP, PANEL_HW[0] + 2 * CAPTION
+        width = max(MARGIN + columns * (pair_w + MARGIN), 2 * (MARGIN + pair_w))
+        sheet = np.full((HEAD + rows * (pair_h + MARGIN), width, 3), PAPER, np.uint8)
+        self._head(sheet, compared)
+        for number, entry in enumerate(self._entries):
+            left = MARGIN + number % columns * (pair_w + MARGIN)
+            top = HEAD + number // columns * (pair_h + MARGIN)
+            _pair(sheet[top : top + pair_h, left : left + pair_w], entry, self.reference)
+        return sheet
+
+    def _panels(
+        self,
+        image: NDArray[np.uint8],
+        scale_xy: tuple[float, float],
+        difference: "Difference",
+        limits: Mapping[str, float],
+        answers: "tuple[Arrays, Arrays]",
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        found, reference = answers
+        if not difference.finite:
+            return broken_panels(image, difference.broken, difference.broken_reference)
+        if difference.matches is not None:
+            return box_panels(image, difference.matches, scale_xy, limits, self.manifest.labels)
+        if self.manifest.task == "classify":
+            shares = [softmax(side["logits"][0]) for side in (found, reference)]
+            return class_panels(image, shares[0], shares[1], self.manifest.labels, same=difference.value("top1") == 1)
+        return map_panels(image, found, reference, limits["feature_error"])
+
+    def _head(self, sheet: NDArray[np.uint8], compared: int) -> None:
+        shown = len(self._entries)
+        which = (
+            f"The worst {shown} of {compared} pictures" if shown < compared else f"All {compared} pictures, worst first"
+        )
+        name = f"PVT-v2 {self.manifest.variant}, {self.manifest.task}"
+        write(sheet, f"{which}: {name}", (MARGIN, 38), title=True)
+        at = write(sheet, f"left {self.reference}, the reference; right the artifact.  ", (MARGIN, 68), GREY)
+        if self.manifest.task != "detect":
+            write(sheet, LEGENDS[self.manifest.task], (at, 68), GREY)
+            return
+        for colour, text, line in BOX_LEGEND:
+            at = _chip(sheet, at, colour, text, line)
+
+
+def _chip(sheet: NDArray[np.uint8], at: int, colour: tuple[int, int, int], text: str, line: int) -> int:
+    """The x after a small box in that colour and what it means."""
+    import cv2
+
+    cv2.rectangle(sheet, (at, 56), (at + 16, 70), colour, line)
+    return write(sheet, text, (at + 22, 68), GREY) + 18
+
+
+def _pair(area: NDArray[np.uint8], entry: Entry, reference: str) -> None:
+    """Names above, panels, figures below; red those beyond their limit."""
+    width = PANEL_HW[1]
+    write(area, shorten(entry.picture, width), (0, CAPTION - 8))
+    write(area, shorten(entry.artifact, width), (width + GAP, CAPTION - 8))
+    for panel, left in zip(entry.panels, (0, width + GAP), strict=True):
+        area[CAPTION : CAPTION + PANEL_HW[0], left : left + width] = panel
+    at, base = width + GAP, CAPTION + PANEL_HW[0] + 18
+    for name, value in entry.figures.items():
+        figure, limit = FIGURES[name], entry.limits[name]
+        if entry.severity == float("inf") and not figure.least:
+            continue  # no numbers, no distance
+        inside = figure.within(value, limit)
+        at = write(area, f"{figure.words} {figure.text(value)}", (at, base), INK if inside else RED) + 16
+    used = "no numbers" if entry.severity == float("inf") else f"{times(entry.severity)} the tolerance"
+    write(area, used, (0, base), INK if entry.severity <= 1 else RED)

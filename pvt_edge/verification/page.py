@@ -1,0 +1,82 @@
+"""report.md of a verification."""
+
+from pvt_edge.reporting.markdown import bold, bullets, code, plain, table
+from pvt_edge.reporting.rounding import counted
+from pvt_edge.verification.report import ArtifactRow, VerifyReport
+from pvt_edge.verification.tolerance import FIGURES, times
+
+WORST_SHOWN = 10
+UNREAD_SHOWN = 5
+
+
+def page(report: VerifyReport, sheet: str | None) -> str:
+    """The text; `sheet` is the contact sheet's relative name, None where no picture was compared."""
+    sections = [
+        f"# {'Within tolerance' if report else 'Outside tolerance'}",
+        bold(plain(report.verdict)),
+        *([bullets([plain(line) for line in report.failures])] if report.failures else []),
+        _figures(report),
+        *([_sheet(sheet)] if sheet else []),
+        _worst(report),
+        _method(report),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _figures(report: VerifyReport) -> str:
+    names = list(report.artifacts[0].limits)
+    rows = [
+        [plain(row.name), *(_figure(row, name) for name in names), "within" if row else bold("outside")]
+        for row in report.artifacts
+    ]
+    rows += [[plain(name), *["-"] * len(names), "skipped"] for name, _ in report.skipped]
+    lines = [table(["artifact", *(FIGURES[name].words for name in names), "tolerance"], rows)]
+    lines += [bullets([f"Skipped: {plain(name)}: {plain(reason)}" for name, reason in report.skipped])]
+    return "\n\n".join(line for line in lines if line)
+
+
+def _figure(row: ArtifactRow, name: str) -> str:
+    if name not in row.figures:
+        return "-"
+    figure, limit = FIGURES[name], row.limits[name]
+    text = f"{figure.text(row.figures[name])} ({'at least' if figure.least else 'at most'} {limit:g})"
+    return text if figure.within(row.figures[name], limit) else bold(text)
+
+
+def _sheet(sheet: str) -> str:
+    return f"## Worst pictures\n\n![the worst pictures, reference and artifact side by side]({sheet})"
+
+
+def _worst(report: VerifyReport) -> str:
+    """The pictures that use up most of the tolerance, over all artifacts."""
+    rows = sorted(((p.severity, row, p) for row in report.artifacts for p in row.pictures), key=lambda item: -item[0])[
+        :WORST_SHOWN
+    ]
+    if not rows:
+        return ""
+    names = list(rows[0][1].limits)
+    cells = [
+        [code(p.picture), plain(row.name), *(FIGURES[n].text(p.figures[n]) for n in names), times(severity)]
+        for severity, row, p in rows
+    ]
+    return table(["picture", "artifact", *(FIGURES[name].words for name in names), "of tolerance"], cells, words=2)
+
+
+def _method(report: VerifyReport) -> str:
+    there = report.pictures_there
+    of = f" of {there}, drawn by seed {report.seed}," if there and there > report.pictures + len(report.unread) else ""
+    items = [
+        f"Pictures: {report.pictures}{of} of {code(report.source)}.",
+        f"Reference: {plain(report.reference)} of {code(str(report.reference_bundle))}.",
+        f"Verified: {code(str(report.bundle))}.",
+    ]
+    if report.conf is not None:
+        items.append(
+            f"Detections: above {report.conf:g}; one matches another of its class at an IoU of at least 0.5. Pixels "
+            "are those of the reference's input."
+        )
+    if report.unread:
+        told = "; ".join(map(plain, report.unread[:UNREAD_SHOWN]))
+        more = "; ..." if len(report.unread) > UNREAD_SHOWN else ""
+        items.append(f"{counted(len(report.unread), 'picture')} could not be read: {told}{more}")
+    return "## How it was compared\n\n" + bullets(items)

@@ -1,0 +1,110 @@
+"""An artifact that answers: opened, and its outputs brought to the pixels of the picture."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.predictor import Predictor
+from pvt_edge.resizing import Placement, to_original
+from pvt_edge.verification.checks import check_answer, check_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pvt_edge.bundle import Bundle
+    from pvt_edge.predictor import Prepared
+
+    Arrays = Mapping[str, NDArray[Any]]
+
+
+class Side:
+    """One artifact of a bundle, running; close its `predictor`."""
+
+    def __init__(self, predictor: Predictor, precision: str) -> None:
+        self.predictor = predictor
+        self.bundle, self.runtime = predictor.bundle, predictor.runtime
+        self.precision = self.runtime.precision
+        self.name = f"{self.runtime.name} {precision}"
+
+    def answer(self, prepared: "Prepared") -> "Arrays":
+        """What it gives for one picture, a batch axis of 1, boxes in pixels of the picture itself. Raises `BundleError`
+        for what is no answer of such a model, or not the same in all rows of a batch."""
+        manifest = self.bundle.manifest
+        fed = np.repeat(prepared.input[None], self.predictor.batch or 1, axis=0)
+        batch = self.runtime.infer({manifest.input.name: fed})
+        check_answer(batch, manifest.task, manifest.labels)
+        check_rows(batch, manifest.task, self.precision)
+        arrays = {name: array[:1] for name, array in batch.items()}
+        if manifest.task == "detect":
+            arrays["boxes"] = to_original(arrays["boxes"][0], prepared.placement)[None]
+        return arrays
+
+
+def in_input_pixels(arrays: "Arrays", placement: Placement) -> "Arrays":
+    """The same with boxes scaled as `placement` scales the picture, so that a pixel of drift is one of the input."""
+    if "boxes" not in arrays:
+        return arrays
+    return {**arrays, "boxes": arrays["boxes"] * np.array(placement.scale_xy * 2, np.float32)}
+
+
+def open_side(bundle: "Bundle", runtime: str, precision: str, device: str = "auto", threads: int | None = None) -> Side:
+    """The artifact, running. Raises `RuntimeMissingError` where it cannot run here, another `PvtEdgeError` where it is
+    not in the bundle or broken."""
+    from pvt_edge.runtimes import open_runtime
+
+    path = bundle.path(bundle.artifact(runtime, precision))
+    opened = open_runtime(runtime, path, precision=precision, device=device, threads=threads)
+    try:
+        return Side(Predictor(bundle, opened), precision)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def open_reference(bundle: "Bundle", wanted: str | None, device: str = "auto", threads: int | None = None) -> Side:
+    """The artifact that others are compared with: `wanted`, as "onnxruntime:fp32", else the first fp32 that runs here.
+
+    Raises `BundleError` where there is none, `RuntimeMissingError` where none can run.
+    """
+    if wanted is not None:
+        runtime, _, precision = wanted.partition(":")
+        if not precision:
+            raise RuntimeInputError(f"the reference {wanted!r} is no artifact: write RUNTIME:PRECISION, openvino:fp32")
+        return open_side(bundle, runtime, precision, device, threads)
+    able = [way for way in bundle.ways() if way.precision == "fp32" and way.artifact is not None]
+    if not able:
+        raise BundleError(
+            f"{bundle.folder} has no fp32 artifact to compare with: name another with --reference RUNTIME:PRECISION, "
+            "or give a bundle that has one with --against"
+        )
+    reasons = []
+    for way in able:
+        try:
+            return open_side(bundle, way.runtime, "fp32", device, threads)
+        except RuntimeMissingError as error:
+            reasons.append(str(error))
+    raise RuntimeMissingError(f"no fp32 artifact of {bundle.folder} can run here: {'; '.join(reasons)}")
+
+
+def choose_artifacts(bundle: "Bundle", wanted: "Sequence[str]") -> list[tuple[str, str]]:
+    """(runtime, precision) of what to verify: those `wanted`, "openvino:int8" or all "openvino", else all there is.
+
+    OpenVINO's fp32 file is verified in bf16 too. Raises `BundleError` or `UnknownNameError` for what is not there.
+    """
+    ways = [way for way in bundle.ways() if way.artifact is not None and way.by_default]
+    if not wanted:
+        return [(way.runtime, way.precision) for way in ways if not way.borrowed]
+    chosen: list[tuple[str, str]] = []
+    for text in wanted:
+        runtime, _, precision = text.partition(":")
+        if precision:
+            bundle.artifact(runtime, precision)  # says what there is instead
+            chosen.append((runtime, precision))
+            continue
+        found = [(way.runtime, way.precision) for way in ways if way.runtime == runtime]
+        if not found:
+            bundle.artifact(runtime, "fp32")
+        chosen += found or [(runtime, "fp32")]
+    return list(dict.fromkeys(chosen))

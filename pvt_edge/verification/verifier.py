@@ -1,0 +1,180 @@
+"""verify: do a bundle's artifacts give the answers of a reference? No labels, no torch."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pvt_edge.bundle.schema import PostprocessSpec
+from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.sources import open_source
+from pvt_edge.verification.checks import check_comparable, other_postprocessing
+from pvt_edge.verification.contact_sheet import ContactSheet
+from pvt_edge.verification.contender import Contender
+from pvt_edge.verification.pictures import drawn_frames, picture_name
+from pvt_edge.verification.report import VerifyReport
+from pvt_edge.verification.side import Side, choose_artifacts, in_input_pixels, open_reference, open_side
+from pvt_edge.verification.tolerance import Limits, check_limits, tolerance
+from pvt_edge.verification.writing import check_replaceable, write_verification
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pvt_edge.bundle import Bundle
+    from pvt_edge.sources import Frame, Source
+
+PICTURES = 128  # drawn of a source that has more
+Progress = Callable[[int, "int | None"], None]  # pictures done, pictures in all
+
+
+def verify(
+    bundle: "Bundle | str | PathLike[str]",
+    *,
+    images: "str | Path | Sequence[str | Path] | Source",
+    artifacts: Sequence[str] = (),
+    reference: str | None = None,
+    against: "Bundle | str | PathLike[str] | None" = None,
+    limit: int = PICTURES,
+    seed: int = 0,
+    conf: float | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    out: "str | PathLike[str] | None" = None,
+    progress: Progress | None = None,
+    **limits: "Unpack[Limits]",
+) -> VerifyReport:
+    """The report on whether artifacts give the reference's answers on `images`: true within tolerance.
+
+    Args: `images` what a source reads (folder, pattern, list, video), of which `limit` are drawn by `seed`;
+    `artifacts` such as "openvino:int8" or all of "openvino", by default all; `reference` such as "openvino:fp32", by
+    default the first fp32 that runs here, of the bundle `against` where one is given; `conf` a detector's threshold,
+    by default the bundle's; `out` a folder for report.md, report.json and contact_sheet.jpg, replaced whole;
+    `progress` is told of each picture; `limits` (min_f1, max_box_px ...) in place of the precision's own.
+
+    Each side prepares the pictures as its own bundle says, so that what `model.json` says is compared too. An
+    artifact whose runtime is not here is listed as skipped, unless it was asked for by name. Raises `DataError`
+    without a readable picture, `RuntimeMissingError` where nothing can be compared, `BundleError`, `UnknownNameError`
+    or `RuntimeInputError` for what does not fit.
+    """
+    from pvt_edge.bundle import find
+
+    ours = find(bundle)
+    base = ours if against is None else find(against)
+    given = check_limits(ours.manifest.task, limits)
+    if limit < 1:
+        raise RuntimeInputError(f"limit must be at least 1 picture, got {limit}")
+    if seed < 0:
+        raise RuntimeInputError(f"seed must be at least 0, got {seed}")
+    if conf is not None and not 0 <= conf <= 1:
+        raise RuntimeInputError(f"conf must be a number from 0 to 1, got {conf!r}")
+    if base is not ours:
+        check_comparable(ours, base)
+    told = other_postprocessing(ours, base, conf)
+    folder = check_replaceable(Path(out)) if out is not None else None
+    post = base.manifest.postprocess or PostprocessSpec()
+    post = post if conf is None else post.model_copy(update={"conf": conf})
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(images))
+        baseline = open_reference(base, reference, device, threads)
+        stack.callback(baseline.predictor.close)
+        skipped: list[tuple[str, str]] = []
+        contenders: list[Contender] = []
+        chosen = choose_artifacts(ours, artifacts)
+        for runtime, precision in _without(baseline, chosen, artifacts) if base is ours else chosen:
+            name = f"{runtime} {precision}"
+            try:
+                side = open_side(ours, runtime, precision, device, threads)
+            except RuntimeMissingError as error:
+                if artifacts:  # asked for by name: going on without it would be a silent pass
+                    raise
+                skipped.append((name, str(error)))
+            except PvtEdgeError as error:
+                allowed = tolerance(ours.manifest.task, precision, given=given)
+                contenders.append(Contender(name, allowed, None, f"cannot be run: {error}", told))
+            else:
+                stack.callback(side.predictor.close)
+                allowed = tolerance(ours.manifest.task, side.precision, baseline.precision, given=given)
+                contenders.append(Contender(name, allowed, side, told=told))
+        if not contenders:
+            raise RuntimeMissingError(_nothing_to_compare(ours, baseline, skipped))
+        sheet = ContactSheet(base.manifest, baseline.name)
+        total = min(limit, source.frame_count) if source.frame_count else None
+        done = 0
+        for frame in drawn_frames(source, limit, seed):
+            _compare_on(frame, picture_name(frame, source), baseline, contenders, post, sheet)
+            done += 1
+            if progress:
+                progress(done, total)
+        report = VerifyReport(
+            bundle=ours.folder,
+            reference=baseline.name,
+            reference_bundle=base.folder,
+            task=ours.manifest.task,
+            source=source.name,
+            pictures=done,
+            pictures_there=source.frame_count,
+            seed=seed,
+            conf=post.conf if ours.manifest.task == "detect" else None,
+            artifacts=tuple(contender.row(post.conf) for contender in contenders),
+            skipped=tuple(skipped),
+            unread=tuple(source.skipped),
+            folder=folder,
+        )
+    if folder is not None:
+        write_verification(folder, report, sheet.picture(done))
+    return report
+
+
+def _compare_on(
+    frame: "Frame",
+    picture: str,
+    baseline: Side,
+    contenders: Sequence[Contender],
+    post: PostprocessSpec,
+    sheet: ContactSheet,
+) -> None:
+    """Every contender's answer to one picture against the reference's; the worst of them is offered to the sheet."""
+    prepared = baseline.predictor.prepare(frame)
+    placement = prepared.placement
+    try:
+        reference = in_input_pixels(baseline.answer(prepared), placement)
+    except BundleError as error:
+        raise BundleError(f"the reference {baseline.name} failed on {picture}: {error}") from error
+    worst, worst_severity = None, -1.0
+    for contender in contenders:
+        if contender.side is None:
+            continue
+        ours = prepared if contender.side.bundle is baseline.bundle else contender.side.predictor.prepare(frame)
+        difference = contender.judge(picture, ours, reference, placement, post)
+        if difference is not None and (severity := difference.severity(contender.limits)) > worst_severity:
+            worst, worst_severity = (contender, difference), severity
+    if worst is not None:
+        contender, difference = worst
+        answers = (contender.latest, reference)
+        # maps lie over the input, which may be a part of the picture
+        image = prepared.input if baseline.bundle.manifest.task == "features" else prepared.image
+        sheet.offer(picture, image, placement.scale_xy, contender.name, difference, contender.limits, answers)
+
+
+def _without(baseline: Side, chosen: Sequence[tuple[str, str]], artifacts: Sequence[str]) -> list[tuple[str, str]]:
+    """What of the `chosen` is not the reference itself. Raises `RuntimeInputError` where that was asked for: by its
+    name in `artifacts`, or with a runtime that has nothing else."""
+    others = [pair for pair in chosen if " ".join(pair) != baseline.name]
+    itself = baseline.name.replace(" ", ":")
+    if artifacts and len(others) < len(chosen) and (itself in artifacts or not others):
+        raise RuntimeInputError(
+            f"{itself} is the reference, which others are compared with: choose another with --reference, or leave it "
+            "out of --artifact"
+        )
+    return others
+
+
+def _nothing_to_compare(bundle: "Bundle", baseline: Side, skipped: Sequence[tuple[str, str]]) -> str:
+    if skipped:
+        told = "; ".join(f"{name}: {reason}" for name, reason in skipped)
+        return f"nothing of {bundle.folder} can be compared with {baseline.name} here: {told}"
+    return (
+        f"{bundle.folder} has no artifact to compare with its {baseline.name}: export more formats or precisions, or "
+        "compare with another bundle with --against"
+    )
