@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pvt_edge.results import Counter
+    from pvt_edge.frame_info import Counter
 
 # BGR, hand-picked to differ from each other and to carry dark or light text.
 PALETTE = (

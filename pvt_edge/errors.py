@@ -2,6 +2,7 @@
 
 PvtEdgeError                    the base: catch this one
 ├── UnknownNameError            a variant, task, runtime, precision ... that does not exist
+├── ArgumentError               a call with an argument of the wrong kind, or that the function does not have
 ├── ImageSizeError              an input size the model cannot take
 ├── WeightsError                a checkpoint that cannot be read or does not fit the model
 ├── DataError                   images, annotations or video that cannot be read
@@ -19,6 +20,13 @@ from difflib import get_close_matches
 MOST_NAMES = 20  # that a message lists; ImageNet has a thousand
 
 
+def nearest(given: str, known: Iterable[str]) -> str | None:
+    """The one of the `known` names that `given` most likely means, whatever its case; None where none is near."""
+    names = {name.lower(): name for name in reversed([*known])}
+    near = get_close_matches(given.lower(), names, n=1, cutoff=0.4)
+    return names[near[0]] if near else None
+
+
 class PvtEdgeError(Exception):
     """Base of all errors that pvt-edge raises on purpose."""
 
@@ -27,12 +35,16 @@ class UnknownNameError(PvtEdgeError, ValueError):
     """A name outside a fixed set; the message suggests the nearest and lists the rest."""
 
     def __init__(self, kind: str, given: object, known: Iterable[str]) -> None:
-        names = {str(name).lower(): str(name) for name in known}
-        near = get_close_matches(str(given).lower(), names, n=1, cutoff=0.4)
-        hint = f"did you mean {names[near[0]]!r}? " if near else ""
-        shown = [*names.values()][:MOST_NAMES]
+        names = [*dict.fromkeys(str(name) for name in known)]
+        near = nearest(str(given), names)
+        hint = f"did you mean {near!r}? " if near is not None else ""
+        shown = names[:MOST_NAMES]
         rest = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
         super().__init__(f"unknown {kind} {given!r}: {hint}known are {', '.join(shown)}{rest}")
+
+
+class ArgumentError(PvtEdgeError, TypeError):
+    """A call with an argument of the wrong kind, or with one that the function does not have."""
 
 
 class ImageSizeError(PvtEdgeError, ValueError):

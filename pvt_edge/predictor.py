@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.boxes import Boxes
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.choice import choose_artifact, choose_runtime
 from pvt_edge.errors import BundleError, DataError
+from pvt_edge.frame_info import FrameInfo
 from pvt_edge.postprocessing import Thresholds, choose_thresholds, select, softmax
 from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
-from pvt_edge.results import Boxes, FrameInfo, Probs, Result
+from pvt_edge.results import Probs, Result
 from pvt_edge.sources import Frame, Source, VideoFile, open_source, read_image
 
 if TYPE_CHECKING:

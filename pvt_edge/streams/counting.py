@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError
-from pvt_edge.results import Counter
+from pvt_edge.frame_info import Counter
 
 if TYPE_CHECKING:
-    from pvt_edge.results import Boxes
+    from pvt_edge.boxes import Boxes
 
 Points = Sequence[tuple[int, int]]
 Value = TypeVar("Value")

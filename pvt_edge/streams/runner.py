@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from pvt_edge.errors import DataError
-from pvt_edge.results import StreamInfo
+from pvt_edge.frame_info import StreamInfo
 from pvt_edge.streams.inbox import Inbox
 from pvt_edge.streams.reader import Reader
 from pvt_edge.streams.status import StreamRecord, StreamStatus
