@@ -1,0 +1,72 @@
+"""What the public calls are given, checked before anything is computed: keywords, kinds and paths."""
+
+import os
+from collections.abc import Iterable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from pvt_edge.errors import ArgumentError, nearest
+
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt")
+LONGEST = 80  # letters of a value that a message repeats
+
+
+def check_keywords(call: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `ArgumentError` for the first of the `given` names that is not among those `known` to the call."""
+    known = [*known]
+    for name in given:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}? " if near is not None else ""
+            raise ArgumentError(f"{call} has no argument {name!r}: {hint}it has {', '.join(known)}")
+
+
+def check_path(call: str, name: str, given: object, example: str) -> Path:
+    """The path; `ArgumentError` for what is none."""
+    if isinstance(given, (str, os.PathLike)) and str(given):
+        path = os.fspath(given)
+        if isinstance(path, str):
+            return Path(path)
+    raise ArgumentError(f"{call}: {name} must be a path such as {example!r}, not {described(given)}")
+
+
+def check_whole(call: str, **numbers: object) -> None:
+    """Raise `ArgumentError` for a number that is neither whole nor None."""
+    for name, given in numbers.items():
+        if given is not None and (not isinstance(given, Integral) or isinstance(given, bool)):
+            raise ArgumentError(f"{call}: {name} must be a whole number, not {described(given)}")
+
+
+def check_number(call: str, **numbers: object) -> None:
+    """Raise `ArgumentError` for what is neither a number nor None."""
+    for name, given in numbers.items():
+        if given is not None and (not isinstance(given, Real) or isinstance(given, bool)):
+            raise ArgumentError(f"{call}: {name} must be a number, not {described(given)}")
+
+
+def check_size(call: str, imgsz: object) -> tuple[int, int]:
+    """(height, width) of one side or of both; `ArgumentError` for what is no size."""
+    sides: Any = (imgsz, imgsz) if isinstance(imgsz, Integral) else imgsz
+    if not isinstance(sides, (tuple, list)) or len(sides) != 2:
+        raise ArgumentError(f"{call}: imgsz must be (height, width) in pixels, or one side, not {described(imgsz)}")
+    check_whole(call, height=sides[0], width=sides[1])
+    return int(sides[0]), int(sides[1])
+
+
+def check_names(call: str, name: str, given: object) -> tuple[str, ...]:
+    """The names; one alone may be given as it is. `ArgumentError` for what are no names."""
+    names: Any = (given,) if isinstance(given, str) else given
+    if not isinstance(names, (tuple, list, set, frozenset)) or not all(isinstance(one, str) for one in names):
+        raise ArgumentError(f"{call}: {name} must be names such as ['a', 'b'], not {described(given)}")
+    return tuple(names)
+
+
+def described(given: object) -> str:
+    """A short text or number as it is, of anything else its type: arrays and models would fill the screen."""
+    if given is None or isinstance(given, (str, bytes, int, float, Path, tuple, list)):
+        text = repr(given)
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    shape = getattr(given, "shape", None)
+    of = f" of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else ""
+    return f"a {type(given).__name__}{of}"
