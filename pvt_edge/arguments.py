@@ -34,14 +34,14 @@ def check_path(call: str, name: str, given: object, example: str) -> Path:
 def check_whole(call: str, **numbers: object) -> None:
     """Raise `ArgumentError` for a number that is neither whole nor None."""
     for name, given in numbers.items():
-        if given is not None and (not isinstance(given, Integral) or isinstance(given, bool)):
+        if given is not None and (isinstance(given, bool) or not isinstance(given, Integral)):
             raise ArgumentError(f"{call}: {name} must be a whole number, not {described(given)}")
 
 
 def check_number(call: str, **numbers: object) -> None:
     """Raise `ArgumentError` for what is neither a number nor None."""
     for name, given in numbers.items():
-        if given is not None and (not isinstance(given, Real) or isinstance(given, bool)):
+        if given is not None and (isinstance(given, bool) or not isinstance(given, Real)):
             raise ArgumentError(f"{call}: {name} must be a number, not {described(given)}")
 
 

@@ -136,19 +136,22 @@ class Result:
     @cached_property
     def annotated(self) -> NDArray[np.uint8]:
         """The annotated picture, drawn once for all who show it, and read-only."""
-        from pvt_edge.drawing import draw_boxes, draw_classes, draw_counters, draw_mask
+        from pvt_edge.counter_drawing import draw_counts, draw_outlines
+        from pvt_edge.drawing import draw_boxes, draw_classes, draw_mask
 
         image = self.image.copy()
+        labels = []
         if self.mask is not None:
             draw_mask(image, self.mask)
+        draw_outlines(image, self.counters)
         if self.boxes is not None:
             ids = self.boxes.cls.tolist()
             words = [self._words(i, track) for i, track in zip(ids, self._tracks(), strict=True)]
             texts = [(word, f"{c:.2f}") for word, c in zip(words, self.boxes.conf.tolist(), strict=True)]
-            draw_boxes(image, self.boxes.xyxy, ids, texts)
+            labels = draw_boxes(image, self.boxes.xyxy, ids, texts)
         if self.probs is not None:
             draw_classes(image, [(self.names[i], float(self.probs.data[i])) for i in self.probs.top5])
-        draw_counters(image, self.counters)
+        draw_counts(image, self.counters, labels)
         image.flags.writeable = False
         return image
 

@@ -63,6 +63,11 @@ class StreamRunner:
         return any(source.live for source in self.sources)
 
     @property
+    def tracked(self) -> bool:
+        """Whether results are followed from frame to frame."""
+        return any(follow is not None for follow in self._follow)
+
+    @property
     def failures(self) -> list[str]:
         """What ended a source early."""
         return [f"{reader.source.name}: {reader.error}" for reader in self._readers if reader.error is not None]

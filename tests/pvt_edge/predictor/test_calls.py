@@ -132,6 +132,17 @@ def test_pictures_of_different_sizes_in_one_batch(tmp_path):
         np.testing.assert_allclose(result.boxes.xyxy, [[10, 10, 60, 60]], atol=1.3)
 
 
+@pytest.mark.parametrize("hw", [(1, 1), (1, 2), (2, 1), (1, 640), (3, 3)])
+def test_boxes_of_tiny_pictures_have_an_area_as_written(tmp_path, hw):
+    predictor = predictor_for(tmp_path)
+    areas = np.array([[0, 0, 80, 80], [159, 0, 160, 160], [0, 159, 160, 160], [20, 20, 21, 21]], np.float32)
+    answers = (areas[None], np.full((1, 4), 0.9, np.float32), np.array([[0, 1, 2, 0]]))
+    predictor.runtime._detect = lambda batch: answers
+    for box in (row["box"] for row in predictor(np.zeros((*hw, 3), np.uint8)).summary()):
+        assert 0 <= box["x1"] < box["x2"] <= hw[1]
+        assert 0 <= box["y1"] < box["y2"] <= hw[0]
+
+
 def test_grey_and_transparent_pictures_are_taken(tmp_path):
     predictor = predictor_for(tmp_path)
     assert len(predictor(np.zeros((90, 90), np.uint8)).boxes) == 0
