@@ -31,10 +31,15 @@ def check_path(call: str, name: str, given: object, example: str) -> Path:
     raise ArgumentError(f"{call}: {name} must be a path such as {example!r}, not {described(given)}")
 
 
+def whole_number(given: object) -> int | None:
+    """The whole number, numpy's too; None for anything else."""
+    return None if isinstance(given, bool) or not isinstance(given, Integral) else int(given)
+
+
 def check_whole(call: str, **numbers: object) -> None:
     """Raise `ArgumentError` for a number that is neither whole nor None."""
     for name, given in numbers.items():
-        if given is not None and (isinstance(given, bool) or not isinstance(given, Integral)):
+        if given is not None and whole_number(given) is None:
             raise ArgumentError(f"{call}: {name} must be a whole number, not {described(given)}")
 
 

@@ -1,10 +1,9 @@
 """A class by what people write: its label, or its id in digits. The one rule of all commands and calls."""
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import TypeAlias
 
-from pvt_edge.arguments import described
+from pvt_edge.arguments import described, whole_number
 from pvt_edge.errors import ArgumentError, DataError, RuntimeInputError, UnknownNameError
 
 MOST_DIGITS = 18  # of an id; int() fails for thousands
@@ -34,9 +33,9 @@ def class_ids(wanted: Classes, labels: Sequence[str]) -> tuple[int, ...]:
     Raises `UnknownNameError` for a text that is neither, `RuntimeInputError` for an id that no class has, `DataError`
     for a label that several have, `ArgumentError` for anything else.
     """
-    if isinstance(wanted, (str, Integral)):
-        wanted = (wanted,)  # type: ignore[assignment]
-    if not isinstance(wanted, Iterable) or isinstance(wanted, (bytes, dict)):
+    if isinstance(wanted, str) or not isinstance(wanted, Iterable):
+        return (_class_id(wanted, labels),)
+    if isinstance(wanted, (bytes, dict)):
         raise ArgumentError(f"classes must be labels or ids such as ['RBC', 2], not {described(wanted)}")
     return tuple(sorted({_class_id(item, labels) for item in wanted}))
 
@@ -56,8 +55,9 @@ def _class_id(item: object, labels: Sequence[str]) -> int:
         if index is None:
             raise UnknownNameError("class", item, labels)
         return index
-    if not isinstance(item, Integral) or isinstance(item, bool):
+    number = whole_number(item)
+    if number is None:
         raise ArgumentError(f"classes must be labels or ids such as ['RBC', 2], not {described(item)}")
-    if not 0 <= item < len(labels):
+    if not 0 <= number < len(labels):
         raise RuntimeInputError(f"class ids go from 0 to {len(labels) - 1} ({labels[-1]!r}); got {item!r}")
-    return int(item)
+    return number

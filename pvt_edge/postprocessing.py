@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.arguments import whole_number
 from pvt_edge.errors import RuntimeInputError
 from pvt_edge.label_names import Classes, class_ids
 
@@ -59,9 +59,11 @@ def choose_thresholds(
     Raises `RuntimeInputError` for a number out of range, and for classes what `class_ids` raises.
     """
     for name, value in (("conf", conf), ("iou", iou)):
-        if value is not None and (isinstance(value, bool) or not (isinstance(value, Real) and 0 <= value <= 1)):
+        if value is not None and (
+            isinstance(value, bool) or not (isinstance(value, (int, float, np.floating)) and 0 <= value <= 1)
+        ):
             raise RuntimeInputError(f"{name} must be a number from 0 to 1, or None for the bundle's; got {value!r}")
-    if max_det is not None and (isinstance(max_det, bool) or not (isinstance(max_det, Integral) and max_det >= 1)):
+    if max_det is not None and (whole_number(max_det) or 0) < 1:
         raise RuntimeInputError(f"max_det must be a whole number from 1, or None for the bundle's; got {max_det!r}")
     return Thresholds(
         spec.conf if conf is None else float(conf),

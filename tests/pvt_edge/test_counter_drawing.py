@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pvt_edge.counter_drawing import COUNTER_COLOUR, draw_counts, draw_outlines
+from pvt_edge.drawing import style_for
 from pvt_edge.results import Boxes, Counter, Result
 
 COUNTS = {"in": 12, "out": 3}
@@ -48,16 +49,16 @@ def labels(image):
 def test_counts_cover_no_label_of_a_box(hw):
     height, width = hw
     across = Counter("line 1", ((0, height // 2), (width, height // 2)), COUNTS)
-    side = height // 8
-    box = [width // 2 - side, height // 2 - side // 2, width // 2 + side, height // 2 + side]
+    style = style_for(hw)
+    top = height // 2 + style.line + style.label_height  # the label above it lies where the counts would
+    box = [width // 2 - 2 * style.text, top, width * 3 // 4, top + height // 4]
     found = Boxes([box], [0.9], [0])
     image = np.full((*hw, 3), 90, np.uint8)
     alone = Result(image, ("RBC",), boxes=found).plot()
     both = Result(image, ("RBC",), boxes=found, counters=(across,)).plot()
-    label = (alone != image).any(axis=2)  # the box's frame and label
-    top = label.any(axis=1).argmax()
-    rows = slice(top, top + max(6, height // 60))
-    assert np.array_equal(both[rows][label[rows]], alone[rows][label[rows]])
+    rows = slice(top - style.label_height, top - style.line)
+    label = (alone[rows] != image[rows]).any(axis=2)
+    assert np.array_equal(both[rows][label], alone[rows][label])
     assert labels(both).sum() > 100
 
 
