@@ -1,13 +1,25 @@
 """export_model: a trained model -> a bundle of checked artifacts."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from torch import nn
+
+from pvt_edge.arguments import (
+    check_names,
+    check_number,
+    check_path,
+    check_size,
+    check_whole,
+    described,
+    refuse_unknown,
+)
 from pvt_edge.bundle import Bundle, BundleWriter
 from pvt_edge.bundle.schema import Manifest, PostprocessSpec, ResizeSpec
+from pvt_edge.errors import ArgumentError
 from pvt_edge.export.precision.search import SearchInterruptedError
 from pvt_edge.export.provenance import provenance
 from pvt_edge.export.report.report import write_report
@@ -18,10 +30,11 @@ from pvt_edge.export.request import (
     default_labels,
     default_postprocess,
     default_resize,
+    resize_named,
 )
 from pvt_edge.export.steps import Progress, Steps, task_of, variant_of
 from pvt_edge.export.tensorrt.options import BuildOptions
-from pvt_edge.models.create import Model
+from pvt_edge.models.create import Model, check_model
 from pvt_edge.weights import get_bundled
 
 if TYPE_CHECKING:
@@ -49,12 +62,13 @@ def export_model(
     batch: int = 1,
     dynamic_batch: bool = False,
     engine: BuildOptions | None = None,
-    resize: ResizeSpec | None = None,
+    resize: ResizeSpec | str | None = None,
     postprocess: PostprocessSpec | None = None,
     weights_file: Path | None = None,
     dialect: str | None = None,
     command: str | None = None,
     progress: Progress | None = None,
+    **unknown: NoReturn,
 ) -> Bundle:
     """The bundle written to the folder `out`: `model` as plain files for `formats` in `precisions`.
 
@@ -66,9 +80,10 @@ def export_model(
     map and top1, 0.02 of agreement, and without limit for weights that were not loaded; `tune` whether placements are
     searched and timed, else the recorded recipe is taken; `data` labelled pictures: a COCO file with its `images`, or
     a folder of class folders; `labels` one per class; `batch` the static batch, or any with `dynamic_batch`; `engine`
-    how TensorRT is to build; `resize` and `postprocess` what the bundle asks of its host; `weights_file`, `dialect`
-    and `command` go into its provenance; `progress` is told each step. A model with the bundled weights brings its
-    size, labels and calibration scenes, and its accuracy is measured; one with published weights brings its labels.
+    how TensorRT is to build; `resize` (a name or ResizeSpec) and `postprocess` what the bundle asks of its host;
+    `weights_file`, `dialect` and `command` go into its provenance; `progress` is told each step. A model with the
+    bundled weights brings its size, labels and calibration scenes, and its accuracy is measured; one with published
+    weights brings its labels.
 
     FP32 artifacts must give the model's answers before they are kept. FP16 ones must stay within the budget. INT8 ones
     must too, and those for the CPU be faster here than floats, or they are not written and the report says why.
@@ -77,6 +92,10 @@ def export_model(
     failed, and then leaves whatever was in `out` as it was; `SearchInterruptedError` on Ctrl-C during the search, its
     measurements kept beside `out`.
     """
+    refuse_unknown(export_model, unknown)
+    _check(model, out, calib, labels, resize, postprocess, engine)
+    check_whole("export_model()", calib_n=calib_n, seed=seed, batch=batch)
+    check_number("export_model()", max_drop=max_drop)
     bundled = get_bundled(model.weights_name)
     request = ExportRequest(
         allow_small=allow_small,
@@ -87,9 +106,9 @@ def export_model(
         data=Path(data) if data is not None else None,
         images=Path(images) if images is not None else None,
         trained=model.weights_name is not None,
-        formats=tuple(formats),
-        precisions=tuple(precisions),
-        imgsz=(imgsz, imgsz) if isinstance(imgsz, int) else imgsz or default_imgsz(model, bundled),
+        formats=check_names("export_model()", "formats", formats),
+        precisions=check_names("export_model()", "precisions", precisions),
+        imgsz=default_imgsz(model, bundled) if imgsz is None else check_size("export_model()", imgsz),
         calib=calib,
         calib_n=calib_n,
         seed=seed,
@@ -97,7 +116,7 @@ def export_model(
         dynamic_batch=dynamic_batch,
         engine=engine or BuildOptions(),
         labels=check_labels(model, labels or (bundled.labels if bundled else default_labels(model))),
-        resize=resize or default_resize(model, dialect),
+        resize=resize_named(resize) if isinstance(resize, str) else resize or default_resize(model, dialect),
         postprocess=postprocess or default_postprocess(model, bundled),
         bundled=bundled.name if bundled else None,
     )
@@ -136,6 +155,26 @@ def export_model(
             search, engines = chosen.record if chosen else None, steps.tensorrt.record if steps.tensorrt else None
             write_report(writer.path("report.md").parent, manifest, search, engines)
         return writer.finish(manifest)
+
+
+def _check(
+    model: object, out: object, calib: object, labels: object, resize: object, postprocess: object, engine: object
+) -> None:
+    """Raise `ArgumentError` for what is of the wrong kind, before anything is computed."""
+    if isinstance(out, nn.Module):
+        raise ArgumentError("export_model() takes the model first: export_model(model, out)")
+    check_model("export_model()", model)
+    check_path("export_model()", "out", out, "out/b0")
+    paths = calib if isinstance(calib, (list, tuple)) else [] if calib is None else [calib]
+    for path in paths:
+        check_path("export_model()", "calib", path, "images/")
+    if labels is not None and (isinstance(labels, (str, Mapping)) or not isinstance(labels, Iterable)):
+        raise ArgumentError(f"export_model(): labels must be a list of names in class order, not {described(labels)}")
+    kinds = (("resize", resize, (str, ResizeSpec)), ("postprocess", postprocess, PostprocessSpec))
+    for name, given, kind in (*kinds, ("engine", engine, BuildOptions)):
+        if given is not None and not isinstance(given, kind):
+            wanted = kind.__name__ if isinstance(kind, type) else "letterbox, stretch, crop or a ResizeSpec"
+            raise ArgumentError(f"export_model(): {name} must be {wanted}, not {described(given)}")
 
 
 def keep_measurements(interrupted: SearchInterruptedError, out: Path) -> None:

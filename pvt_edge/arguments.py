@@ -1,7 +1,8 @@
 """What the public calls are given, checked before anything is computed: keywords, kinds and paths."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from inspect import Parameter, signature
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,14 @@ def check_keywords(call: str, given: Iterable[str], known: Iterable[str]) -> Non
             near = nearest(name, known)
             hint = f"did you mean {near!r}? " if near is not None else ""
             raise ArgumentError(f"{call} has no argument {name!r}: {hint}it has {', '.join(known)}")
+
+
+def refuse_unknown(function: Callable[..., object], unknown: Mapping[str, object]) -> None:
+    """Raise `ArgumentError` where a public function was called with keywords it does not have: its `**unknown`."""
+    if unknown:
+        parameters = signature(function).parameters.values()
+        known = [one.name for one in parameters if one.kind is not Parameter.VAR_KEYWORD]
+        check_keywords(f"{function.__name__}()", unknown, known)
 
 
 def check_path(call: str, name: str, given: object, example: str) -> Path:

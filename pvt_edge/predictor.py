@@ -1,6 +1,5 @@
 """A bundle that runs: pictures in, results out."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -8,16 +7,18 @@ from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.arguments import check_keywords, check_number
+from pvt_edge.arguments import check_keywords, check_number, check_whole, refuse_unknown
 from pvt_edge.boxes import Boxes
+from pvt_edge.bundle.reader import Bundle, find
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.choice import choose_artifact, choose_runtime
-from pvt_edge.errors import BundleError, DataError, RuntimeInputError
+from pvt_edge.engine_refresh import refresh_engines
+from pvt_edge.errors import ArgumentError, BundleError, DataError, RuntimeInputError
 from pvt_edge.frame_info import FrameInfo
 from pvt_edge.given_picture import Picture, check_source, frame_of, frames_of, is_file
 from pvt_edge.postprocessing import ThresholdOptions, Thresholds, choose_thresholds, select, softmax
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from typing_extensions import Self, Unpack
 
-    from pvt_edge.bundle.reader import Bundle
     from pvt_edge.runtimes import Runtime
 
 
@@ -52,34 +52,17 @@ ENGINE_RUNTIMES = ("tensorrt", "tensorrt-rtx")
 MAX_BATCH = 16  # of a dynamic batch, to bound memory
 
 
-def refresh_engines(bundle: "Bundle", library: str) -> "Bundle":
-    """The bundle with engines that fit this machine: built again, with a warning, where they do not."""
-    from pvt_edge.runtimes.cuda import probe_cuda
-    from pvt_edge.runtimes.passport import differences, here
-    from pvt_edge.runtimes.tensorrt_library import load_library
-
-    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.runtime == library]
-    machine = here(probe_cuda(), load_library(library))
-    wrong = [text for engine in engines for text in differences(engine.passport or {}, machine)]
-    if not wrong:
-        return bundle
-    from pvt_edge.export.tensorrt.bundle_build import build_bundle
-
-    told = "; ".join(dict.fromkeys(wrong))
-    warnings.warn(f"{bundle.folder}: engines are built again for this machine ({told})", stacklevel=3)
-    return build_bundle(bundle.folder, library=library)
-
-
 def load(
-    bundle_path: str | Path,
+    bundle_path: str | PathLike[str] | Bundle,
     runtime: str = "auto",
     *,
     precision: str = "auto",
     device: str = "auto",
     threads: int | None = None,
     rebuild: bool = False,
+    **unknown: NoReturn,
 ) -> "Predictor":
-    """The predictor of the bundle in a folder.
+    """The predictor of the bundle in a folder, or of one that `read_bundle` gave.
 
     `runtime` "auto" is the first of tensorrt, tensorrt-rtx, openvino, onnxruntime and opencv that is installed, in the
     bundle and, for engines, has a GPU; `precision` "auto" what the bundle found to pay there. An engine that was built
@@ -87,10 +70,11 @@ def load(
     allows it. Raises `BundleError` for a bundle that is broken or lacks what is asked for, `RuntimeMissingError` when
     nothing here can run it, `UnknownNameError` for a name that does not exist.
     """
-    from pvt_edge.bundle.reader import read_bundle
     from pvt_edge.runtimes import open_runtime
 
-    bundle = read_bundle(Path(bundle_path))
+    refuse_unknown(load, unknown)
+    check_whole("load()", threads=threads)
+    bundle = find(bundle_path)
     name = choose_runtime(bundle, runtime)
     if name in ENGINE_RUNTIMES and (rebuild or runtime == "auto"):
         bundle = refresh_engines(bundle, name)
@@ -106,7 +90,11 @@ class Predictor:
     ...     result = predictor(frame_bgr, conf=0.4)
     """
 
-    def __init__(self, bundle: "Bundle", runtime: "Runtime") -> None:
+    def __init__(self, bundle: Bundle, runtime: "Runtime") -> None:
+        if not isinstance(bundle, Bundle):
+            raise ArgumentError(
+                f"Predictor() takes a read bundle and its opened runtime: call pvt_edge.load({bundle!r})"
+            )
         self.bundle, self.runtime = bundle, runtime
         self.manifest = bundle.manifest
         self.names = self.manifest.labels
@@ -132,8 +120,7 @@ class Predictor:
         model = f"{self.manifest.variant} {self.manifest.task}"
         return f"Predictor({str(self.bundle.folder)!r}, {model}, {width}x{height} pixels, {runs})"
 
-    # a path may be one file's or a folder's
-    @overload
+    @overload  # a path may be one file's or a folder's
     def __call__(self, frames: str | PathLike[str], **thresholds: "Unpack[ThresholdOptions]") -> Any: ...
 
     @overload
@@ -157,9 +144,7 @@ class Predictor:
 
         Raises:
             DataError: For a picture that cannot be read or used.
-            ArgumentError: For a keyword that is no threshold.
-            RuntimeInputError: For a threshold out of range.
-            UnknownNameError: For a class that the bundle does not have.
+            ArgumentError, RuntimeInputError, UnknownNameError: For keywords, thresholds and classes that do not exist.
         """
         chosen = self.choose_thresholds(**thresholds)
         if isinstance(frames, (str, PathLike)):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.arguments import described
 from pvt_edge.boxes import Boxes
 from pvt_edge.errors import ArgumentError, DataError, RuntimeMissingError
 from pvt_edge.frame_info import Counter, FrameInfo, StreamInfo
@@ -84,6 +85,10 @@ class Result:
     counters: tuple[Counter, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.image, np.ndarray):
+            raise ArgumentError(f"a result needs an image (H, W, 3) uint8, not {described(self.image)}")
+        if isinstance(self.names, list):
+            object.__setattr__(self, "names", tuple(self.names))
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
             raise DataError(f"a result needs an image (H, W, 3) uint8, not {self.image.shape} {self.image.dtype}")
         if self.mask is not None and self.mask.shape != self.orig_hw:
