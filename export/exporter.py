@@ -1,7 +1,7 @@
 """export_model: a trained model -> a bundle of checked artifacts."""
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NoReturn
 from torch import nn
 
 from pvt_edge.arguments import (
+    check_kind,
     check_names,
     check_number,
     check_path,
     check_size,
     check_whole,
-    described,
     refuse_unknown,
 )
 from pvt_edge.bundle import Bundle, BundleWriter
@@ -39,6 +39,8 @@ from pvt_edge.weights import get_bundled
 
 if TYPE_CHECKING:
     from pvt_edge.export.request import CalibrationSource
+
+CALL = "export_model()"
 
 
 def export_model(
@@ -93,9 +95,17 @@ def export_model(
     measurements kept beside `out`.
     """
     refuse_unknown(export_model, unknown)
-    _check(model, out, calib, labels, resize, postprocess, engine)
-    check_whole("export_model()", calib_n=calib_n, seed=seed, batch=batch)
-    check_number("export_model()", max_drop=max_drop)
+    if isinstance(out, nn.Module):
+        raise ArgumentError("export_model() takes the model first: export_model(model, out)")
+    check_model(CALL, model)
+    _check_places(out, calib, plan=plan, data=data, images=images)
+    check_whole(CALL, calib_n=calib_n, seed=seed, batch=batch)
+    check_number(CALL, optional=True, max_drop=max_drop)
+    check_kind(CALL, "labels", labels, (list, tuple), "a list of names in class order")
+    check_kind(CALL, "metric", metric, str, "a name")
+    check_kind(CALL, "resize", resize, (str, ResizeSpec), "letterbox, stretch, crop or a ResizeSpec")
+    check_kind(CALL, "postprocess", postprocess, PostprocessSpec, "a PostprocessSpec")
+    check_kind(CALL, "engine", engine, BuildOptions, "BuildOptions")
     bundled = get_bundled(model.weights_name)
     request = ExportRequest(
         allow_small=allow_small,
@@ -106,9 +116,9 @@ def export_model(
         data=Path(data) if data is not None else None,
         images=Path(images) if images is not None else None,
         trained=model.weights_name is not None,
-        formats=check_names("export_model()", "formats", formats),
-        precisions=check_names("export_model()", "precisions", precisions),
-        imgsz=default_imgsz(model, bundled) if imgsz is None else check_size("export_model()", imgsz),
+        formats=check_names(CALL, "formats", formats),
+        precisions=check_names(CALL, "precisions", precisions),
+        imgsz=default_imgsz(model, bundled) if imgsz is None else check_size(CALL, imgsz),
         calib=calib,
         calib_n=calib_n,
         seed=seed,
@@ -157,24 +167,15 @@ def export_model(
         return writer.finish(manifest)
 
 
-def _check(
-    model: object, out: object, calib: object, labels: object, resize: object, postprocess: object, engine: object
-) -> None:
-    """Raise `ArgumentError` for what is of the wrong kind, before anything is computed."""
-    if isinstance(out, nn.Module):
-        raise ArgumentError("export_model() takes the model first: export_model(model, out)")
-    check_model("export_model()", model)
-    check_path("export_model()", "out", out, "out/b0")
-    paths = calib if isinstance(calib, (list, tuple)) else [] if calib is None else [calib]
-    for path in paths:
-        check_path("export_model()", "calib", path, "images/")
-    if labels is not None and (isinstance(labels, (str, Mapping)) or not isinstance(labels, Iterable)):
-        raise ArgumentError(f"export_model(): labels must be a list of names in class order, not {described(labels)}")
-    kinds = (("resize", resize, (str, ResizeSpec)), ("postprocess", postprocess, PostprocessSpec))
-    for name, given, kind in (*kinds, ("engine", engine, BuildOptions)):
-        if given is not None and not isinstance(given, kind):
-            wanted = kind.__name__ if isinstance(kind, type) else "letterbox, stretch, crop or a ResizeSpec"
-            raise ArgumentError(f"export_model(): {name} must be {wanted}, not {described(given)}")
+def _check_places(out: object, calib: object, **optional: object) -> None:
+    """Raise `ArgumentError` where what should be a path is none."""
+    check_path(CALL, "out", out, "out/b0")
+    for name, given in optional.items():
+        if given is not None:
+            check_path(CALL, name, given, f"{name}/")
+    pictures = calib if isinstance(calib, (list, tuple)) else [] if calib is None else [calib]
+    for path in pictures:
+        check_path(CALL, "calib", path, "images/")
 
 
 def keep_measurements(interrupted: SearchInterruptedError, out: Path) -> None:

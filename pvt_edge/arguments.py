@@ -3,14 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, signature
+from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from pvt_edge.errors import ArgumentError, nearest
+from pvt_edge.errors import ArgumentError, described, nearest
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt")
-LONGEST = 80  # letters of a value that a message repeats
 
 
 def check_keywords(call: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -35,7 +35,7 @@ def check_path(call: str, name: str, given: object, example: str) -> Path:
     """The path; `ArgumentError` for what is none."""
     if isinstance(given, (str, os.PathLike)) and str(given):
         path = os.fspath(given)
-        if isinstance(path, str):
+        if isinstance(path, str) and "\0" not in path:
             return Path(path)
     raise ArgumentError(f"{call}: {name} must be a path such as {example!r}, not {described(given)}")
 
@@ -45,18 +45,32 @@ def whole_number(given: object) -> int | None:
     return None if isinstance(given, bool) or not isinstance(given, Integral) else int(given)
 
 
-def check_whole(call: str, **numbers: object) -> None:
-    """Raise `ArgumentError` for a number that is neither whole nor None."""
+def check_whole(call: str, *, optional: bool = False, **numbers: object) -> None:
+    """Raise `ArgumentError` for what is not a whole number; `optional` ones may be None."""
     for name, given in numbers.items():
-        if given is not None and whole_number(given) is None:
+        if whole_number(given) is None and not (optional and given is None):
             raise ArgumentError(f"{call}: {name} must be a whole number, not {described(given)}")
 
 
-def check_number(call: str, **numbers: object) -> None:
-    """Raise `ArgumentError` for what is neither a number nor None."""
+def check_number(call: str, *, optional: bool = False, **numbers: object) -> None:
+    """Raise `ArgumentError` for what is not a finite number; `optional` ones may be None."""
     for name, given in numbers.items():
-        if given is not None and (isinstance(given, bool) or not isinstance(given, Real)):
+        bad = isinstance(given, bool) or not isinstance(given, Real) or not isfinite(given)
+        if bad and not (optional and given is None):
             raise ArgumentError(f"{call}: {name} must be a number, not {described(given)}")
+
+
+def check_text(call: str, **texts: object) -> None:
+    """Raise `ArgumentError` for what is no text."""
+    for name, given in texts.items():
+        if not isinstance(given, str):
+            raise ArgumentError(f"{call}: {name} must be a name, not {described(given)}")
+
+
+def check_kind(call: str, name: str, given: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    """Raise `ArgumentError` for what is neither of these kinds nor None; `wanted` are the kinds in words."""
+    if given is not None and not isinstance(given, kinds):
+        raise ArgumentError(f"{call}: {name} must be {wanted}, not {described(given)}")
 
 
 def check_size(call: str, imgsz: object) -> tuple[int, int]:
@@ -74,13 +88,3 @@ def check_names(call: str, name: str, given: object) -> tuple[str, ...]:
     if not isinstance(names, (tuple, list, set, frozenset)) or not all(isinstance(one, str) for one in names):
         raise ArgumentError(f"{call}: {name} must be names such as ['a', 'b'], not {described(given)}")
     return tuple(names)
-
-
-def described(given: object) -> str:
-    """A short text or number as it is, of anything else its type: arrays and models would fill the screen."""
-    if given is None or isinstance(given, (str, bytes, int, float, Path, tuple, list)):
-        text = repr(given)
-        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-    shape = getattr(given, "shape", None)
-    of = f" of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else ""
-    return f"a {type(given).__name__}{of}"

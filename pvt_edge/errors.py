@@ -16,8 +16,20 @@ A message says what failed, what was given, what would be accepted and how to me
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
+LONGEST = 80  # letters of a value that a message repeats
 MOST_NAMES = 20  # that a message lists; ImageNet has a thousand
+
+
+def described(given: object) -> str:
+    """A short text or number as it is, of anything else its type: arrays and models would fill the screen."""
+    if given is None or isinstance(given, (str, bytes, int, float, Path, tuple, list)):
+        text = repr(given)
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    shape = getattr(given, "shape", None)
+    of = f" of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else ""
+    return f"a {type(given).__name__}{of}"
 
 
 def nearest(given: str, known: Iterable[str]) -> str | None:
@@ -36,11 +48,11 @@ class UnknownNameError(PvtEdgeError, ValueError):
 
     def __init__(self, kind: str, given: object, known: Iterable[str]) -> None:
         names = [*dict.fromkeys(str(name) for name in known)]
-        near = nearest(str(given), names)
+        near = nearest(given, names) if isinstance(given, str) else None
         hint = f"did you mean {near!r}? " if near is not None else ""
         shown = names[:MOST_NAMES]
         rest = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-        super().__init__(f"unknown {kind} {given!r}: {hint}known are {', '.join(shown)}{rest}")
+        super().__init__(f"unknown {kind} {described(given)}: {hint}known are {', '.join(shown)}{rest}")
 
 
 class ArgumentError(PvtEdgeError, TypeError):

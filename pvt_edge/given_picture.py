@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from urllib.parse import unquote, urlsplit
@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.arguments import described
-from pvt_edge.errors import ArgumentError, DataError
+from pvt_edge.arguments import check_path
+from pvt_edge.errors import ArgumentError, DataError, described
 from pvt_edge.resizing import to_bgr
 from pvt_edge.sources import Frame, Source, read_image
 
@@ -35,15 +35,19 @@ def frames_of(items: Sequence[object]) -> Iterator[Frame]:
 def frame_of(item: object, number: int = 0) -> Frame:
     """The frame of a picture in memory or of an image's path; `DataError` for anything else."""
     if isinstance(item, (str, PathLike)):
-        return Frame(read_image(fspath(item)), number, path=fspath(item))
+        path = check_path("predictor()", "a picture", item, "a.jpg")
+        return Frame(read_image(path), number, path=str(path))
     return Frame(to_bgr(as_array(item)), number, path=pillow_path(item))
 
 
-def check_source(source: object) -> None:
-    """Raise `ArgumentError` where `predictor.stream` is given what no source can be opened from."""
+def check_source(call: str, source: object) -> None:
+    """Raise `ArgumentError` where a call is given what no source can be opened from."""
+    if isinstance(source, (list, tuple)):
+        for path in source:
+            check_path(call, "each image of the list", path, "a.jpg")
     if isinstance(source, bool) or not isinstance(source, (str, PathLike, int, Source, list, tuple)):
         raise ArgumentError(
-            "predictor.stream() takes a path, a camera, a stream's address or a list of image files, not "
+            f"{call} takes a path, a camera, a stream's address or a list of image files, not "
             f"{described(source)}; for pictures in memory call predictor(picture)"
         )
 

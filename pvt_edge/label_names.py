@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from pvt_edge.arguments import described, whole_number
-from pvt_edge.errors import ArgumentError, DataError, RuntimeInputError, UnknownNameError
+from pvt_edge.arguments import whole_number
+from pvt_edge.errors import ArgumentError, DataError, RuntimeInputError, UnknownNameError, described
 
 MOST_DIGITS = 18  # of an id; int() fails for thousands
 
@@ -35,7 +35,7 @@ def class_ids(wanted: Classes, labels: Sequence[str]) -> tuple[int, ...]:
     """
     if isinstance(wanted, str) or not isinstance(wanted, Iterable):
         return (_class_id(wanted, labels),)
-    if isinstance(wanted, (bytes, dict)):
+    if isinstance(wanted, (bytes, dict)) or getattr(wanted, "ndim", 1) != 1:
         raise ArgumentError(f"classes must be labels or ids such as ['RBC', 2], not {described(wanted)}")
     return tuple(sorted({_class_id(item, labels) for item in wanted}))
 

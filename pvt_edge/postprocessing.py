@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.arguments import whole_number
-from pvt_edge.errors import RuntimeInputError
+from pvt_edge.errors import RuntimeInputError, described
 from pvt_edge.label_names import Classes, class_ids
 
 if TYPE_CHECKING:
@@ -62,9 +62,13 @@ def choose_thresholds(
         if value is not None and (
             isinstance(value, bool) or not (isinstance(value, (int, float, np.floating)) and 0 <= value <= 1)
         ):
-            raise RuntimeInputError(f"{name} must be a number from 0 to 1, or None for the bundle's; got {value!r}")
+            raise RuntimeInputError(
+                f"{name} must be a number from 0 to 1, or None for the bundle's; got {described(value)}"
+            )
     if max_det is not None and (whole_number(max_det) or 0) < 1:
-        raise RuntimeInputError(f"max_det must be a whole number from 1, or None for the bundle's; got {max_det!r}")
+        raise RuntimeInputError(
+            f"max_det must be a whole number from 1, or None for the bundle's; got {described(max_det)}"
+        )
     return Thresholds(
         spec.conf if conf is None else float(conf),
         spec.iou if iou is None else float(iou),

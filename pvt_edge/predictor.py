@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.arguments import check_keywords, check_number, check_whole, refuse_unknown
+from pvt_edge.arguments import check_keywords, check_kind, check_number, check_text, check_whole, refuse_unknown
 from pvt_edge.boxes import Boxes
 from pvt_edge.bundle.reader import Bundle, find
 from pvt_edge.bundle.schema import PostprocessSpec
@@ -73,7 +73,8 @@ def load(
     from pvt_edge.runtimes import open_runtime
 
     refuse_unknown(load, unknown)
-    check_whole("load()", threads=threads)
+    check_text("load()", runtime=runtime, precision=precision, device=device)
+    check_whole("load()", optional=True, threads=threads)
     bundle = find(bundle_path)
     name = choose_runtime(bundle, runtime)
     if name in ENGINE_RUNTIMES and (rebuild or runtime == "auto"):
@@ -184,8 +185,10 @@ class Predictor:
         from pvt_edge.streams import run_streams
 
         check_keywords("predictor.stream()", thresholds, ("max_age", "stall", "track", *THRESHOLDS))
-        check_number("predictor.stream()", max_age=max_age, stall=stall)
-        check_source(source)
+        check_number("predictor.stream()", stall=stall)
+        check_number("predictor.stream()", optional=True, max_age=max_age)
+        check_source("predictor.stream()", source)
+        check_kind("predictor.stream()", "track", track, bool, "True or False")
         chosen = self.choose_thresholds(**thresholds)
         opened = open_source(source, SourceOptions(stall_s=stall))
         owned = opened is not source

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.arguments import described
 from pvt_edge.boxes import Boxes
-from pvt_edge.errors import ArgumentError, DataError, RuntimeMissingError
+from pvt_edge.errors import ArgumentError, DataError, RuntimeMissingError, described
 from pvt_edge.frame_info import Counter, FrameInfo, StreamInfo
 
 if TYPE_CHECKING:

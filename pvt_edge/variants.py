@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from pvt_edge.arguments import described
-from pvt_edge.errors import ArgumentError, UnknownNameError
+from pvt_edge.errors import ArgumentError, UnknownNameError, described
 
 
 @dataclass(frozen=True)

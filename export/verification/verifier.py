@@ -6,9 +6,17 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pvt_edge.arguments import check_keywords, check_names, check_number, check_path, check_whole, described
+from pvt_edge.arguments import (
+    check_keywords,
+    check_kind,
+    check_names,
+    check_number,
+    check_path,
+    check_text,
+    check_whole,
+)
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.errors import ArgumentError, BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.export.verification.checks import check_comparable, other_postprocessing
 from pvt_edge.export.verification.contact_sheet import ContactSheet
 from pvt_edge.export.verification.contender import Contender
@@ -17,13 +25,14 @@ from pvt_edge.export.verification.report import VerifyReport
 from pvt_edge.export.verification.side import Side, choose_artifacts, in_input_pixels, open_reference, open_side
 from pvt_edge.export.verification.tolerance import Limits, check_limits, tolerance
 from pvt_edge.export.verification.writing import check_replaceable, write_verification
-from pvt_edge.sources import Source, open_source
+from pvt_edge.given_picture import check_source
+from pvt_edge.sources import open_source
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pvt_edge.bundle import Bundle
-    from pvt_edge.sources import Frame
+    from pvt_edge.sources import Frame, Source
 
 PICTURES = 128  # drawn of a source that has more
 Progress = Callable[[int, "int | None"], None]  # pictures done, pictures in all
@@ -63,10 +72,12 @@ def verify(
     ours = find(bundle)
     base = ours if against is None else find(against)
     check_keywords("verify()", limits, ("images", *(verify.__kwdefaults__ or ()), *Limits.__annotations__))
-    check_whole("verify()", limit=limit, seed=seed, threads=threads)
-    check_number("verify()", conf=conf)
-    if not isinstance(images, (str, PathLike, list, tuple, Source)):
-        raise ArgumentError(f"verify(): images must be a path, a list of paths or a source, not {described(images)}")
+    check_whole("verify()", limit=limit, seed=seed)
+    check_whole("verify()", optional=True, threads=threads)
+    check_number("verify()", optional=True, conf=conf)
+    check_text("verify()", device=device)
+    check_kind("verify()", "reference", reference, str, "such as openvino:fp32")
+    check_source("verify()", images)
     artifacts = check_names("verify()", "artifacts", artifacts)
     given = check_limits(ours.manifest.task, limits)
     if limit < 1:

@@ -8,11 +8,11 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from pvt_edge.arguments import described, refuse_unknown
+from pvt_edge.arguments import refuse_unknown
 from pvt_edge.checkpoints.epsilons import get_epsilons
 from pvt_edge.checkpoints.loading import Model, backbone_of, check_order
 from pvt_edge.checkpoints.refusal import first_few, refuse
-from pvt_edge.errors import ArgumentError
+from pvt_edge.errors import ArgumentError, described
 from pvt_edge.whole_file import write_whole
 
 FORMAT = "pvt-edge"

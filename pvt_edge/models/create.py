@@ -5,8 +5,8 @@ from os import PathLike
 from pathlib import Path
 from typing import NoReturn
 
-from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_number, check_path, check_whole, described, refuse_unknown
-from pvt_edge.errors import ArgumentError, PvtEdgeError, UnknownNameError
+from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_number, check_path, check_text, check_whole, refuse_unknown
+from pvt_edge.errors import ArgumentError, PvtEdgeError, UnknownNameError, described
 from pvt_edge.models.backbone import PVTv2, initialise
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.detector import Detector
@@ -46,7 +46,8 @@ def create_model(
     `WeightsError` for weights that do not fit.
     """
     refuse_unknown(create_model, unknown)
-    check_whole("create_model()", num_classes=num_classes)
+    check_text("create_model()", task=task)
+    check_whole("create_model()", optional=True, num_classes=num_classes)
     check_number("create_model()", drop_path=drop_path)
     if weights is not None:
         check_path("create_model()", "weights", weights, "pvt_v2_b0.pth")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from pvt_edge.arguments import check_whole, described
-from pvt_edge.errors import ArgumentError, UnknownNameError
+from pvt_edge.arguments import check_whole
+from pvt_edge.errors import ArgumentError, UnknownNameError, described
 
 PRIOR_PROBABILITY = 0.01  # every class starts at this score, so that the focal loss starts small
 

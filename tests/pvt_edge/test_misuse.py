@@ -47,7 +47,7 @@ def refused(call, error, words):
         (("x/pvt_v2_b3.pth",), {}, ArgumentError, r"create_model\('b3', weights='x/pvt_v2_b3.pth'\)"),
         ((Path("x.safetensors"),), {}, ArgumentError, r"create_model\('b0', weights='x.safetensors'\)"),
         (("b0",), {"tsk": "detect"}, ArgumentError, r"create_model\(\) has no argument 'tsk': did you mean 'task'"),
-        (("b0", None), {}, UnknownNameError, "unknown task None"),
+        (("b0", None), {}, ArgumentError, "task must be a name, not None"),
         (("b0",), {"num_classes": "10"}, ArgumentError, "num_classes must be a whole number, not '10'"),
         (("b0",), {"num_classes": True}, ArgumentError, "not True"),
         (("b0",), {"num_classes": 2.5}, ArgumentError, "not 2.5"),
@@ -141,7 +141,7 @@ def test_to_deploy_form(model):
         ({"max_drop": "1%"}, ArgumentError, "max_drop must be a number"),
         ({"resize": "letterbx"}, UnknownNameError, "did you mean 'letterbox'"),
         ({"resize": 5}, ArgumentError, "resize must be letterbox"),
-        ({"postprocess": {"conf": 0.1}}, ArgumentError, "postprocess must be PostprocessSpec"),
+        ({"postprocess": {"conf": 0.1}}, ArgumentError, "postprocess must be a PostprocessSpec"),
     ],
 )
 def test_options_of_export_model(model, tmp_path, options, error, words):
@@ -185,15 +185,18 @@ def test_load_and_read_bundle(files, model):
         ):
             refused(lambda call=call, given=given: call(given), error, words)
     refused(lambda: pvt_edge.load(bundle, precison="int8"), ArgumentError, "did you mean 'precision'")
-    refused(lambda: pvt_edge.load(bundle, None), UnknownNameError, "unknown runtime None")
-    refused(lambda: pvt_edge.load(bundle, precision=8), UnknownNameError, "unknown precision 8")
+    refused(lambda: pvt_edge.load(bundle, None), ArgumentError, "runtime must be a name, not None")
+    refused(lambda: pvt_edge.load(bundle, precision=8), ArgumentError, "precision must be a name, not 8")
+    refused(lambda: pvt_edge.load(bundle, device=0), ArgumentError, "device must be a name, not 0")
+    refused(lambda: pvt_edge.load("a\0b"), ArgumentError, "must be a path")
     refused(lambda: pvt_edge.load(bundle, threads="2"), ArgumentError, "threads must be a whole number")
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"images": None}, "images must be a path"),
+        ({"images": None}, r"verify\(\) takes a path, .*not None"),
+        ({"images": [None]}, "each image of the list must be a path"),
         ({"images": np.zeros((8, 8, 3), np.uint8)}, r"not a ndarray of shape \(8, 8, 3\)"),
         ({"artifacts": [1]}, "artifacts must be names"),
         ({"limit": "5"}, "limit must be a whole number"),
