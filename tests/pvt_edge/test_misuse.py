@@ -8,6 +8,8 @@ import pytest
 import pvt_edge
 from pvt_edge.bundle.writer import BundleWriter
 from pvt_edge.errors import ArgumentError, BundleError, ImageSizeError, PvtEdgeError, UnknownNameError, WeightsError
+from pvt_edge.evaluation.record import Evaluation, Row
+from pvt_edge.export.verification.report import ArtifactRow, PictureRow, VerifyReport
 
 from .predictor.finder import ColourFinder, manifest
 
@@ -225,3 +227,13 @@ def test_bundles_and_reports_are_a_line(files, model):
     assert report.startswith("WeightsReport(pvt_v2_b2.safetensors: b0 in the native dialect")
     assert "\n" not in report
     assert len(report) < 200
+    row = ArtifactRow(
+        "openvino int8", {"f1": 0.9}, {"f1": 0.98}, ("f1 is low",), (PictureRow("a.jpg", {"f1": 0.9}, 5.0),)
+    )
+    at = (Path("b0"), "openvino fp32", Path("b0"), "detect", "images/", 9, 9, 0, 0.25)
+    assert repr(VerifyReport(*at, artifacts=(row,) * 3)).startswith(
+        "VerifyReport(Outside tolerance against openvino fp32"
+    )
+    judged = Row("openvino", "int8", "cpu", {"AP": 0.5, "AP50": 0.75}, {"RBC": {"AP": 0.5}}, {"inference": 1.0}, 9.0)
+    evaluation = Evaluation(Path("b0"), "detect", Path("v.json"), Path("images"), 9, 9, None, (judged,))
+    assert repr(evaluation) == "Evaluation('b0' on 9 pictures: openvino int8 AP 0.500)"
