@@ -52,11 +52,11 @@ def check_source(call: str, source: object) -> None:
         )
 
 
-def is_file(path: str) -> bool:
-    """Whether the path is that of one file, and no folder or pattern."""
+def is_one(path: str) -> bool:
+    """Whether it is the path of one file, or an address, and no folder or pattern."""
     if path.lower().startswith("file://"):
         path = unquote(urlsplit(path).path)
-    return Path(path).expanduser().is_file()
+    return "://" in path or Path(path).expanduser().is_file()
 
 
 def as_array(picture: object) -> NDArray[np.generic]:

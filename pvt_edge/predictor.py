@@ -20,7 +20,7 @@ from pvt_edge.choice import choose_artifact, choose_runtime
 from pvt_edge.engine_refresh import refresh_engines
 from pvt_edge.errors import ArgumentError, BundleError, DataError, RuntimeInputError
 from pvt_edge.frame_info import FrameInfo
-from pvt_edge.given_picture import Picture, check_source, frame_of, frames_of, is_file
+from pvt_edge.given_picture import Picture, check_source, frame_of, frames_of, is_one
 from pvt_edge.postprocessing import ThresholdOptions, Thresholds, choose_thresholds, select, softmax
 from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
 from pvt_edge.results import Probs, Result
@@ -163,7 +163,7 @@ class Predictor:
             if source.live or isinstance(source, VideoFile):
                 raise DataError(f"{source.name} is a video: use predictor.stream({source.name!r})")
             results = list(self._run(source, thresholds, self.batch or MAX_BATCH))
-        return results[0] if len(results) == 1 and is_file(path) else results
+        return results[0] if len(results) == 1 and is_one(path) else results
 
     def stream(
         self,
