@@ -38,14 +38,15 @@ def drawable(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _has_glyph(letter: str) -> bool:
-    return letter.isascii() or not np.array_equal(_painted(letter), _painted("?"))
+    unknown = ("?", "?" * len(letter.encode()))  # OpenCV 4 paints one a byte
+    return letter.isascii() or not any(np.array_equal(_painted(letter), _painted(marks)) for marks in unknown)
 
 
-def _painted(letter: str) -> NDArray[np.uint8]:
+def _painted(text: str) -> NDArray[np.uint8]:
     import cv2
 
-    canvas = np.zeros((48, 64), np.uint8)
-    cv2.putText(canvas, letter, (8, 32), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 255, 1)
+    canvas = np.zeros((48, 128), np.uint8)
+    cv2.putText(canvas, text, (8, 32), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 255, 1)
     return canvas
 
 
