@@ -4,11 +4,23 @@ import tempfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from torch import nn
+
+from pvt_edge.arguments import (
+    check_kind,
+    check_names,
+    check_number,
+    check_path,
+    check_size,
+    check_whole,
+    refuse_unknown,
+)
 from pvt_edge.bundle import Bundle, BundleWriter
 from pvt_edge.bundle.schema import Manifest, PostprocessSpec, ResizeSpec
 from pvt_edge.engines.options import BuildOptions
+from pvt_edge.errors import ArgumentError
 from pvt_edge.export.precision.search import SearchInterruptedError
 from pvt_edge.export.provenance import provenance
 from pvt_edge.export.report.report import write_report
@@ -19,13 +31,16 @@ from pvt_edge.export.request import (
     default_labels,
     default_postprocess,
     default_resize,
+    resize_named,
 )
 from pvt_edge.export.steps import Progress, Steps, task_of, variant_of
-from pvt_edge.models.create import Model
+from pvt_edge.models.create import Model, check_model
 from pvt_edge.weights import get_bundled
 
 if TYPE_CHECKING:
     from pvt_edge.export.request import CalibrationSource
+
+CALL = "export_model()"
 
 
 def export_model(
@@ -49,12 +64,13 @@ def export_model(
     batch: int = 1,
     dynamic_batch: bool = False,
     engine: BuildOptions | None = None,
-    resize: ResizeSpec | None = None,
+    resize: ResizeSpec | str | None = None,
     postprocess: PostprocessSpec | None = None,
     weights_file: Path | None = None,
     dialect: str | None = None,
     command: str | None = None,
     progress: Progress | None = None,
+    **unknown: NoReturn,
 ) -> Bundle:
     """The bundle written to the folder `out`: `model` as plain files for `formats` in `precisions`.
 
@@ -66,9 +82,10 @@ def export_model(
     map and top1, 0.02 of agreement, and without limit for weights that were not loaded; `tune` whether placements are
     searched and timed, else the recorded recipe is taken; `data` labelled pictures: a COCO file with its `images`, or
     a folder of class folders; `labels` one per class; `batch` the static batch, or any with `dynamic_batch`; `engine`
-    how TensorRT is to build; `resize` and `postprocess` what the bundle asks of its host; `weights_file`, `dialect`
-    and `command` go into its provenance; `progress` is told each step. A model with the bundled weights brings its
-    size, labels and calibration scenes, and its accuracy is measured; one with published weights brings its labels.
+    how TensorRT is to build; `resize` (a name or ResizeSpec) and `postprocess` what the bundle asks of its host;
+    `weights_file`, `dialect` and `command` go into its provenance; `progress` is told each step. A model with the
+    bundled weights brings its size, labels and calibration scenes, and its accuracy is measured; one with published
+    weights brings its labels.
 
     FP32 artifacts must give the model's answers before they are kept. FP16 ones must stay within the budget. INT8 ones
     must too, and those for the CPU be faster here than floats, or they are not written and the report says why.
@@ -77,6 +94,18 @@ def export_model(
     failed, and then leaves whatever was in `out` as it was; `SearchInterruptedError` on Ctrl-C during the search, its
     measurements kept beside `out`.
     """
+    refuse_unknown(export_model, unknown)
+    if isinstance(out, nn.Module):
+        raise ArgumentError("export_model() takes the model first: export_model(model, out)")
+    check_model(CALL, model)
+    _check_places(out, calib, plan=plan, data=data, images=images)
+    check_whole(CALL, calib_n=calib_n, seed=seed, batch=batch)
+    check_number(CALL, optional=True, max_drop=max_drop)
+    check_kind(CALL, "labels", labels, (list, tuple), "a list of names in class order")
+    check_kind(CALL, "metric", metric, str, "a name")
+    check_kind(CALL, "resize", resize, (str, ResizeSpec), "letterbox, stretch, crop or a ResizeSpec")
+    check_kind(CALL, "postprocess", postprocess, PostprocessSpec, "a PostprocessSpec")
+    check_kind(CALL, "engine", engine, BuildOptions, "BuildOptions")
     bundled = get_bundled(model.weights_name)
     request = ExportRequest(
         allow_small=allow_small,
@@ -87,9 +116,9 @@ def export_model(
         data=Path(data) if data is not None else None,
         images=Path(images) if images is not None else None,
         trained=model.weights_name is not None,
-        formats=tuple(formats),
-        precisions=tuple(precisions),
-        imgsz=(imgsz, imgsz) if isinstance(imgsz, int) else imgsz or default_imgsz(model, bundled),
+        formats=check_names(CALL, "formats", formats),
+        precisions=check_names(CALL, "precisions", precisions),
+        imgsz=default_imgsz(model, bundled) if imgsz is None else check_size(CALL, imgsz),
         calib=calib,
         calib_n=calib_n,
         seed=seed,
@@ -97,7 +126,7 @@ def export_model(
         dynamic_batch=dynamic_batch,
         engine=engine or BuildOptions(),
         labels=check_labels(model, labels or (bundled.labels if bundled else default_labels(model))),
-        resize=resize or default_resize(model, dialect),
+        resize=resize_named(resize) if isinstance(resize, str) else resize or default_resize(model, dialect),
         postprocess=postprocess or default_postprocess(model, bundled),
         bundled=bundled.name if bundled else None,
     )
@@ -136,6 +165,17 @@ def export_model(
             search, engines = chosen.record if chosen else None, steps.tensorrt.record if steps.tensorrt else None
             write_report(writer.path("report.md").parent, manifest, search, engines)
         return writer.finish(manifest)
+
+
+def _check_places(out: object, calib: object, **optional: object) -> None:
+    """Raise `ArgumentError` where what should be a path is none."""
+    check_path(CALL, "out", out, "out/b0")
+    for name, given in optional.items():
+        if given is not None:
+            check_path(CALL, name, given, f"{name}/")
+    pictures = calib if isinstance(calib, (list, tuple)) else [] if calib is None else [calib]
+    for path in pictures:
+        check_path(CALL, "calib", path, "images/")
 
 
 def keep_measurements(interrupted: SearchInterruptedError, out: Path) -> None:

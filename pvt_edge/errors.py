@@ -2,6 +2,7 @@
 
 PvtEdgeError                    the base: catch this one
 ├── UnknownNameError            a variant, task, runtime, precision ... that does not exist
+├── ArgumentError               a call with an argument of the wrong kind, or that the function does not have
 ├── ImageSizeError              an input size the model cannot take
 ├── WeightsError                a checkpoint that cannot be read or does not fit the model
 ├── DataError                   images, annotations or video that cannot be read
@@ -15,8 +16,27 @@ A message says what failed, what was given, what would be accepted and how to me
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
+LONGEST = 80  # letters of a value that a message repeats
 MOST_NAMES = 20  # that a message lists; ImageNet has a thousand
+
+
+def described(given: object) -> str:
+    """A short text or number as it is, of anything else its type: arrays and models would fill the screen."""
+    if given is None or isinstance(given, (str, bytes, int, float, Path, tuple, list)):
+        text = repr(given)
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    shape = getattr(given, "shape", None)
+    of = f" of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else ""
+    return f"a {type(given).__name__}{of}"
+
+
+def nearest(given: str, known: Iterable[str]) -> str | None:
+    """The one of the `known` names that `given` most likely means, whatever its case; None where none is near."""
+    names = {name.lower(): name for name in reversed([*known])}
+    near = get_close_matches(given.lower(), names, n=1, cutoff=0.4)
+    return names[near[0]] if near else None
 
 
 class PvtEdgeError(Exception):
@@ -27,12 +47,16 @@ class UnknownNameError(PvtEdgeError, ValueError):
     """A name outside a fixed set; the message suggests the nearest and lists the rest."""
 
     def __init__(self, kind: str, given: object, known: Iterable[str]) -> None:
-        names = {str(name).lower(): str(name) for name in known}
-        near = get_close_matches(str(given).lower(), names, n=1, cutoff=0.4)
-        hint = f"did you mean {names[near[0]]!r}? " if near else ""
-        shown = [*names.values()][:MOST_NAMES]
+        names = [*dict.fromkeys(str(name) for name in known)]
+        near = nearest(given, names) if isinstance(given, str) else None
+        hint = f"did you mean {near!r}? " if near is not None else ""
+        shown = names[:MOST_NAMES]
         rest = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-        super().__init__(f"unknown {kind} {given!r}: {hint}known are {', '.join(shown)}{rest}")
+        super().__init__(f"unknown {kind} {described(given)}: {hint}known are {', '.join(shown)}{rest}")
+
+
+class ArgumentError(PvtEdgeError, TypeError):
+    """A call with an argument of the wrong kind, or with one that the function does not have."""
 
 
 class ImageSizeError(PvtEdgeError, ValueError):

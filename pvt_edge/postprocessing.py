@@ -1,16 +1,21 @@
 """A graph's outputs -> detections or shares, on the host: threshold, class-aware NMS, softmax."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.errors import RuntimeInputError, UnknownNameError
+from pvt_edge.arguments import whole_number
+from pvt_edge.errors import RuntimeInputError, described
+from pvt_edge.label_names import Classes, class_ids
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import PostprocessSpec
+
+
+MIN_SIDE = 0.01  # pixels: results are written in hundredths, in which less is no area
 
 
 class Detections(NamedTuple):
@@ -32,12 +37,12 @@ class Thresholds:
 
 
 class ThresholdOptions(TypedDict, total=False):
-    """What a caller may set: `conf` and `iou` in 0..1, `max_det` from 1, `classes` by id or name."""
+    """What a caller may set: `conf` and `iou` in 0..1, `max_det` from 1, `classes` by name or id."""
 
     conf: float | None
     iou: float | None
     max_det: int | None
-    classes: Iterable[int | str] | int | str | None
+    classes: Classes | None
 
 
 def choose_thresholds(
@@ -47,34 +52,29 @@ def choose_thresholds(
     conf: float | None = None,
     iou: float | None = None,
     max_det: int | None = None,
-    classes: Iterable[int | str] | int | str | None = None,
+    classes: Classes | None = None,
 ) -> Thresholds:
-    """The bundle's thresholds `spec`, with what the caller gives in their place; classes by id or name.
+    """The bundle's thresholds `spec`, with what the caller gives in their place; classes by name or id.
 
-    Raises `RuntimeInputError` for a number out of range, `UnknownNameError` for a class not in `names`.
+    Raises `RuntimeInputError` for a number out of range, and for classes what `class_ids` raises.
     """
     for name, value in (("conf", conf), ("iou", iou)):
-        if value is not None and not (isinstance(value, (int, float, np.floating)) and 0 <= value <= 1):
-            raise RuntimeInputError(f"{name} must be a number from 0 to 1, or None for the bundle's; got {value!r}")
-    if max_det is not None and not (isinstance(max_det, (int, np.integer)) and max_det >= 1):
-        raise RuntimeInputError(f"max_det must be a whole number from 1, or None for the bundle's; got {max_det!r}")
-    wanted = [classes] if isinstance(classes, (int, str)) else classes
+        if value is not None and (
+            isinstance(value, bool) or not (isinstance(value, (int, float, np.floating)) and 0 <= value <= 1)
+        ):
+            raise RuntimeInputError(
+                f"{name} must be a number from 0 to 1, or None for the bundle's; got {described(value)}"
+            )
+    if max_det is not None and (whole_number(max_det) or 0) < 1:
+        raise RuntimeInputError(
+            f"max_det must be a whole number from 1, or None for the bundle's; got {described(max_det)}"
+        )
     return Thresholds(
         spec.conf if conf is None else float(conf),
         spec.iou if iou is None else float(iou),
         spec.max_det if max_det is None else int(max_det),
-        None if wanted is None else tuple(sorted({_class_id(item, names) for item in wanted})),
+        None if classes is None else class_ids(classes, names),
     )
-
-
-def _class_id(item: int | str, names: Sequence[str]) -> int:
-    if isinstance(item, str):
-        if item not in names:
-            raise UnknownNameError("class", item, names)
-        return names.index(item)
-    if not isinstance(item, (int, np.integer)) or not 0 <= item < len(names):
-        raise RuntimeInputError(f"class ids go from 0 to {len(names) - 1} ({names[-1]!r}); got {item!r}")
-    return int(item)
 
 
 def select(
@@ -89,12 +89,14 @@ def select(
 ) -> Detections:
     """Detections among candidates `boxes` xyxy (N, 4), `scores` (N,), `labels` (N,) of one image.
 
-    Keeps scores strictly above `conf` and boxes of positive size (mmdet's test_cfg), drops a box that
-    overlaps a better one of its class by more than `iou`, and returns the `max_det` best.
+    Keeps scores strictly above `conf` and boxes that have an area, drops a box that overlaps a better one of its
+    class by more than `iou`, and returns the `max_det` best. What is not finite is no box.
     """
     import cv2
 
-    keep = (scores > conf) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    finite = np.isfinite(scores) & np.isfinite(boxes).all(axis=1)
+    boxes = np.where(finite[:, None], boxes, 0)
+    keep = finite & (scores > conf) & (boxes[:, 2:] - boxes[:, :2] >= MIN_SIDE).all(axis=1)
     if classes is not None:
         keep &= np.isin(labels, list(classes))
     boxes, scores, labels = boxes[keep], scores[keep], labels[keep].astype(np.int64)

@@ -1,32 +1,37 @@
 """A bundle that runs: pictures in, results out."""
 
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
+from os import PathLike, fspath
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.arguments import check_keywords, check_kind, check_number, check_text, check_whole, refuse_unknown
+from pvt_edge.boxes import Boxes
+from pvt_edge.bundle.reader import Bundle, find
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.choice import choose_artifact, choose_runtime
-from pvt_edge.errors import BundleError, DataError
-from pvt_edge.postprocessing import Thresholds, choose_thresholds, select, softmax
+from pvt_edge.engines.refresh import refresh_engines
+from pvt_edge.errors import ArgumentError, BundleError, DataError, RuntimeInputError
+from pvt_edge.frame_info import FrameInfo
+from pvt_edge.given_picture import Picture, check_source, frame_of, frames_of, is_one
+from pvt_edge.postprocessing import ThresholdOptions, Thresholds, choose_thresholds, select, softmax
 from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
-from pvt_edge.results import Boxes, FrameInfo, Probs, Result
-from pvt_edge.sources import Frame, Source, VideoFile, open_source, read_image
+from pvt_edge.results import Probs, Result
+from pvt_edge.sources import Frame, Source, VideoFile, open_source
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from PIL.Image import Image
     from typing_extensions import Self, Unpack
 
-    from pvt_edge.bundle.reader import Bundle
-    from pvt_edge.postprocessing import ThresholdOptions
     from pvt_edge.runtimes import Runtime
 
 
@@ -35,45 +40,28 @@ class Prepared:
     """A frame, its picture (h, w, 3) BGR, and the model's input (H, W, 3) uint8 with how the picture lies in it."""
 
     frame: Frame
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] = field(repr=False)
     placement: Placement
-    input: NDArray[np.uint8]
+    input: NDArray[np.uint8] = field(repr=False)
     preprocess_ms: float
 
 
-Pictures: TypeAlias = str | Path | Sequence[NDArray[np.generic] | str | Path]
+THRESHOLDS = tuple(ThresholdOptions.__annotations__)
 OUTPUTS = {"detect": ("boxes", "scores", "labels"), "classify": ("logits",), "features": ()}
 MAX_BATCH = 16  # of a dynamic batch, to bound memory
 
 
-def refresh_engines(bundle: "Bundle", library: str) -> "Bundle":
-    """The bundle with engines that fit this machine: built again, with a warning, where they do not."""
-    from pvt_edge.runtimes.cuda import probe_cuda
-    from pvt_edge.runtimes.passport import differences, here
-    from pvt_edge.runtimes.tensorrt_library import load_library
-
-    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.runtime == library]
-    machine = here(probe_cuda(), load_library(library))
-    wrong = [text for engine in engines for text in differences(engine.passport or {}, machine)]
-    if not wrong:
-        return bundle
-    from pvt_edge.engines.bundle_build import build_bundle
-
-    told = "; ".join(dict.fromkeys(wrong))
-    warnings.warn(f"{bundle.folder}: engines are built again for this machine ({told})", stacklevel=3)
-    return build_bundle(bundle.folder, library=library)
-
-
 def load(
-    bundle_path: str | Path,
+    bundle_path: str | PathLike[str] | Bundle,
     runtime: str = "auto",
     *,
     precision: str = "auto",
     device: str = "auto",
     threads: int | None = None,
     rebuild: bool = False,
+    **unknown: NoReturn,
 ) -> "Predictor":
-    """The predictor of the bundle in a folder.
+    """The predictor of the bundle in a folder, or of one that `read_bundle` gave.
 
     `runtime` "auto" is the first of tensorrt, tensorrt-rtx, openvino, onnxruntime and opencv that is installed, in the
     bundle and, for engines, has a GPU; `precision` "auto" what the bundle found to pay there. An engine that was built
@@ -81,10 +69,12 @@ def load(
     allows it. Raises `BundleError` for a bundle that is broken or lacks what is asked for, `RuntimeMissingError` when
     nothing here can run it, `UnknownNameError` for a name that does not exist.
     """
-    from pvt_edge.bundle.reader import read_bundle
     from pvt_edge.runtimes import RUNTIMES, open_runtime
 
-    bundle = read_bundle(Path(bundle_path))
+    refuse_unknown(load, unknown)
+    check_text("load()", runtime=runtime, precision=precision, device=device)
+    check_whole("load()", optional=True, threads=threads)
+    bundle = find(bundle_path)
     name = choose_runtime(bundle, runtime)
     if RUNTIMES[name].needs_gpu and (rebuild or runtime == "auto"):
         bundle = refresh_engines(bundle, name)
@@ -100,7 +90,11 @@ class Predictor:
     ...     result = predictor(frame_bgr, conf=0.4)
     """
 
-    def __init__(self, bundle: "Bundle", runtime: "Runtime") -> None:
+    def __init__(self, bundle: Bundle, runtime: "Runtime") -> None:
+        if not isinstance(bundle, Bundle):
+            raise ArgumentError(
+                f"Predictor() takes a read bundle and its opened runtime: call pvt_edge.load({bundle!r})"
+            )
         self.bundle, self.runtime = bundle, runtime
         self.manifest = bundle.manifest
         self.names = self.manifest.labels
@@ -120,33 +114,55 @@ class Predictor:
             )
         self.batch = None if takes.shape[0] == -1 else takes.shape[0]
 
-    @overload
-    def __call__(self, frames: NDArray[np.generic], **thresholds: "Unpack[ThresholdOptions]") -> Result: ...
+    def __repr__(self) -> str:
+        height, width = self.input_hw
+        runs = f"{self.runtime.name} {self.runtime.precision} on {self.runtime.device}"
+        model = f"{self.manifest.variant} {self.manifest.task}"
+        return f"Predictor({str(self.bundle.folder)!r}, {model}, {width}x{height} pixels, {runs})"
+
+    @overload  # a path may be one file's or a folder's
+    def __call__(self, frames: str | PathLike[str], **thresholds: "Unpack[ThresholdOptions]") -> Any: ...
 
     @overload
-    def __call__(self, frames: "Pictures", **thresholds: "Unpack[ThresholdOptions]") -> list[Result]: ...
+    def __call__(self, frames: Sequence[Picture], **thresholds: "Unpack[ThresholdOptions]") -> list[Result]: ...
 
-    def __call__(
-        self, frames: "NDArray[np.generic] | Pictures", **thresholds: "Unpack[ThresholdOptions]"
-    ) -> Result | list[Result]:
-        """The result of one picture (H, W, 3) uint8 BGR, or the results of a list of pictures or paths.
+    @overload
+    def __call__(self, frames: "NDArray[np.generic] | Image", **thresholds: "Unpack[ThresholdOptions]") -> Result: ...
 
-        A path to an image, folder or pattern gives a list too. `conf`, `iou` (0 to 1), `max_det`, `classes`
-        (ids or names) are the bundle's where None. A result keeps its picture: stream what is long.
+    def __call__(self, frames: Picture | Sequence[Picture], **thresholds: "Unpack[ThresholdOptions]") -> Any:
+        """The `Result` of one picture, or a list of them.
+
+        Args:
+            frames: An array (H, W, 3) uint8 BGR, a Pillow image or the path of an image file: one `Result`. A list
+                of these, a folder or a pattern such as "shots/*.jpg": a list, however many there are. So is a file
+                of several pages. In a folder or pattern what cannot be read is left out; in a list it is an error,
+                so that the results stand where their pictures do.
+            **thresholds: `conf` and `iou` in 0..1, `max_det` from 1, `classes` by name or id, of a detector; the
+                bundle's where None.
+
+        A result keeps its picture: for what is long, and for videos and cameras, use `stream`.
+
+        Raises:
+            DataError: For a picture that cannot be read or used.
+            ArgumentError, RuntimeInputError, UnknownNameError: For keywords, thresholds and classes that do not exist.
         """
         chosen = self.choose_thresholds(**thresholds)
-        if isinstance(frames, np.ndarray):
-            if frames.ndim == 4:
-                raise DataError(f"one picture is (H, W, 3); for a batch {frames.shape} pass list(batch)")
-            return self.complete([self.prepare(Frame(to_bgr(frames)))], chosen)[0]
-        if isinstance(frames, (str, Path)):
-            with open_source(frames, connect=False) as source:
-                if source.live or isinstance(source, VideoFile):
-                    raise DataError(f"{source.name} is a video: use predictor.stream({source.name!r})")
-                return list(self._run(source, chosen, self.batch or MAX_BATCH))
-        if not isinstance(frames, (list, tuple)):
-            raise DataError(f"cannot predict on {type(frames).__name__}: pass an array (H, W, 3), a list or a path")
-        return list(self._run(_as_frames(frames), chosen, self.batch or MAX_BATCH))
+        if isinstance(frames, (str, PathLike)):
+            return self._run_path(fspath(frames), chosen)
+        if isinstance(frames, (list, tuple)):
+            return list(self._run(frames_of(frames), chosen, self.batch or MAX_BATCH))
+        if isinstance(frames, np.ndarray) and frames.ndim == 4:
+            raise DataError(f"one picture is (H, W, 3); for a batch {frames.shape} pass list(batch)")
+        if isinstance(frames, (Iterator, Set)):
+            raise DataError(f"cannot predict on a {type(frames).__name__}: pass a list, list(pictures)")
+        return self.complete([self.prepare(frame_of(frames))], chosen)[0]
+
+    def _run_path(self, path: str, thresholds: Thresholds) -> Result | list[Result]:
+        with open_source(path, connect=False) as source:
+            if source.live or isinstance(source, VideoFile):
+                raise DataError(f"{source.name} is a video: use predictor.stream({source.name!r})")
+            results = list(self._run(source, thresholds, self.batch or MAX_BATCH))
+        return results[0] if len(results) == 1 and is_one(path) else results
 
     def stream(
         self,
@@ -167,6 +183,11 @@ class Predictor:
         from pvt_edge.sources import SourceOptions
         from pvt_edge.streams import run_streams
 
+        check_keywords("predictor.stream()", thresholds, ("max_age", "stall", "track", *THRESHOLDS))
+        check_number("predictor.stream()", stall=stall)
+        check_number("predictor.stream()", optional=True, max_age=max_age)
+        check_source("predictor.stream()", source)
+        check_kind("predictor.stream()", "track", track, bool, "True or False")
         chosen = self.choose_thresholds(**thresholds)
         opened = open_source(source, SourceOptions(stall_s=stall))
         owned = opened is not source
@@ -179,6 +200,10 @@ class Predictor:
 
     def choose_thresholds(self, **options: "Unpack[ThresholdOptions]") -> Thresholds:
         """The bundle's thresholds with those given in their place. Errors as for a call."""
+        check_keywords("predictor", options, THRESHOLDS)
+        given = [name for name, value in options.items() if value is not None]
+        if given and self.manifest.task != "detect":
+            raise RuntimeInputError(f"{given[0]} is a detector's, this bundle's task is {self.manifest.task}")
         return choose_thresholds(self.manifest.postprocess or PostprocessSpec(), self.names, **options)
 
     def _run(self, frames: Iterable[Frame], thresholds: Thresholds, size: int) -> Iterator[Result]:
@@ -260,12 +285,3 @@ class Predictor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
     ) -> None:
         self.close()
-
-
-def _as_frames(items: Sequence[NDArray[np.generic] | str | Path]) -> Iterator[Frame]:
-    """Frames of arrays and image paths. Unlike in a source, each must be readable: the results align."""
-    for number, item in enumerate(items):
-        if isinstance(item, (str, Path)):
-            yield Frame(read_image(item), number, path=str(item))
-        else:
-            yield Frame(to_bgr(item), number)

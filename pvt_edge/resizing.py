@@ -89,6 +89,15 @@ def to_original(boxes_xyxy: NDArray[np.float32], placement: Placement) -> NDArra
     return np.asarray(np.clip((boxes_xyxy - offset) / scale, 0, limit), np.float32)
 
 
+def _hint(image: NDArray[Any]) -> str:
+    """What would make the array a picture, where that can be guessed."""
+    if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[-1] not in (1, 3, 4):
+        return "; channels go last: image.transpose(1, 2, 0)"
+    if np.issubdtype(image.dtype, np.floating) and image.size and 0 <= image.min() <= image.max() <= 1:
+        return "; of floats in 0..1: (image * 255).round().astype(np.uint8)"
+    return "; of values in 0..255: image.astype(np.uint8)" if image.ndim in (2, 3) else ""
+
+
 def to_bgr(image: object) -> NDArray[np.uint8]:
     """The picture as (H, W, 3) uint8 BGR: itself when it is so already.
 
@@ -100,7 +109,7 @@ def to_bgr(image: object) -> NDArray[np.uint8]:
         raise DataError(f"not an image: {type(image).__name__}; {ACCEPTED}")
     channels = 1 if image.ndim == 2 else image.shape[-1] if image.ndim == 3 else 0
     if image.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4):
-        raise DataError(f"cannot use an image of shape {image.shape} and dtype {image.dtype}; {ACCEPTED}")
+        raise DataError(f"cannot use an image of shape {image.shape} and dtype {image.dtype}; {ACCEPTED}{_hint(image)}")
     if image.size == 0:
         raise DataError(f"the image of shape {image.shape} has no pixels")
     if image.dtype == np.uint16:

@@ -1,65 +1,29 @@
 """What a predictor says of one picture: the one record that drawing, saving and every sink take."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections import Counter as Tally
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.errors import DataError, RuntimeMissingError
+from pvt_edge.boxes import Boxes
+from pvt_edge.errors import ArgumentError, DataError, RuntimeMissingError, described
+from pvt_edge.frame_info import Counter, FrameInfo, StreamInfo
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from supervision import Detections
 
+__all__ = ["STEPS", "Boxes", "Counter", "FrameInfo", "Probs", "Result", "StreamInfo"]
+
 STEPS = ("preprocess", "inference", "postprocess")
-
-
-@dataclass(frozen=True, eq=False)
-class Boxes:
-    """n detections, best first: `xyxy` (n, 4) float32 in pixels of the original picture, `conf` (n,) float32
-    in 0..1, `cls` (n,) int64 class ids, `id` (n,) int64 tracks where they are tracked (-1: not yet sure), else None.
-    `boxes[0]`, `boxes[2:5]`, `boxes[boxes.conf > 0.5]` are Boxes too.
-
-    >>> Boxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
-    Boxes(n=0)
-    """
-
-    xyxy: NDArray[np.float32]
-    conf: NDArray[np.float32]
-    cls: NDArray[np.int64]
-    id: NDArray[np.int64] | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "xyxy", np.asarray(self.xyxy, np.float32))
-        object.__setattr__(self, "conf", np.asarray(self.conf, np.float32))
-        object.__setattr__(self, "cls", np.asarray(self.cls, np.int64))
-        n = len(self.xyxy)
-        if self.xyxy.shape != (n, 4) or self.conf.shape != (n,) or self.cls.shape != (n,):
-            raise DataError(
-                f"boxes need xyxy (n, 4), conf (n,) and cls (n,), not {self.xyxy.shape}, {self.conf.shape} "
-                f"and {self.cls.shape}"
-            )
-        if self.id is not None:
-            object.__setattr__(self, "id", np.asarray(self.id, np.int64))
-            if self.id.shape != (n,):
-                raise DataError(f"track ids need the shape ({n},) of their boxes, not {self.id.shape}")
-
-    def __len__(self) -> int:
-        return len(self.xyxy)
-
-    def __getitem__(self, index: "int | slice | Sequence[int] | NDArray[Any]") -> "Boxes":
-        rows = [index] if isinstance(index, (int, np.integer)) else index
-        return Boxes(self.xyxy[rows], self.conf[rows], self.cls[rows], None if self.id is None else self.id[rows])
-
-    def __iter__(self) -> Iterator["Boxes"]:
-        return (self[i] for i in range(len(self)))
-
-    def __repr__(self) -> str:
-        return f"Boxes(n={len(self)})"
+CORNERS = ("x1", "y1", "x2", "y2")
+MOST_SHOWN = 8  # classes that a line names
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,40 +54,11 @@ class Probs:
     def top1conf(self) -> float:
         return float(self.data[self.top1])
 
+    def __len__(self) -> int:
+        return len(self.data)
 
-@dataclass(frozen=True)
-class StreamInfo:
-    """Which stream a frame is of, `source` without secrets, and what had gone wrong in it up to this frame:
-    frames dropped for newer ones, times the source was lost and came back, frames that could not be decoded.
-    """
-
-    id: int
-    source: str
-    dropped: int = 0
-    reconnects: int = 0
-    decode_errors: int = 0
-
-
-@dataclass(frozen=True)
-class FrameInfo:
-    """Which frame: `id` from 0, `captured_at` in Unix seconds, `age_ms` its age when the result was ready.
-
-    A frame that was dropped has used up its id. `stream` is None outside streams.
-    """
-
-    id: int = 0
-    captured_at: float = 0.0
-    age_ms: float = 0.0
-    stream: StreamInfo | None = None
-
-
-@dataclass(frozen=True)
-class Counter:
-    """A line or zone that counts: its corners (k, 2) in pixels, and the counts so far by name."""
-
-    name: str
-    points: tuple[tuple[int, int], ...]
-    counts: Mapping[str, int]
+    def __repr__(self) -> str:
+        return f"Probs(classes={len(self)}, top1={self.top1}, top1conf={self.top1conf:.2f})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +68,8 @@ class Result:
     Of `boxes`, `probs`, `mask` (H, W) int64 class ids and `features` {name: (C, h, w) float32} those of the
     task are set, and None are the others. `names[id]` is a class's name; `speed` is in ms; `path` the file it
     came from; `counters` the stream's lines and zones.
+
+    `len(result)` counts the boxes, or a classification's classes. A result is true, also where nothing was found.
     """
 
     image: NDArray[np.uint8]
@@ -143,16 +80,22 @@ class Result:
     features: Mapping[str, NDArray[np.float32]] | None = None
     path: str | None = None
     speed: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STEPS, 0.0))
-    frame: FrameInfo = FrameInfo()
+    frame: FrameInfo = field(default_factory=FrameInfo)
     counters: tuple[Counter, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.image, np.ndarray):
+            raise ArgumentError(f"a result needs an image (H, W, 3) uint8, not {described(self.image)}")
+        if isinstance(self.names, list):
+            object.__setattr__(self, "names", tuple(self.names))
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
             raise DataError(f"a result needs an image (H, W, 3) uint8, not {self.image.shape} {self.image.dtype}")
         if self.mask is not None and self.mask.shape != self.orig_hw:
             raise DataError(f"the mask is {self.mask.shape}, the image {self.orig_hw}")
         if set(self.speed) != set(STEPS):
             raise DataError(f"speed needs {', '.join(STEPS)}, not {', '.join(self.speed)}")
+        if self.boxes is not None and self.boxes.orig_hw != self.orig_hw:
+            object.__setattr__(self, "boxes", replace(self.boxes, orig_hw=self.orig_hw))
         known = set(range(len(self.names))) if isinstance(self.names, tuple) else set(self.names)
         used = set(self.boxes.cls.tolist()) if self.boxes is not None else set()
         if self.probs is not None:
@@ -164,6 +107,32 @@ class Result:
     def orig_hw(self) -> tuple[int, int]:
         return self.image.shape[0], self.image.shape[1]
 
+    def __len__(self) -> int:
+        return len(next((found for found in (self.boxes, self.probs, self.features) if found is not None), ()))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, index: object) -> NoReturn:
+        raise ArgumentError(
+            "this is the one Result of one picture, not a list: its boxes are result.boxes; for a list call "
+            "predictor([picture])"
+        )
+
+    def __repr__(self) -> str:
+        height, width = self.orig_hw
+        at = "" if self.path is None else f", path={self.path!r}"
+        return f"Result({self._found()}, {width}x{height} pixels{at})"
+
+    def _found(self) -> str:
+        """What was found in words: "3 boxes: 2 RBC, 1 WBC"."""
+        if self.boxes is not None:
+            counts = ", ".join(f"{count} {name}" for name, count in Tally(self.found_names()).most_common(MOST_SHOWN))
+            return f"{len(self.boxes)} box{'' if len(self.boxes) == 1 else 'es'}{counts and ': ' + counts}"
+        if self.probs is not None:
+            return f"{self.names[self.probs.top1]!r} {self.probs.top1conf:.2f}"
+        return f"{len(self.features)} feature maps" if self.features is not None else "a mask"
+
     def plot(self) -> NDArray[np.uint8]:
         """An annotated copy of the picture, (H, W, 3) uint8 BGR."""
         return self.annotated.copy()
@@ -171,19 +140,22 @@ class Result:
     @cached_property
     def annotated(self) -> NDArray[np.uint8]:
         """The annotated picture, drawn once for all who show it, and read-only."""
-        from pvt_edge.drawing import draw_boxes, draw_classes, draw_counters, draw_mask
+        from pvt_edge.counter_drawing import draw_counts, draw_outlines
+        from pvt_edge.drawing import draw_boxes, draw_classes, draw_mask
 
         image = self.image.copy()
+        labels = []
         if self.mask is not None:
             draw_mask(image, self.mask)
+        draw_outlines(image, self.counters)
         if self.boxes is not None:
             ids = self.boxes.cls.tolist()
             words = [self._words(i, track) for i, track in zip(ids, self._tracks(), strict=True)]
             texts = [(word, f"{c:.2f}") for word, c in zip(words, self.boxes.conf.tolist(), strict=True)]
-            draw_boxes(image, self.boxes.xyxy, ids, texts)
+            labels = draw_boxes(image, self.boxes.xyxy, ids, texts)
         if self.probs is not None:
             draw_classes(image, [(self.names[i], float(self.probs.data[i])) for i in self.probs.top5])
-        draw_counters(image, self.counters)
+        draw_counts(image, self.counters, labels)
         image.flags.writeable = False
         return image
 
@@ -210,6 +182,28 @@ class Result:
 
         return write_image(Path(path), self.plot())
 
+    def show(self) -> None:
+        """Show the annotated picture: below a notebook's cell, else in a window until q, escape or its cross.
+
+        `DataError` where there is no screen, `RuntimeMissingError` for an OpenCV without windows.
+        """
+        from pvt_edge.screen import show_image
+
+        show_image(self.annotated, self.path or "pvt-edge")
+
+    def save_crops(self, folder: str | Path) -> list[Path]:
+        """The files written to `folder`: what each box holds, as smear_RBC_1.jpg, best first within a class.
+
+        Files that are there already are kept: the numbers go on behind them. `DataError` for a result without boxes
+        and for a folder that cannot be written.
+        """
+        from pvt_edge.crops import write_crops
+
+        if self.boxes is None:
+            raise DataError(f"only a detector's result has boxes to cut out, this one has {self._found()}")
+        stem = Path(self.path).stem if self.path is not None else f"frame_{self.frame.id:06d}"
+        return write_crops(Path(folder), stem, self.image, self.boxes.xyxy, self.found_names())
+
     def summary(self) -> list[dict[str, Any]]:
         """A row per box, {"name", "class", "confidence", "box": {"x1", "y1", "x2", "y2"}}, best first.
 
@@ -221,7 +215,7 @@ class Result:
             rows = zip(boxes.cls.tolist(), boxes.conf.tolist(), boxes.xyxy.tolist(), self._tracks(), strict=True)
             return [
                 self._row(i, conf)
-                | {"box": dict(zip(("x1", "y1", "x2", "y2"), _rounded(box), strict=True))}
+                | {"box": dict(zip(CORNERS, _rounded(box), strict=True))}
                 | ({} if boxes.id is None else {"track_id": track})
                 for i, conf, box, track in rows
             ]
@@ -255,6 +249,21 @@ class Result:
         if self.counters:
             line["counts"] = {counter.name: dict(counter.counts) for counter in self.counters}
         return json.dumps(line, ensure_ascii=False)
+
+    def to_df(self) -> "DataFrame":
+        """The rows of `summary` as a pandas DataFrame, x1, y1, x2 and y2 in columns of their own.
+
+        The columns are there also where nothing was found. `RuntimeMissingError` without pandas.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError as error:
+            raise RuntimeMissingError(f"to_df() needs pandas ({error}): pip install pandas") from error
+        columns = ["name", "class", "confidence"] if self.features is None else ["name", "shape"]
+        if self.boxes is not None:
+            columns += CORNERS if self.boxes.id is None else [*CORNERS, "track_id"]
+        rows = [{**row, **row.get("box", {})} for row in self.summary()]
+        return DataFrame(rows, columns=columns)
 
     def to_supervision(self) -> "Detections":
         """The boxes as `supervision.Detections`; names are in `data["class_name"]`.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pvt_edge.errors import UnknownNameError
+from pvt_edge.errors import ArgumentError, UnknownNameError, described
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ TASKS = ("classify", "features", "detect")
 
 def get_variant(name: str) -> Variant:
     """The row called `name`, in any case; `UnknownNameError` names the nearest otherwise."""
+    if not isinstance(name, str):
+        raise ArgumentError(f"a variant is a name, {', '.join(VARIANTS)}, not {described(name)}")
     try:
         return VARIANTS[name.lower()]
     except KeyError:

@@ -21,7 +21,7 @@ def accuracy(cells_bundle, bccd):
             with pvt_edge.load(cells_bundle, runtime="openvino", precision=precision) as predictor:
                 found = []
                 for sample in dataset.samples:
-                    (result,) = predictor(str(sample.path), conf=0.01)
+                    result = predictor(str(sample.path), conf=0.01)
                     boxes = result.boxes
                     found.append((sample.image_id, Detections(boxes.xyxy, boxes.conf, boxes.cls)))
             measured[precision] = average_precision(dataset, found)

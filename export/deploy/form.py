@@ -1,15 +1,18 @@
 """to_deploy_form: the inference-only rewrite of a trained model, exact up to float rounding."""
 
 import copy
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
+from pvt_edge.arguments import check_size, refuse_unknown
 from pvt_edge.errors import ImageSizeError
 from pvt_edge.export.deploy.block import DeployBlock, MapNorm
 from pvt_edge.export.deploy.folding import fold_batch_norm, fold_norm_into_conv, fold_norm_into_linear
 from pvt_edge.models.backbone import PatchEmbed, PVTv2, Stage
 from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.create import check_model
 from pvt_edge.models.detector import Detector
 from pvt_edge.models.fpn import FPN
 from pvt_edge.models.retinanet import RetinaHead, TowerConv
@@ -147,20 +150,22 @@ class DeployDetector(nn.Module):
 
 
 @torch.no_grad()
-def to_deploy_form(model: nn.Module, imgsz: tuple[int, int]) -> nn.Module:
+def to_deploy_form(model: nn.Module, imgsz: int | tuple[int, int], **unknown: NoReturn) -> nn.Module:
     """The deploy form of `model` (classify, features or detect) at `imgsz` (height, width), in eval mode.
 
     Same inputs and outputs as `model`, which is left as it was; max |difference| is float rounding (under 1e-9 in
-    float64). Raises `ImageSizeError` for sizes that are not multiples of 32.
+    float64). Raises `ImageSizeError` for sizes that are not multiples of 32, `ArgumentError` for another model.
     """
+    refuse_unknown(to_deploy_form, unknown)
+    check_model("to_deploy_form()", model)
+    imgsz = check_size("to_deploy_form()", imgsz)
     check_imgsz(imgsz)
     model = copy.deepcopy(model).eval()
     if isinstance(model, Classifier):
         deploy: nn.Module = DeployClassifier(model, imgsz)
     elif isinstance(model, Detector):
         deploy = DeployDetector(model, imgsz)
-    elif isinstance(model, PVTv2):
-        deploy = DeployBackbone(model, imgsz, plain_last_norm=False)
     else:
-        raise TypeError(f"no deploy form for {type(model).__name__}: expected a model made by create_model")
+        assert isinstance(model, PVTv2)
+        deploy = DeployBackbone(model, imgsz, plain_last_norm=False)
     return deploy.eval().requires_grad_(False)

@@ -8,6 +8,7 @@ from typing import get_args
 
 from pydantic import ValidationError
 
+from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_path
 from pvt_edge.bundle.contents import MANIFEST, locate, record_of, records
 from pvt_edge.bundle.schema import SCHEMA_VERSION, Artifact, FileRecord, Manifest, Precision
 from pvt_edge.bundle.swap import alone, recover, siblings, vacant
@@ -23,6 +24,10 @@ class Bundle:
     folder: Path
     manifest: Manifest
     _checked: set[tuple[str, str, int]] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        held = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in self.manifest.artifacts)
+        return f"Bundle({str(self.folder)!r}, {self.manifest.variant} {self.manifest.task}: {held or 'no artifact'})"
 
     def artifact(self, runtime: str, precision: str) -> Artifact:
         """The artifact to run at that precision; OpenVINO's bf16 and fp16 are its fp32, OpenCV runs ONNX Runtime's.
@@ -94,8 +99,9 @@ def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
     Raises `BundleError` when the folder or `model.json` is missing, broken or of a newer schema, and when an
     artifact is missing or lies outside the folder.
     """
+    given = check_path("read_bundle()", "the bundle", folder, "out/b0")
     try:
-        place = Path(folder).resolve()
+        place = given.resolve()
         if vacant(place) and siblings(place, "old"):
             with alone(place):
                 recover(place)
@@ -114,7 +120,7 @@ def read_manifest(folder: Path) -> Manifest:
         if not folder.exists():
             raise BundleError(f"no bundle at {folder}: check the path, or make one with pvt-edge export")
         if not folder.is_dir():
-            raise BundleError(f"{folder} is a file: give the folder that holds {MANIFEST}")
+            raise BundleError(f"{folder} is a file, not a bundle: {_instead_of(folder)}")
         data = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}; give the folder that does") from error
@@ -136,6 +142,14 @@ def read_manifest(folder: Path) -> Manifest:
         first = f"{'.'.join(map(str, wrong[0]['loc'])) or 'the whole'}: {wrong[0]['msg']}"
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise BundleError(f"{path} is wrong: {first}{more}; delete {folder} and export again") from error
+
+
+def _instead_of(file: Path) -> str:
+    """What to give in place of a file."""
+    if file.suffix in CHECKPOINT_SUFFIXES:
+        return f"a checkpoint becomes one with pvt-edge export --variant b0 --weights {file.name}"
+    inside = (file.parent / MANIFEST).is_file()
+    return f"give its folder, {file.parent}" if inside else f"give the folder that holds {MANIFEST}"
 
 
 def _present(folder: Path, file: str) -> Path:

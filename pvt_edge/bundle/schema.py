@@ -134,3 +134,11 @@ class Manifest(_Record):
     accuracy: AccuracyRecord | None = None
     agreement: AccuracyRecord | None = None  # with the trained model, at export; what `verify` measures
     provenance: Provenance
+
+    def __repr__(self) -> str:
+        size = f"{self.input.width}x{self.input.height} pixels"
+        return (
+            f"Manifest({self.variant} {self.task}, {size}, {len(self.labels)} labels, {len(self.artifacts)} artifacts)"
+        )
+
+    __str__ = __repr__

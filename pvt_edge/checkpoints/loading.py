@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import torch
 from torch import Tensor
 
+from pvt_edge.arguments import check_path, refuse_unknown
 from pvt_edge.checkpoints import naming
 from pvt_edge.checkpoints.dialects import DIALECTS, NATIVE
 from pvt_edge.checkpoints.epsilons import set_epsilons
@@ -17,9 +18,10 @@ from pvt_edge.checkpoints.reading import read_checkpoint
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.report import WeightsReport
 from pvt_edge.checkpoints.translation import to_native
-from pvt_edge.errors import WeightsError
+from pvt_edge.errors import ArgumentError, WeightsError
 from pvt_edge.models.backbone import PVTv2
 from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.create import check_model
 from pvt_edge.models.detector import Detector
 from pvt_edge.weights import get_bundled
 
@@ -34,7 +36,18 @@ def backbone_of(model: Model) -> PVTv2:
     raise WeightsError(f"weights belong to a Classifier, Detector or PVTv2, not to a {type(model).__name__}")
 
 
-def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool = False) -> WeightsReport:
+def check_order(call: str, model: object, path: object) -> Path:
+    """The path; `ArgumentError` where model and path are swapped or are none."""
+    if isinstance(model, (str, PathLike)) and isinstance(path, torch.nn.Module):
+        raise ArgumentError(f"{call}() takes the model first: {call}(model, {str(model)!r})")
+    if not isinstance(model, torch.nn.Module):
+        check_model(f"{call}()", model)
+    return check_path(f"{call}()", "path", path, "pvt_v2_b0.pth")
+
+
+def load_weights(
+    model: Model, path: str | PathLike[str], *, reinit_head: bool = False, **unknown: NoReturn
+) -> WeightsReport:
     """What was loaded, kept and left out of the file at `path`, which `model` now holds.
 
     Sets the model's tensors in place, in their own dtype and device, and its LayerNorms' epsilon to the one
@@ -43,10 +56,13 @@ def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool =
     `reinit_head` the model keeps its own class layer, whatever the file has for it.
 
     Raises `WeightsError`, with the model untouched, for a file that cannot be read, holds other tensors than
-    the model's or holds values that are not finite.
+    the model's or holds values that are not finite, `ArgumentError` for arguments of the wrong kind.
     """
-    path = Path(path)
+    refuse_unknown(load_weights, unknown)
+    path = check_order("load_weights", model, path)
     backbone = backbone_of(model)
+    if (path / "model.json").is_file():
+        raise refuse(path, f"is a bundle, which holds no checkpoint: run it with pvt_edge.load({str(path)!r})")
     checkpoint = read_checkpoint(path)
     names = list(checkpoint.tensors)
     if v1 := [name for name in names if name.split(".")[-1].startswith("pos_embed")]:

@@ -23,6 +23,9 @@ class WeightsReport:
     reinitialised: tuple[str, ...] = ()
     reshaped: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"WeightsReport({self.summary()})"
+
     def summary(self) -> str:
         """One line.
 

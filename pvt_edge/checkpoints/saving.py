@@ -3,20 +3,28 @@
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
+from pvt_edge.arguments import refuse_unknown
 from pvt_edge.checkpoints.epsilons import get_epsilons
-from pvt_edge.checkpoints.loading import Model, backbone_of
+from pvt_edge.checkpoints.loading import Model, backbone_of, check_order
 from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.errors import ArgumentError, described
 from pvt_edge.whole_file import write_whole
 
 FORMAT = "pvt-edge"
 
 
 def save_weights(
-    model: Model, path: str | PathLike[str], *, half: bool = False, metadata: Mapping[str, str] | None = None
+    model: Model,
+    path: str | PathLike[str],
+    *,
+    half: bool = False,
+    metadata: Mapping[str, str] | None = None,
+    **unknown: NoReturn,
 ) -> None:
     """Write `model`'s tensors to `path`, a .safetensors file that `load_weights` reads back bit for bit.
 
@@ -27,7 +35,10 @@ def save_weights(
     """
     from safetensors.torch import save
 
-    path = Path(path)
+    refuse_unknown(save_weights, unknown)
+    path = check_order("save_weights", model, path)
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise ArgumentError(f"save_weights(): metadata must be a dict of texts, not {described(metadata)}")
     if path.suffix != ".safetensors":
         raise refuse(path, "save_weights writes safetensors: give a name that ends in .safetensors")
     backbone = backbone_of(model)

@@ -67,7 +67,7 @@ def _fit(value: Any, kind: Any, name: str, path: Path) -> Any:
     """The value with the environment's in it; `DataError` where it is not of this kind."""
     if get_origin(kind) is list:
         return [_fit(one, str, name, path) for one in (value if isinstance(value, list) else [value])]
-    if name == "sources" and type(value) is int:  # a camera's number
+    if name in ("sources", "classes") and type(value) is int:  # a camera's number, a class's id
         return str(value)
     accepted, called = KINDS[kind]
     if type(value) not in accepted:

@@ -1,5 +1,6 @@
 """Options that several commands have, and values that they read the same way."""
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -11,12 +12,17 @@ from pvt_edge.errors import DataError
 from pvt_edge.weights.labels import LABEL_SETS, get_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
 BUNDLE_HELP = "The folder an export wrote."
 DEVICE_HELP = "auto, cpu, cuda:0 ..."
 THREADS_HELP = "Threads. Default: the runtime's choice."
 IOU_HELP = "NMS overlap. Default: the bundle's."
+CLASSES_HELP = (
+    "Only these: names or ids, comma-separated; may be repeated. A name goes before an id; quote names with commas."
+)
 MAX_DET_HELP = "Most detections. Default: the bundle's."
 
 BundleFolder = Annotated[Path, typer.Argument(help=BUNDLE_HELP)]
@@ -52,6 +58,23 @@ def parse_imgsz(text: str) -> tuple[int, int]:
 def parse_list(text: str) -> tuple[str, ...]:
     """The names of "a,b,c"."""
     return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def parse_classes(texts: "Sequence[str]", labels: "Sequence[str]") -> list[str]:
+    """The classes of "RBC,2": of each text itself where it is a label, else its parts; quotes keep commas.
+
+    Wrong usage where there is no class in it.
+    """
+    found = [part for text in texts for part in ([text] if text in labels else _comma_separated(text))]
+    if not found:
+        raise typer.BadParameter("--classes names no class: write names or ids, such as RBC,2")
+    return found
+
+
+def _comma_separated(text: str) -> list[str]:
+    """The parts of 'a,"b, c"'."""
+    rows = csv.reader([text], skipinitialspace=True)
+    return [name for row in rows for part in row if (name := part.strip())]
 
 
 def parse_points(text: str, option: str) -> tuple[tuple[int, int], ...]:

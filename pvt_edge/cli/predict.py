@@ -9,16 +9,18 @@ import typer
 from pvt_edge.cli.config import read_config
 from pvt_edge.cli.options import (
     BUNDLE_HELP,
+    CLASSES_HELP,
     DEVICE_HELP,
     IOU_HELP,
     MAX_DET_HELP,
     THREADS_HELP,
-    parse_list,
+    parse_classes,
     parse_points,
 )
+from pvt_edge.label_names import other_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -120,7 +122,7 @@ def predict(
     iou: Annotated[float | None, typer.Option(min=0, max=1, help=IOU_HELP, rich_help_panel=MODEL)] = None,
     max_det: Annotated[int | None, typer.Option(min=1, help=MAX_DET_HELP, rich_help_panel=MODEL)] = None,
     classes: Annotated[
-        str | None, typer.Option(help="Only these: names or ids, comma-separated.", rich_help_panel=MODEL)
+        list[str] | None, typer.Option(help=CLASSES_HELP, metavar="NAME,ID...", rich_help_panel=MODEL)
     ] = None,
     runtime: Annotated[
         str, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx or opencv.", rich_help_panel=MODEL)
@@ -156,13 +158,13 @@ def predict(
     lines = [parse_points(text, "--count-line") for text in count_line or ()]
     zones = [parse_points(text, "--count-zone") for text in count_zone or ()]
     follow = follower(lines=lines, zones=zones) if track or lines or zones else None
-    wanted = [int(name) if name.isdigit() else name for name in parse_list(classes)] if classes else None
     console = Console(stderr=True, soft_wrap=True)
     with ExitStack() as stack:
         stack.enter_context(events_shown(console))
         predictor = stack.enter_context(
             load(bundle, runtime, precision=precision, device=device, threads=threads, rebuild=rebuild)
         )
+        wanted = _wanted(classes, predictor.names, console) if classes else None
         thresholds = predictor.choose_thresholds(conf=conf, iou=iou, max_det=max_det, classes=wanted)
         # after the model: no camera waits for it to be loaded
         opened = stack.enter_context(open_sources(sources, options))
@@ -183,6 +185,17 @@ def predict(
             viewers=viewers,
         )
         run_to_end(runner, sinks.sinks, console, duration_s=duration, stall_s=stall)
+
+
+def _wanted(texts: list[str], labels: "Sequence[str]", console: "Console") -> list[str]:
+    """The classes asked for; tells of a name that is also the id of another class."""
+    wanted = parse_classes(texts, labels)
+    for name in wanted:
+        other = other_reading(name, labels)
+        if other is not None:
+            line = f"note: --classes {name} is the class of that name, not {labels[other]!r}, whose id is {other}"
+            console.print(line, style="yellow", markup=False, highlight=False)
+    return wanted
 
 
 def _open_page(address: str, token: str | None, runner: "StreamRunner", stall: float, console: "Console") -> "Sink":

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.cli.progress import status_lines
 from pvt_edge.mean_speed import MeanSpeed
+from pvt_edge.sources import ImageFiles
+from pvt_edge.streams.counting import ObjectCounter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from pvt_edge.sinks import Sink
     from pvt_edge.streams import StreamRunner
 
+MOST_SHOWN = 8  # classes that a line names
+
 
 class StreamSummary:
     """Sums over a run that may last for weeks, and what became of its sources and sinks."""
@@ -21,13 +25,15 @@ class StreamSummary:
     def __init__(self, runner: "StreamRunner", sinks: "Sequence[Sink]") -> None:
         self._runner, self._sinks = runner, sinks
         self.frames = 0
-        self.found: Counter[str] = Counter()
+        self.found: Counter[str] = Counter()  # boxes, or pictures of a classifier
+        self.objects = ObjectCounter()
         self.speed = MeanSpeed()
 
     def add(self, result: "Result") -> None:
         """Count one result."""
         self.frames += 1
         self.found.update(result.found_names())
+        self.objects.add(result)
         self.speed.add(result.speed)
 
     def print(self, console: "Console") -> None:
@@ -53,9 +59,29 @@ class StreamSummary:
 
     def _sum(self, skipped: int) -> str:
         runtime = self._runner.predictor.runtime
-        found = ", ".join(f"{count} {name}" for name, count in self.found.most_common(8)) or "nothing found"
+        stills = all(isinstance(source, ImageFiles) for source in self._runner.sources)
         skips = f", {skipped} skipped" if skipped else ""
-        return f"{self.frames} frames{skips} with {runtime.name} {runtime.precision}: {found}"
+        run = f"{_number(self.frames, 'picture' if stills else 'frame')}{skips} with {runtime.name} {runtime.precision}"
+        return f"{run}: {self._found(stills)}"
+
+    def _found(self, stills: bool) -> str:
+        """What was found, and what is counted there: a video shows an object in many frames."""
+        task = self._runner.predictor.manifest.task
+        boxes = self.found.total()
+        if task == "features":
+            return "feature maps"
+        if not boxes:
+            return "nothing found"
+        if task == "classify":
+            return _by_class(self.found)
+        if self._runner.tracked:
+            objects = self.objects.counts()
+            counts = f": {_by_class(objects)}" if objects else ""
+            return f"{_number(objects.total(), 'object')} in {_number(boxes, 'box', 'boxes')}{counts}"
+        if stills:
+            return f"{_number(boxes, 'object')}: {_by_class(self.found)}"
+        note = " (an object has one in each frame; --track counts objects)"
+        return f"{_number(boxes, 'box', 'boxes')}{note}: {_by_class(self.found)}"
 
     def _times(self) -> list[str]:
         told = ", ".join(f"{step} {ms:.1f}" for step, ms in self.speed.means().items())
@@ -63,3 +89,14 @@ class StreamSummary:
 
     def _files(self) -> list[str]:
         return [f"wrote {path.resolve()}" for sink in self._sinks for path in sink.written()]
+
+
+def _number(count: int, one: str, many: str | None = None) -> str:
+    """ "1 frame", "3,100 frames"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _by_class(counts: "Counter[str]") -> str:
+    shown = ", ".join(f"{count:,} {name}" for name, count in counts.most_common(MOST_SHOWN))
+    rest = len(counts) - MOST_SHOWN
+    return f"{shown} and {_number(rest, 'more class', 'more classes')}" if rest > 0 else shown

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pvt_edge.data.label_names import label_index
 from pvt_edge.errors import DataError, UnknownNameError
+from pvt_edge.label_names import label_index
 from pvt_edge.sources.source import IMAGE_SUFFIXES
 
 

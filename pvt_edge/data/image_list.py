@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pvt_edge.data.image_folder import ImageFolder
-from pvt_edge.data.label_names import label_index
 from pvt_edge.errors import DataError, UnknownNameError
+from pvt_edge.label_names import label_index
 
 
 def read_image_list(file: str | Path, images: str | Path, labels: Sequence[str]) -> ImageFolder:

@@ -81,6 +81,12 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     image_ids: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        rows = "; ".join(
+            f"{row.name} {name} {row.figures[name]:.3f}" for row in self.rows for name in [*row.figures][:1]
+        )
+        return f"Evaluation({str(self.bundle)!r} on {self.pictures} pictures: {rows})"
+
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data; what is no number is None."""
         return dict(_plain(asdict(self)))

@@ -1,19 +1,20 @@
 """create_model: a PVT-v2 model by name."""
 
-from typing import TYPE_CHECKING
+import re
+from os import PathLike
+from pathlib import Path
+from typing import NoReturn
 
-from pvt_edge.errors import PvtEdgeError, UnknownNameError
+from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_number, check_path, check_text, check_whole, refuse_unknown
+from pvt_edge.errors import ArgumentError, PvtEdgeError, UnknownNameError, described
 from pvt_edge.models.backbone import PVTv2, initialise
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.detector import Detector
 from pvt_edge.models.retinanet import HeadConfig, get_head
-from pvt_edge.variants import TASKS, get_variant
+from pvt_edge.variants import TASKS, VARIANTS, get_variant
 from pvt_edge.weights import get_bundled
 from pvt_edge.weights.obtaining import obtain
 from pvt_edge.weights.published import find_published
-
-if TYPE_CHECKING:
-    from os import PathLike
 
 Model = PVTv2 | Classifier | Detector
 
@@ -24,10 +25,11 @@ def create_model(
     variant: str,
     task: str = "classify",
     num_classes: int | None = None,
-    weights: "str | PathLike[str] | None" = None,
+    weights: str | PathLike[str] | None = None,
     *,
     head: str | HeadConfig = "retinanet",
     drop_path: float = 0.0,
+    **unknown: NoReturn,
 ) -> Model:
     """A PVT-v2 model in training form and eval mode; it takes normalised RGB (B, 3, H, W).
 
@@ -40,8 +42,19 @@ def create_model(
     Returns: classify gives logits (B, num_classes); features four maps (B, C_i, H/2^(i+2), W/2^(i+2)); detect two
     lists over levels, (B, A*K, H_l, W_l) class logits and (B, A*4, H_l, W_l) box deltas.
 
-    Raises `UnknownNameError` for a name that does not exist and `WeightsError` for weights that do not fit.
+    Raises `UnknownNameError` for a name that does not exist, `ArgumentError` for an argument of the wrong kind and
+    `WeightsError` for weights that do not fit.
     """
+    refuse_unknown(create_model, unknown)
+    check_text("create_model()", task=task)
+    check_whole("create_model()", optional=True, num_classes=num_classes)
+    check_number("create_model()", drop_path=drop_path)
+    if weights is not None:
+        check_path("create_model()", "weights", weights, "pvt_v2_b0.pth")
+    if not 0 <= drop_path < 1:
+        raise ArgumentError(f"create_model(): drop_path must be 0 or more and less than 1, not {drop_path}")
+    if isinstance(variant, (str, PathLike)) and Path(variant).suffix in CHECKPOINT_SUFFIXES:
+        raise ArgumentError(f"create_model() takes a variant first, not a file: {creation_of(variant)}")
     row = get_variant(variant)
     if task not in TASKS:
         raise UnknownNameError("task", task, TASKS)
@@ -80,3 +93,23 @@ def create_model(
         if published is not None:
             model.weights_name = published.name
     return model.eval()
+
+
+def check_model(call: str, model: object) -> None:
+    """Raise `ArgumentError` unless `model` is one of ours; of a path or name it has the call to make."""
+    if isinstance(model, Model):
+        return
+    if isinstance(model, (str, PathLike)):
+        raise ArgumentError(f"{call} takes a model, not {str(model)!r}: {creation_of(model)}")
+    raise ArgumentError(f"{call} takes a model made by create_model, not {described(model)}")
+
+
+def creation_of(text: str | PathLike[str]) -> str:
+    """The call that makes a model of what was given in its place: a variant, a checkpoint or a bundle."""
+    name = str(text)
+    if (Path(name) / "model.json").is_file():
+        return f"that is a bundle, which is run with pvt_edge.load({name!r})"
+    if name.lower() in VARIANTS:
+        return f"write model = pvt_edge.create_model({name.lower()!r}, weights='imagenet')"
+    told = re.search(r"b[0-5]", Path(name).name.lower())
+    return f"write model = pvt_edge.create_model({told[0] if told else 'b0'!r}, weights={name!r}), with its variant"

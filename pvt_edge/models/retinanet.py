@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from pvt_edge.errors import UnknownNameError
+from pvt_edge.arguments import check_whole
+from pvt_edge.errors import ArgumentError, UnknownNameError, described
 
 PRIOR_PROBABILITY = 0.01  # every class starts at this score, so that the focal loss starts small
 
@@ -26,6 +27,14 @@ class HeadConfig:
     scales_per_octave: int = 3
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     pre_nms: int = 1000
+
+    def __post_init__(self) -> None:
+        sizes = {name: getattr(self, name) for name in ("width", "depth", "levels", "scales_per_octave", "pre_nms")}
+        check_whole("HeadConfig()", **sizes)
+        for name, size in sizes.items():
+            least, most = (3, 5) if name == "levels" else (0 if name == "depth" else 1, 1 << 20)
+            if size is None or not least <= size <= most:
+                raise ArgumentError(f"HeadConfig(): {name} must be {least} to {most}, not {size}")
 
     @property
     def anchors_per_cell(self) -> int:
@@ -48,6 +57,8 @@ def get_head(head: str | HeadConfig) -> HeadConfig:
     """`head` itself, or the preset of that name."""
     if isinstance(head, HeadConfig):
         return head
+    if not isinstance(head, str):
+        raise ArgumentError(f"a head is {', '.join(HEADS)} or a HeadConfig, not {described(head)}")
     try:
         return HEADS[head]
     except KeyError:

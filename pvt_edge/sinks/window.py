@@ -1,18 +1,13 @@
 """Annotated frames in a window."""
 
-import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pvt_edge.errors import DataError, RuntimeMissingError
-from pvt_edge.opencv_build import read_build
+from pvt_edge.screen import CLOSING_KEYS, check_screen, open_window
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result
-
-CLOSING_KEYS = (ord("q"), 27)  # 27: escape
 
 
 class Window(Sink):
@@ -26,16 +21,7 @@ class Window(Sink):
     target = "window"
 
     def __init__(self, on_close: Callable[[], None]) -> None:
-        if read_build().gui is None:
-            raise RuntimeMissingError(
-                "--show needs an OpenCV with windows, and this one is headless: pip uninstall opencv-python-headless, "
-                "pip install opencv-python; or watch in a browser with --serve 127.0.0.1:8080"
-            )
-        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise DataError(
-                "--show finds no screen (DISPLAY is not set): watch in a browser with --serve 127.0.0.1:8080"
-            )
-        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # of fonts that OpenCV's wheels lack, by the dozen
+        check_screen("--show", "watch in a browser with --serve 127.0.0.1:8080")
         self._on_close = on_close
         self._names: dict[int, str] = {}
 
@@ -47,8 +33,7 @@ class Window(Sink):
         if number not in self._names:
             source = stream.source if stream is not None else result.path or "picture"
             self._names[number] = f"pvt-edge {number}: {source}"  # two of one name would be one window
-            cv2.namedWindow(self._names[number], cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-            cv2.resizeWindow(self._names[number], *_fitting(result.orig_hw))
+            open_window(self._names[number], result.orig_hw)
         cv2.imshow(self._names[number], result.annotated)
         self.idle()
 
@@ -68,9 +53,3 @@ class Window(Sink):
         if self._names:
             self._names.clear()
             cv2.destroyAllWindows()
-
-
-def _fitting(hw: tuple[int, int]) -> tuple[int, int]:
-    """Width and height of a window that fits on a usual screen."""
-    scale = min(1.0, 1280 / hw[1], 720 / hw[0])
-    return max(1, round(hw[1] * scale)), max(1, round(hw[0] * scale))

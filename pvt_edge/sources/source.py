@@ -24,7 +24,7 @@ class Frame:
     `path` is the file it came from, `fps` the source's frames per second; both None where there is none.
     """
 
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] = field(repr=False)
     id: int = 0
     captured_at: float = field(default_factory=time.time)
     path: str | None = None

@@ -1,5 +1,6 @@
-"""Lines that tracked objects cross and zones they are in."""
+"""Tracked objects counted: in all, across lines and in zones."""
 
+from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -7,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError
-from pvt_edge.results import Counter
+from pvt_edge.frame_info import Counter
 
 if TYPE_CHECKING:
-    from pvt_edge.results import Boxes
+    from pvt_edge.boxes import Boxes
+    from pvt_edge.results import Result
 
 Points = Sequence[tuple[int, int]]
 Value = TypeVar("Value")
@@ -86,6 +88,44 @@ class ZoneCounter:
             self._inside.put(track, inside)
         self._inside.end_update()
         return Counter(self._name, self._points, {"inside": now, "entered": self._entered})
+
+
+class ObjectCounter:
+    """Counts the tracked objects of all streams, each once, as of the class that its boxes had most often."""
+
+    def __init__(self) -> None:
+        self._boxes: dict[tuple[int, int], tuple[int, Tally[str]]] = {}  # of (stream, track), with its latest update
+        self._updates: Tally[int] = Tally()  # of each stream
+        self._gone: Tally[str] = Tally()
+
+    def add(self, result: "Result") -> None:
+        """Count the boxes of one result whose track is sure."""
+        boxes, info = result.boxes, result.frame.stream
+        if boxes is None or boxes.id is None:
+            return
+        stream = info.id if info is not None else 0
+        self._updates[stream] += 1
+        now = self._updates[stream]
+        for track, name in zip(boxes.id.tolist(), result.found_names(), strict=True):
+            if track >= 0:
+                _, names = self._boxes.get((stream, track), (0, Tally[str]()))
+                names[name] += 1
+                self._boxes[stream, track] = now, names
+        if now % FORGET == 0:
+            self._settle(stream, now - FORGET)
+
+    def _settle(self, stream: int, before: int) -> None:
+        """Forget the tracks that were last seen that long ago, but not that they were: a camera runs for weeks."""
+        old = [key for key, (seen, _) in self._boxes.items() if key[0] == stream and seen <= before]
+        self._gone.update(_commonest(self._boxes.pop(key)[1]) for key in old)
+
+    def counts(self) -> "Tally[str]":
+        """How many objects there were so far, by class."""
+        return self._gone + Tally(_commonest(names) for _, names in self._boxes.values())
+
+
+def _commonest(names: "Tally[str]") -> str:
+    return names.most_common(1)[0][0]
 
 
 class _Memory(Generic[Value]):

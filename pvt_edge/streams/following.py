@@ -11,7 +11,8 @@ from pvt_edge.streams.counting import Counting, LineCounter, Points, ZoneCounter
 from pvt_edge.streams.tracking import Tracker
 
 if TYPE_CHECKING:
-    from pvt_edge.results import Counter, Result
+    from pvt_edge.frame_info import Counter
+    from pvt_edge.results import Result
     from pvt_edge.sources import Source
 
 log = logging.getLogger("pvt_edge.streams")

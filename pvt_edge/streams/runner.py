@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from pvt_edge.errors import DataError
-from pvt_edge.results import StreamInfo
+from pvt_edge.frame_info import StreamInfo
 from pvt_edge.streams.inbox import Inbox
 from pvt_edge.streams.reader import Reader
 from pvt_edge.streams.status import StreamRecord, StreamStatus
@@ -61,6 +61,11 @@ class StreamRunner:
     def live(self) -> bool:
         """Whether a source is live."""
         return any(source.live for source in self.sources)
+
+    @property
+    def tracked(self) -> bool:
+        """Whether results are followed from frame to frame."""
+        return any(follow is not None for follow in self._follow)
 
     @property
     def failures(self) -> list[str]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pvt_edge.errors import DataError, RuntimeMissingError
-from pvt_edge.results import Boxes
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result
@@ -52,7 +51,7 @@ class Tracker:
         ids = np.full(len(boxes), -1, np.int64)
         if len(tracked):
             ids[tracked.data["row"]] = np.where(tracked.tracker_id < 0, -1, tracked.tracker_id + 1)
-        return replace(result, boxes=Boxes(boxes.xyxy, boxes.conf, boxes.cls, ids))
+        return replace(result, boxes=replace(boxes, id=ids))
 
     def _tell_time(self, captured_at: float) -> float:
         """Seconds of the stream's own time: frames of a file are evenly spaced, however fast they are read."""

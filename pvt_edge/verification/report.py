@@ -56,6 +56,9 @@ class VerifyReport:
     def __bool__(self) -> bool:
         return bool(self.artifacts) and all(self.artifacts)
 
+    def __repr__(self) -> str:
+        return f"VerifyReport({self.verdict})"
+
     @property
     def failures(self) -> tuple[str, ...]:
         """A line for every figure of every artifact that is outside its tolerance."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
-from pvt_edge.errors import RuntimeInputError
+from pvt_edge.errors import RuntimeInputError, described
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def check_limits(task: str, limits: Limits) -> dict[str, float]:
             raise RuntimeInputError(f"{option} does not judge a {task} bundle: its limits are {', '.join(options)}")
         if not isinstance(value, int | float) or not 0 <= value <= (1 if option.startswith("min_") else float("inf")):
             range_ = "from 0 to 1" if option.startswith("min_") else "from 0"
-            raise RuntimeInputError(f"{option} must be a number {range_}, got {value!r}")
+            raise RuntimeInputError(f"{option} must be a number {range_}, got {described(value)}")
         chosen[options[option]] = float(value)
     return chosen
 

@@ -6,8 +6,18 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pvt_edge.arguments import (
+    check_keywords,
+    check_kind,
+    check_names,
+    check_number,
+    check_path,
+    check_text,
+    check_whole,
+)
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.given_picture import check_source
 from pvt_edge.sources import open_source
 from pvt_edge.verification.checks import check_comparable, other_postprocessing
 from pvt_edge.verification.contact_sheet import ContactSheet
@@ -61,6 +71,14 @@ def verify(
 
     ours = find(bundle)
     base = ours if against is None else find(against)
+    check_keywords("verify()", limits, ("images", *(verify.__kwdefaults__ or ()), *Limits.__annotations__))
+    check_whole("verify()", limit=limit, seed=seed)
+    check_whole("verify()", optional=True, threads=threads)
+    check_number("verify()", optional=True, conf=conf)
+    check_text("verify()", device=device)
+    check_kind("verify()", "reference", reference, str, "such as openvino:fp32")
+    check_source("verify()", images)
+    artifacts = check_names("verify()", "artifacts", artifacts)
     given = check_limits(ours.manifest.task, limits)
     if limit < 1:
         raise RuntimeInputError(f"limit must be at least 1 picture, got {limit}")
@@ -71,7 +89,7 @@ def verify(
     if base is not ours:
         check_comparable(ours, base)
     told = other_postprocessing(ours, base, conf)
-    folder = check_replaceable(Path(out)) if out is not None else None
+    folder = check_replaceable(check_path("verify()", "out", out, "verified/")) if out is not None else None
     post = base.manifest.postprocess or PostprocessSpec()
     post = post if conf is None else post.model_copy(update={"conf": conf})
     with ExitStack() as stack:

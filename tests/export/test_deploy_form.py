@@ -169,5 +169,5 @@ def test_multiples_of_32_pass(imgsz):
 
 
 def test_other_modules_are_refused():
-    with pytest.raises(TypeError, match="no deploy form for Linear"):
+    with pytest.raises(TypeError, match="made by create_model, not a Linear"):
         to_deploy_form(torch.nn.Linear(1, 1), (64, 64))

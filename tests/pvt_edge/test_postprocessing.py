@@ -25,7 +25,7 @@ def brute_force(xyxy, scores, labels, conf, iou, max_det):
     """Indices kept, by the definition: best first, each against all better ones of its class."""
     kept = []
     for i in np.argsort(-scores, kind="stable"):
-        wrong = scores[i] <= conf or xyxy[i, 2] <= xyxy[i, 0] or xyxy[i, 3] <= xyxy[i, 1]
+        wrong = scores[i] <= conf or (xyxy[i, 2:] - xyxy[i, :2]).min() < 0.01
         if not wrong and all(labels[j] != labels[i] or overlap(xyxy[i], xyxy[j]) <= iou for j in kept):
             kept.append(int(i))
     return kept[:max_det]
@@ -70,7 +70,10 @@ SAME = boxes((0, 0, 10, 10), (0, 0, 10, 10))
         (SAME, (0.9, 0.8), (1, 1), {"iou": 1.0}, [0, 1]),  # iou is strict: 1 is not above 1
         (boxes((0, 0, 10, 10), (0, 0, 5, 10)), (0.9, 0.8), (0, 0), {"iou": 0.5}, [0, 1]),  # exactly 0.5
         (boxes((5, 5, 5, 9), (5, 5, 9, 5), (9, 9, 5, 5)), (0.9, 0.9, 0.9), (0, 0, 0), {}, []),
+        (boxes((5, 5, 5.009, 9), (5, 5, 9, 5.009), (5, 5, 5.02, 5.02)), (0.9, 0.8, 0.7), (0, 0, 0), {}, [2]),
         (SAME, (np.nan, 0.8), (0, 0), {}, [1]),
+        (SAME, (np.inf, 0.8), (0, 0), {}, [1]),
+        (boxes((0, 0, np.inf, 9), (-np.inf, 0, 9, 9), (0, np.nan, 9, 9), (0, 0, 9, 9)), [0.9] * 4, [0] * 4, {}, [3]),
     ],
 )
 def test_select_rules(xyxy, scores, labels, options, kept):
@@ -103,6 +106,8 @@ def test_classes_by_id_or_name(classes, ids):
         ({"iou": "0.5"}, RuntimeInputError, "got '0.5'"),
         ({"max_det": 0}, RuntimeInputError, "max_det must be a whole number from 1"),
         ({"max_det": 2.5}, RuntimeInputError, "got 2.5"),
+        ({"conf": True}, RuntimeInputError, "got True"),
+        ({"max_det": True}, RuntimeInputError, "got True"),
         ({"classes": [3]}, RuntimeInputError, "class ids go from 0 to 2 .*got 3"),
         ({"classes": [-1]}, RuntimeInputError, "got -1"),
         ({"classes": ["Platelet"]}, UnknownNameError, "did you mean 'Platelets'"),

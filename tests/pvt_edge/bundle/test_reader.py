@@ -53,7 +53,7 @@ def test_no_bundle(tmp_path):
     assert "no bundle at" in refusal(read_bundle, tmp_path / "gone")
     assert "holds no model.json" in refusal(read_bundle, tmp_path)
     (tmp_path / "file").touch()
-    assert "is a file: give the folder" in refusal(read_bundle, tmp_path / "file")
+    assert "is a file, not a bundle: give the folder" in refusal(read_bundle, tmp_path / "file")
     (tmp_path / "model.json").mkdir()
     assert "cannot read" in refusal(read_bundle, tmp_path)
 

@@ -1,6 +1,7 @@
 """`pvt-edge predict` and `inspect` on the bundled model, run as users run them."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -47,7 +48,8 @@ def test_folder(pvt_edge_command, cells_bundle, scenes, tmp_path):
         drawn = cv2.imread(str(tmp_path / "drawn" / f"{i}.jpg"))
         assert drawn.shape == (480, 640, 3)
         assert np.abs(drawn.astype(int) - truth.image).mean() > 0.5  # boxes were drawn
-    assert "3 frames with openvino int8" in done.stderr
+    found = sum(len(row["predictions"]) for row in rows)
+    assert f"3 pictures with openvino int8: {found:,} objects: " in done.stderr
 
 
 def test_json_on_stdout_and_thresholds(pvt_edge_command, cells_bundle, scenes):
@@ -69,6 +71,37 @@ def test_video(pvt_edge_command, cells_bundle, clip, tmp_path):
     saved = cv2.VideoCapture(str(tmp_path / "out.mp4"))
     assert int(saved.get(cv2.CAP_PROP_FRAME_COUNT)) == 8
     assert saved.get(cv2.CAP_PROP_FPS) == pytest.approx(25)
+    boxes = sum(len(row["predictions"]) for row in lines(done.stdout))
+    assert f"8 frames with openvino int8: {boxes:,} boxes (" in done.stderr
+
+
+def test_a_tracked_video_counts_objects_and_not_their_boxes(pvt_edge_command, cells_bundle, clip):
+    done = pvt_edge_command("predict", str(cells_bundle), str(clip), "--track", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    found = [row for frame in lines(done.stdout) for row in frame["predictions"]]
+    tracks = {row["track_id"] for row in found} - {None}
+    assert 0 < len(tracks) < len(found) / 3
+    assert f"8 frames with openvino int8: {len(tracks):,} objects in {len(found):,} boxes: " in done.stderr
+
+
+def test_classes_by_name_before_id_on_the_command_line_and_in_a_file(pvt_edge_command, cells_bundle, scenes, tmp_path):
+    bundle = shutil.copytree(cells_bundle, tmp_path / "renamed")
+    content = json.loads((bundle / "model.json").read_text())
+    content["labels"] = ["1", "blue, large", "0"]
+    (bundle / "model.json").write_text(json.dumps(content))
+    (tmp_path / "options.toml").write_text("classes = [1]")
+    arguments = ("predict", str(bundle), str(scenes / "0.png"), "--json", "-", "--conf", "0.01")
+    for options, expected in (
+        (("--classes", "1,blue, large"), None),
+        (("--classes", "blue, large", "--classes", "0"), {1, 2}),
+        (("--config", str(tmp_path / "options.toml")), {0}),
+    ):
+        done = pvt_edge_command(*arguments, *options)
+        if expected is None:
+            assert "unknown class 'blue': did you mean 'blue, large'" in done.stderr
+            continue
+        assert {found["class"] for row in lines(done.stdout) for found in row["predictions"]} == expected
+        assert ("note: --classes 1 is the class of that name" in done.stderr) == (0 in expected)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +130,7 @@ def test_unreadable_images_are_skipped_and_named(pvt_edge_command, cells_bundle,
     done = pvt_edge_command("predict", str(cells_bundle), str(tmp_path))
     assert done.returncode == 0
     assert "broken.jpg" in done.stderr
-    assert "1 frames, 1 skipped" in done.stderr
+    assert "1 picture, 1 skipped" in done.stderr
 
 
 @pytest.mark.parametrize(

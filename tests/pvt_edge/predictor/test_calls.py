@@ -6,7 +6,7 @@ import pytest
 
 from pvt_edge.bundle.reader import Bundle
 from pvt_edge.bundle.schema import InputSpec, PostprocessSpec
-from pvt_edge.errors import BundleError, DataError, RuntimeInputError, UnknownNameError
+from pvt_edge.errors import ArgumentError, BundleError, DataError, RuntimeInputError, UnknownNameError
 from pvt_edge.predictor import MAX_BATCH, Predictor
 from pvt_edge.results import Result
 from pvt_edge.runtimes import Runtime
@@ -88,7 +88,7 @@ def test_thresholds_of_the_bundle(tmp_path):
     [
         ({"conf": 1.1}, RuntimeInputError),
         ({"classes": ["gren"]}, UnknownNameError),
-        ({"confidence": 1}, TypeError),
+        ({"confidence": 1}, ArgumentError),
     ],
 )
 def test_wrong_thresholds_stop_before_anything_runs(tmp_path, thresholds, error):
@@ -132,6 +132,17 @@ def test_pictures_of_different_sizes_in_one_batch(tmp_path):
         np.testing.assert_allclose(result.boxes.xyxy, [[10, 10, 60, 60]], atol=1.3)
 
 
+@pytest.mark.parametrize("hw", [(1, 1), (1, 2), (2, 1), (1, 640), (3, 3)])
+def test_boxes_of_tiny_pictures_have_an_area_as_written(tmp_path, hw):
+    predictor = predictor_for(tmp_path)
+    areas = np.array([[0, 0, 80, 80], [159, 0, 160, 160], [0, 159, 160, 160], [20, 20, 21, 21]], np.float32)
+    answers = (areas[None], np.full((1, 4), 0.9, np.float32), np.array([[0, 1, 2, 0]]))
+    predictor.runtime._detect = lambda batch: answers
+    for box in (row["box"] for row in predictor(np.zeros((*hw, 3), np.uint8)).summary()):
+        assert 0 <= box["x1"] < box["x2"] <= hw[1]
+        assert 0 <= box["y1"] < box["y2"] <= hw[0]
+
+
 def test_grey_and_transparent_pictures_are_taken(tmp_path):
     predictor = predictor_for(tmp_path)
     assert len(predictor(np.zeros((90, 90), np.uint8)).boxes) == 0
@@ -154,6 +165,46 @@ def test_an_unreadable_path_in_a_list_is_an_error_since_results_align(tmp_path):
         predictor_for(tmp_path)([TWO, tmp_path / "bad.png"])
 
 
+def test_one_path_gives_one_result_and_what_may_hold_more_a_list(tmp_path):
+    path = tmp_path / "ä b.png"
+    path.write_bytes(cv2.imencode(".png", TWO)[1].tobytes())
+    predictor = predictor_for(tmp_path, batch=4)
+    for one in (path, str(path), path.as_uri()):
+        result = predictor(one)
+        assert isinstance(result, Result)
+        assert result.path == str(path)
+    for several in ([path], (path,), tmp_path, str(tmp_path / "*.png")):
+        (result,) = predictor(several)
+        assert result.boxes.cls.tolist() == [0, 1]
+    (tmp_path / "bad.png").write_text("no image")
+    with pytest.raises(DataError, match=r"bad.png"):
+        predictor(tmp_path / "bad.png")
+
+
+def test_a_predictor_is_a_line(tmp_path):
+    line = repr(predictor_for(tmp_path))
+    assert line == f"Predictor('{tmp_path}', b0 detect, 160x160 pixels, colours fp32 on cpu)"
+
+
+@pytest.mark.parametrize("option", ["conf", "iou", "max_det", "classes"])
+def test_a_classifier_has_no_thresholds(tmp_path, option):
+    with pytest.raises(RuntimeInputError, match=f"{option} is a detector's, this bundle's task is classify"):
+        predictor_for(tmp_path, "classify")(TWO, **{option: 1})
+
+
+@pytest.mark.parametrize("call", ["__call__", "stream", "choose_thresholds"])
+def test_a_misspelt_keyword_is_told_with_the_nearest(tmp_path, call):
+    given = [] if call == "choose_thresholds" else [TWO]
+    with pytest.raises(ArgumentError, match="'cnf': did you mean 'conf'"):
+        getattr(predictor_for(tmp_path), call)(*given, cnf=0.9)
+
+
+@pytest.mark.parametrize("source", [None, TWO, True, 0.5, (path for path in ["a.png"])])
+def test_what_is_no_source_is_refused(tmp_path, source):
+    with pytest.raises(ArgumentError, match=r"stream\(\) takes a path"):
+        predictor_for(tmp_path).stream(source)
+
+
 def test_a_folder_gives_a_list(tmp_path):
     for name in ("b.png", "a.png"):
         cv2.imwrite(str(tmp_path / name), TWO)
@@ -168,9 +219,14 @@ def test_a_folder_gives_a_list(tmp_path):
         (np.zeros((2, 8, 8, 3), np.uint8), r"pass list\(batch\)"),
         (np.zeros((8, 8, 3), np.float32), "dtype float32; accepted are uint8"),
         ([np.zeros((8, 8, 5), np.uint8)], r"\(8, 8, 5\)"),
-        (None, "cannot predict on NoneType"),
-        (0, "cannot predict on int"),
-        ([None], "not an image: NoneType"),
+        (np.zeros((8, 8, 3), np.float32) + 0.5, r"0\.\.1: \(image \* 255\)"),
+        (np.zeros((3, 8, 9), np.uint8), r"channels go last: image\.transpose\(1, 2, 0\)"),
+        (None, "not an image: None"),
+        (0, "not an image: 0"),
+        (b"\xff\xd8", "cv2.imdecode"),
+        ([TWO, None], "picture 1 of the list: not an image: None"),
+        ({"a": 1}, "not an image: a dict"),
+        ((image for image in [TWO]), r"generator: pass a list, list\(pictures\)"),
         ("no-such-folder-anywhere", "there is no no-such-folder-anywhere"),
     ],
 )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pvt_edge.errors import DataError
-from pvt_edge.results import Boxes, Result
-from pvt_edge.streams.counting import FORGET, LineCounter, ZoneCounter
+from pvt_edge.results import Boxes, FrameInfo, Result, StreamInfo
+from pvt_edge.streams.counting import FORGET, LineCounter, ObjectCounter, ZoneCounter
 from pvt_edge.streams.following import follower
 
 SIDE = 20
@@ -148,3 +148,41 @@ def test_a_line_outside_the_picture_is_told_once(caplog):
         for _ in range(3):
             follow(Result(np.zeros((240, 640, 3), np.uint8), ("cell",), boxes=boxes()))
     assert [record.message for record in caplog.records] == ["clip: line 1 lies outside the picture of 640x240 pixels"]
+
+
+def tracked_result(tracks, classes, stream=0):
+    n = len(tracks)
+    boxes = Boxes(np.tile([1, 1, 9, 9], (n, 1)), np.full(n, 0.5), classes, tracks)
+    frame = FrameInfo(stream=StreamInfo(stream, "camera"))
+    return Result(np.zeros((10, 10, 3), np.uint8), ("cat", "dog"), boxes=boxes, frame=frame)
+
+
+def test_no_results_have_no_objects():
+    assert ObjectCounter().counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("results", "counts"),
+    [
+        ([([], [])], {}),
+        ([([-1], [0])], {}),  # not yet sure
+        ([([1, 2], [0, 1])] * 300, {"cat": 1, "dog": 1}),
+        ([([1], [0]), ([2], [0]), ([1, 3], [0, 0])], {"cat": 3}),
+        ([([1], [0]), ([1], [1]), ([1], [1])], {"dog": 1}),  # as it was most often
+        ([([1], [0], 0), ([1], [0], 1)], {"cat": 2}),  # of two cameras
+        ([([1], [0])] + [([2], [1])] * (3 * FORGET), {"cat": 1, "dog": 1}),  # also what was long gone
+    ],
+)
+def test_objects_count_once(results, counts):
+    counter = ObjectCounter()
+    for result in results:
+        counter.add(tracked_result(*result))
+    assert counter.counts() == counts
+
+
+def test_a_camera_of_weeks_fills_no_memory():
+    counter = ObjectCounter()
+    for track in range(5 * FORGET):
+        counter.add(tracked_result([track], [track % 2]))
+    assert len(counter._boxes) <= 2 * FORGET
+    assert counter.counts() == {"cat": 2.5 * FORGET, "dog": 2.5 * FORGET}

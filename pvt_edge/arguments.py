@@ -1,0 +1,90 @@
+"""What the public calls are given, checked before anything is computed: keywords, kinds and paths."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from inspect import Parameter, signature
+from math import isfinite
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from pvt_edge.errors import ArgumentError, described, nearest
+
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt")
+
+
+def check_keywords(call: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `ArgumentError` for the first of the `given` names that is not among those `known` to the call."""
+    known = [*known]
+    for name in given:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}? " if near is not None else ""
+            raise ArgumentError(f"{call} has no argument {name!r}: {hint}it has {', '.join(known)}")
+
+
+def refuse_unknown(function: Callable[..., object], unknown: Mapping[str, object]) -> None:
+    """Raise `ArgumentError` where a public function was called with keywords it does not have: its `**unknown`."""
+    if unknown:
+        parameters = signature(function).parameters.values()
+        known = [one.name for one in parameters if one.kind is not Parameter.VAR_KEYWORD]
+        check_keywords(f"{function.__name__}()", unknown, known)
+
+
+def check_path(call: str, name: str, given: object, example: str) -> Path:
+    """The path; `ArgumentError` for what is none."""
+    if isinstance(given, (str, os.PathLike)) and str(given):
+        path = os.fspath(given)
+        if isinstance(path, str) and "\0" not in path:
+            return Path(path)
+    raise ArgumentError(f"{call}: {name} must be a path such as {example!r}, not {described(given)}")
+
+
+def whole_number(given: object) -> int | None:
+    """The whole number, numpy's too; None for anything else."""
+    return None if isinstance(given, bool) or not isinstance(given, Integral) else int(given)
+
+
+def check_whole(call: str, *, optional: bool = False, **numbers: object) -> None:
+    """Raise `ArgumentError` for what is not a whole number; `optional` ones may be None."""
+    for name, given in numbers.items():
+        if whole_number(given) is None and not (optional and given is None):
+            raise ArgumentError(f"{call}: {name} must be a whole number, not {described(given)}")
+
+
+def check_number(call: str, *, optional: bool = False, **numbers: object) -> None:
+    """Raise `ArgumentError` for what is not a finite number; `optional` ones may be None."""
+    for name, given in numbers.items():
+        bad = isinstance(given, bool) or not isinstance(given, Real) or not isfinite(given)
+        if bad and not (optional and given is None):
+            raise ArgumentError(f"{call}: {name} must be a number, not {described(given)}")
+
+
+def check_text(call: str, **texts: object) -> None:
+    """Raise `ArgumentError` for what is no text."""
+    for name, given in texts.items():
+        if not isinstance(given, str):
+            raise ArgumentError(f"{call}: {name} must be a name, not {described(given)}")
+
+
+def check_kind(call: str, name: str, given: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    """Raise `ArgumentError` for what is neither of these kinds nor None; `wanted` are the kinds in words."""
+    if given is not None and not isinstance(given, kinds):
+        raise ArgumentError(f"{call}: {name} must be {wanted}, not {described(given)}")
+
+
+def check_size(call: str, imgsz: object) -> tuple[int, int]:
+    """(height, width) of one side or of both; `ArgumentError` for what is no size."""
+    sides: Any = (imgsz, imgsz) if isinstance(imgsz, Integral) else imgsz
+    if not isinstance(sides, (tuple, list)) or len(sides) != 2:
+        raise ArgumentError(f"{call}: imgsz must be (height, width) in pixels, or one side, not {described(imgsz)}")
+    check_whole(call, height=sides[0], width=sides[1])
+    return int(sides[0]), int(sides[1])
+
+
+def check_names(call: str, name: str, given: object) -> tuple[str, ...]:
+    """The names; one alone may be given as it is. `ArgumentError` for what are no names."""
+    names: Any = (given,) if isinstance(given, str) else given
+    if not isinstance(names, (tuple, list, set, frozenset)) or not all(isinstance(one, str) for one in names):
+        raise ArgumentError(f"{call}: {name} must be names such as ['a', 'b'], not {described(given)}")
+    return tuple(names)

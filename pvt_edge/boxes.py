@@ -1,0 +1,85 @@
+"""The boxes found in one picture."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """n detections, best first: `xyxy` (n, 4) float32 in pixels of the original picture, `conf` (n,) float32
+    in 0..1, `cls` (n,) int64 class ids, `id` (n,) int64 tracks where they are tracked (-1: not yet sure), else None.
+    `orig_hw` is the picture's (height, width), which a `Result` fills in.
+    `boxes[0]`, `boxes[2:5]`, `boxes[boxes.conf > 0.5]` are Boxes too.
+
+    >>> Boxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
+    Boxes(n=0)
+    """
+
+    xyxy: NDArray[np.float32]
+    conf: NDArray[np.float32]
+    cls: NDArray[np.int64]
+    id: NDArray[np.int64] | None = None
+    orig_hw: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "xyxy", np.asarray(self.xyxy, np.float32))
+        object.__setattr__(self, "conf", np.asarray(self.conf, np.float32))
+        object.__setattr__(self, "cls", np.asarray(self.cls, np.int64))
+        n = len(self.xyxy)
+        if self.xyxy.shape != (n, 4) or self.conf.shape != (n,) or self.cls.shape != (n,):
+            raise DataError(
+                f"boxes need xyxy (n, 4), conf (n,) and cls (n,), not {self.xyxy.shape}, {self.conf.shape} "
+                f"and {self.cls.shape}"
+            )
+        if self.id is not None:
+            object.__setattr__(self, "id", np.asarray(self.id, np.int64))
+            if self.id.shape != (n,):
+                raise DataError(f"track ids need the shape ({n},) of their boxes, not {self.id.shape}")
+
+    @property
+    def xywh(self) -> NDArray[np.float32]:
+        """(n, 4) float32: centre x, centre y, width, height, in pixels."""
+        corners, opposite = self.xyxy[:, :2], self.xyxy[:, 2:]
+        return np.concatenate(((corners + opposite) / 2, opposite - corners), axis=1)
+
+    @property
+    def xyxyn(self) -> NDArray[np.float32]:
+        """`xyxy` in 0..1 of the picture's width and height."""
+        return self.xyxy / self._sides()
+
+    @property
+    def xywhn(self) -> NDArray[np.float32]:
+        """`xywh` in 0..1 of the picture's width and height."""
+        return self.xywh / self._sides()
+
+    def _sides(self) -> NDArray[np.float32]:
+        if self.orig_hw is None:
+            raise DataError("boxes without a picture have no size to be divided by: give Boxes(..., orig_hw=(h, w))")
+        height, width = self.orig_hw
+        return np.array((width, height, width, height), np.float32)
+
+    @property
+    def data(self) -> NDArray[np.float32]:
+        """(n, 6) float32: x1, y1, x2, y2, confidence, class; tracked (n, 7) with the track before the confidence."""
+        tracks = [] if self.id is None else [self.id[:, None]]
+        return np.concatenate((self.xyxy, *tracks, self.conf[:, None], self.cls[:, None]), axis=1, dtype=np.float32)
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    def __getitem__(self, index: "int | slice | Sequence[int] | NDArray[Any]") -> "Boxes":
+        rows = [index] if isinstance(index, (int, np.integer)) else index
+        tracks = None if self.id is None else self.id[rows]
+        return Boxes(self.xyxy[rows], self.conf[rows], self.cls[rows], tracks, self.orig_hw)
+
+    def __iter__(self) -> Iterator["Boxes"]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Boxes(n={len(self)})"
