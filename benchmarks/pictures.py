@@ -38,12 +38,12 @@ def draw_pictures() -> Pictures:
 def read_pictures(place: Path) -> Pictures:
     """The bytes of a picture, or of the first `MOST` of a folder. Raises `DataError` where one cannot be read."""
     from pvt_edge.sources.images import read_image
-    from pvt_edge.sources.source import IMAGE_SUFFIXES
+    from pvt_edge.sources.picture_kind import is_picture_file
 
     if not place.exists():
         raise DataError(f"no pictures at {place}: check the path given with --images")
     files = (
-        sorted(file for file in place.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+        sorted(file for file in place.rglob("*") if not file.name.startswith(".") and is_picture_file(file))
         if place.is_dir()
         else [place]
     )

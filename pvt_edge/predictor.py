@@ -214,7 +214,7 @@ class Predictor:
                 "postprocess": (perf_counter() - began) * 1e3,
             }
             frame = one.frame
-            info = FrameInfo(frame.id, frame.captured_at, frame.age_ms)
+            info = FrameInfo(frame.id, frame.captured_at, frame.age_ms, page=frame.page)
             results.append(Result(one.image, self.names, path=frame.path, speed=speed, frame=info, **found))
         return results
 

@@ -108,13 +108,15 @@ class StreamInfo:
 class FrameInfo:
     """Which frame: `id` from 0, `captured_at` in Unix seconds, `age_ms` its age when the result was ready.
 
-    A frame that was dropped has used up its id. `stream` is None outside streams.
+    A frame that was dropped has used up its id. `page` counts from 1 in a file of several pages (a TIFF stack, an
+    animation), else it is None. `stream` is None outside streams.
     """
 
     id: int = 0
     captured_at: float = 0.0
     age_ms: float = 0.0
     stream: StreamInfo | None = None
+    page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -235,14 +237,16 @@ class Result:
     def to_json(self) -> str:
         """One line: {"path", "frame", "orig_hw", "speed", "predictions"}, the last as `summary` gives it.
 
-        A stream's have "stream" too, {"id", "source", "dropped", "reconnects", "decode_errors"}, and "counts" of
-        its lines and zones.
+        The "frame" of a page has "page". A stream's lines have "stream" too, {"id", "source", "dropped",
+        "reconnects", "decode_errors"}, and "counts" of its lines and zones.
         """
         frame: dict[str, Any] = {
             "id": self.frame.id,
             "captured_at": self.frame.captured_at,
             "age_ms": round(self.frame.age_ms, 3),
         }
+        if self.frame.page is not None:
+            frame["page"] = self.frame.page
         line = {
             "path": self.path,
             "frame": frame,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pvt_edge.data.label_names import label_index
 from pvt_edge.errors import DataError, UnknownNameError
-from pvt_edge.sources.source import IMAGE_SUFFIXES
+from pvt_edge.sources.images import list_pictures
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,13 @@ def read_image_folder(folder: str | Path, labels: Sequence[str]) -> ImageFolder:
     try:
         classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
         indices = [_label_index(path, labels) for path in classes]
-        samples = [(file, index) for path, index in zip(classes, indices, strict=True) for file in _images(path)]
+        samples = [(file, index) for path, index in zip(classes, indices, strict=True) for file in list_pictures(path)]
     except OSError as error:
         raise DataError(f"cannot list {error.filename or folder}: {error.strerror or error}") from error
     if not samples:
         inside = f"its {len(classes)} sub-folders hold none" if classes else "it has no sub-folders"
         raise DataError(f"no labelled images in {folder}: {inside}; {_expected(labels)}")
     return ImageFolder(folder, tuple(samples))
-
-
-def _images(folder: Path) -> list[Path]:
-    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def _label_index(folder: Path, labels: Sequence[str]) -> int:
