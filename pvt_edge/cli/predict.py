@@ -42,7 +42,7 @@ def predict(
         ),
     ] = None,
     save: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Annotated output: a folder, or a video such as out.mp4.", metavar="PATH", rich_help_panel=FILES
         ),

@@ -32,14 +32,26 @@ def test_no_sinks_take_results_too():
         ("out.AVI", VideoFile),
         ("out.jpg", ImageFile),
         ("out", ImageFolder),
-        ("out.v2", ImageFolder),
+        ("out.v2/", ImageFolder),
         ("there.mp4", ImageFolder),  # a folder of that name exists
     ],
 )
 def test_the_ending_chooses_the_sink(tmp_path, save, kind):
     (tmp_path / "there.mp4").mkdir()
-    (sink,) = open_sinks(tmp_path / save).sinks
+    (sink,) = open_sinks(f"{tmp_path}/{save}").sinks
     assert type(sink) is kind
+
+
+def test_an_unknown_ending_is_refused_with_those_that_are_known(tmp_path):
+    with pytest.raises(DataError, match=r"pictures end in .jpg .*videos in .mp4 .* write .*out.xyz/"):
+        open_sinks(tmp_path / "out.xyz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_outputs_in_one_file_are_refused(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(DataError, match="two outputs"):
+        open_sinks(json=tmp_path / "a", csv=tmp_path / "link" / "a")
 
 
 def test_several_streams_or_segments_make_several_videos(tmp_path):
