@@ -22,6 +22,7 @@ from pvt_edge.export.request import (
 from pvt_edge.export.steps import Progress, Steps, task_of, variant_of
 from pvt_edge.export.tensorrt.options import BuildOptions
 from pvt_edge.models.create import Model
+from pvt_edge.pixel_depth import check_pixel_max
 from pvt_edge.weights import get_bundled
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def export_model(
     engine: BuildOptions | None = None,
     resize: ResizeSpec | None = None,
     postprocess: PostprocessSpec | None = None,
+    pixel_max: "str | float | None" = None,
     weights_file: Path | None = None,
     dialect: str | None = None,
     command: str | None = None,
@@ -66,7 +68,8 @@ def export_model(
     map and top1, 0.02 of agreement, and without limit for weights that were not loaded; `tune` whether placements are
     searched and timed, else the recorded recipe is taken; `data` labelled pictures: a COCO file with its `images`, or
     a folder of class folders; `labels` one per class; `batch` the static batch, or any with `dynamic_batch`; `engine`
-    how TensorRT is to build; `resize` and `postprocess` what the bundle asks of its host; `weights_file`, `dialect`
+    how TensorRT is to build; `resize` and `postprocess` what the bundle asks of its host; `pixel_max` the value
+    that is white in pictures of 16 bits (4095, or "auto"), here and when the bundle runs; `weights_file`, `dialect`
     and `command` go into its provenance; `progress` is told each step. A model with the bundled weights brings its
     size, labels and calibration scenes, and its accuracy is measured; one with published weights brings its labels.
 
@@ -100,6 +103,7 @@ def export_model(
         resize=resize or default_resize(model, dialect),
         postprocess=postprocess or default_postprocess(model, bundled),
         bundled=bundled.name if bundled else None,
+        pixel_max=check_pixel_max(pixel_max),
     )
     request.check()
     with tempfile.TemporaryDirectory() as scratch, BundleWriter(out) as writer:

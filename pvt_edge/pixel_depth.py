@@ -61,6 +61,6 @@ def to_8_bits(image: NDArray[Any], pixel_max: PixelMax = None) -> NDArray[np.uin
     if image.dtype == np.uint16:
         if white == FULL:
             return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        levels = np.arange(FULL + 1, dtype=np.float64) * (255 / white)
+        levels = np.arange(FULL + 1, dtype=np.float64) * 255 / white
         return np.asarray(np.clip(levels + 0.5, 0, 255.5).astype(np.uint8)[image], np.uint8)
-    return np.clip(image * (255.0 / white) + 0.5, 0, 255.5).astype(np.uint8)
+    return np.clip(image.astype(np.float64) * 255 / white + 0.5, 0, 255.5).astype(np.uint8)

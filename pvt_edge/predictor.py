@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.choice import choose_artifact, choose_runtime
 from pvt_edge.errors import BundleError, DataError
+from pvt_edge.pixel_depth import PixelMax, check_pixel_max
 from pvt_edge.postprocessing import Thresholds, choose_thresholds, select, softmax
 from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
 from pvt_edge.results import Boxes, FrameInfo, Probs, Result
-from pvt_edge.sources import Frame, Source, VideoFile, open_source, read_image
+from pvt_edge.sources import Frame, Source, SourceOptions, VideoFile, open_source, read_image
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -73,25 +74,29 @@ def load(
     device: str = "auto",
     threads: int | None = None,
     rebuild: bool = False,
+    pixel_max: "str | float | None" = None,
 ) -> "Predictor":
     """The predictor of the bundle in a folder.
 
     `runtime` "auto" is the first of tensorrt, tensorrt-rtx, openvino, onnxruntime and opencv that is installed, in the
     bundle and, for engines, has a GPU; `precision` "auto" what the bundle found to pay there. An engine that was built
     for another machine is built again from the bundle's graph, which takes minutes, where `rebuild` or `runtime` "auto"
-    allows it. Raises `BundleError` for a bundle that is broken or lacks what is asked for, `RuntimeMissingError` when
-    nothing here can run it, `UnknownNameError` for a name that does not exist.
+    allows it. `pixel_max` is the value that is white in pictures of 16 bits, such as 4095, or "auto" to see it from
+    each picture; by default the bundle's, 65535 where it has none. Raises `BundleError` for a bundle that is broken or
+    lacks what is asked for, `RuntimeMissingError` when nothing here can run it, `UnknownNameError` for a name that does
+    not exist.
     """
     from pvt_edge.bundle.reader import read_bundle
     from pvt_edge.runtimes import open_runtime
 
+    check_pixel_max(pixel_max)
     bundle = read_bundle(Path(bundle_path))
     name = choose_runtime(bundle, runtime)
     if name in ENGINE_RUNTIMES and (rebuild or runtime == "auto"):
         bundle = refresh_engines(bundle, name)
     artifact, run_as = choose_artifact(bundle, name, precision)
     opened = open_runtime(name, bundle.path(artifact), precision=run_as, device=device, threads=threads)
-    return Predictor(bundle, opened)
+    return Predictor(bundle, opened, pixel_max=pixel_max)
 
 
 class Predictor:
@@ -101,9 +106,10 @@ class Predictor:
     ...     result = predictor(frame_bgr, conf=0.4)
     """
 
-    def __init__(self, bundle: "Bundle", runtime: "Runtime") -> None:
+    def __init__(self, bundle: "Bundle", runtime: "Runtime", *, pixel_max: "str | float | None" = None) -> None:
         self.bundle, self.runtime = bundle, runtime
         self.manifest = bundle.manifest
+        self.pixel_max = check_pixel_max(pixel_max if pixel_max is not None else self.manifest.input.pixel_max)
         self.names = self.manifest.labels
         spec = self.manifest.input
         self.input_hw = (spec.height, spec.width)
@@ -139,15 +145,15 @@ class Predictor:
         if isinstance(frames, np.ndarray):
             if frames.ndim == 4:
                 raise DataError(f"one picture is (H, W, 3); for a batch {frames.shape} pass list(batch)")
-            return self.complete([self.prepare(Frame(to_bgr(frames)))], chosen)[0]
+            return self.complete([self.prepare(Frame(to_bgr(frames, self.pixel_max)))], chosen)[0]
         if isinstance(frames, (str, Path)):
-            with open_source(frames, connect=False) as source:
+            with open_source(frames, SourceOptions(pixel_max=self.pixel_max), connect=False) as source:
                 if source.live or isinstance(source, VideoFile):
                     raise DataError(f"{source.name} is a video: use predictor.stream({source.name!r})")
                 return list(self._run(source, chosen, self.batch or MAX_BATCH))
         if not isinstance(frames, (list, tuple)):
             raise DataError(f"cannot predict on {type(frames).__name__}: pass an array (H, W, 3), a list or a path")
-        return list(self._run(_as_frames(frames), chosen, self.batch or MAX_BATCH))
+        return list(self._run(_as_frames(frames, self.pixel_max), chosen, self.batch or MAX_BATCH))
 
     def stream(
         self,
@@ -165,11 +171,10 @@ class Predictor:
         give every frame in order. `track` gives boxes ids. Thresholds as for a call; wrong ones and a source that
         cannot be opened are refused at once. Several sources at once: `pvt_edge.streams.run_streams`.
         """
-        from pvt_edge.sources import SourceOptions
         from pvt_edge.streams import run_streams
 
         chosen = self.choose_thresholds(**thresholds)
-        opened = open_source(source, SourceOptions(stall_s=stall))
+        opened = open_source(source, SourceOptions(stall_s=stall, pixel_max=self.pixel_max))
         owned = opened is not source
         with ExitStack() as refused:
             if owned:
@@ -190,7 +195,7 @@ class Predictor:
     def prepare(self, frame: Frame) -> Prepared:
         """The frame as the model takes it. May run in another thread than `complete`."""
         started = perf_counter()
-        image = to_bgr(frame.image)
+        image = to_bgr(frame.image, self.pixel_max)
         placement = plan((image.shape[0], image.shape[1]), self.input_hw, self.manifest.resize)
         model_input = apply(image, placement, self.manifest.resize)
         return Prepared(frame, image, placement, model_input, (perf_counter() - started) * 1e3)
@@ -263,10 +268,10 @@ class Predictor:
         self.close()
 
 
-def _as_frames(items: Sequence[NDArray[np.generic] | str | Path]) -> Iterator[Frame]:
+def _as_frames(items: Sequence[NDArray[np.generic] | str | Path], pixel_max: PixelMax) -> Iterator[Frame]:
     """Frames of arrays and image paths. Unlike in a source, each must be readable: the results align."""
     for number, item in enumerate(items):
         if isinstance(item, (str, Path)):
-            yield Frame(read_image(item), number, path=str(item))
+            yield Frame(read_image(item, pixel_max=pixel_max), number, path=str(item))
         else:
-            yield Frame(to_bgr(item), number)
+            yield Frame(to_bgr(item, pixel_max), number)

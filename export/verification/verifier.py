@@ -16,7 +16,8 @@ from pvt_edge.export.verification.report import VerifyReport
 from pvt_edge.export.verification.side import Side, choose_artifacts, in_input_pixels, open_reference, open_side
 from pvt_edge.export.verification.tolerance import Limits, check_limits, tolerance
 from pvt_edge.export.verification.writing import check_replaceable, write_verification
-from pvt_edge.sources import open_source
+from pvt_edge.pixel_depth import check_pixel_max
+from pvt_edge.sources import SourceOptions, open_source
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -40,6 +41,7 @@ def verify(
     conf: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    pixel_max: "str | float | None" = None,
     out: "str | PathLike[str] | None" = None,
     progress: Progress | None = None,
     **limits: "Unpack[Limits]",
@@ -49,8 +51,9 @@ def verify(
     Args: `images` what a source reads (folder, pattern, list, video), of which `limit` are drawn by `seed`;
     `artifacts` such as "openvino:int8" or all of "openvino", by default all; `reference` such as "openvino:fp32", by
     default the first fp32 that runs here, of the bundle `against` where one is given; `conf` a detector's threshold,
-    by default the bundle's; `out` a folder for report.md, report.json and contact_sheet.jpg, replaced whole;
-    `progress` is told of each picture; `limits` (min_f1, max_box_px ...) in place of the precision's own.
+    by default the bundle's; `pixel_max` what is white in pictures of 16 bits, by default the bundle's; `out` a folder
+    for report.md, report.json and contact_sheet.jpg, replaced whole; `progress` is told of each picture; `limits`
+    (min_f1, max_box_px ...) in place of the precision's own.
 
     Each side prepares the pictures as its own bundle says, so that what `model.json` says is compared too. An
     artifact whose runtime is not here is listed as skipped, unless it was asked for by name. Raises `DataError`
@@ -75,7 +78,8 @@ def verify(
     post = base.manifest.postprocess or PostprocessSpec()
     post = post if conf is None else post.model_copy(update={"conf": conf})
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(images))
+        white = check_pixel_max(pixel_max if pixel_max is not None else ours.manifest.input.pixel_max)
+        source = stack.enter_context(open_source(images, SourceOptions(pixel_max=white)))
         baseline = open_reference(base, reference, device, threads)
         stack.callback(baseline.predictor.close)
         skipped: list[tuple[str, str]] = []

@@ -18,10 +18,12 @@ DEVICE_HELP = "auto, cpu, cuda:0 ..."
 THREADS_HELP = "Threads. Default: the runtime's choice."
 IOU_HELP = "NMS overlap. Default: the bundle's."
 MAX_DET_HELP = "Most detections. Default: the bundle's."
+PIXEL_MAX_HELP = "What is white in pictures of 16 bits, such as 4095. Default: the bundle's, else 65535."
 
 BundleFolder = Annotated[Path, typer.Argument(help=BUNDLE_HELP)]
 Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
 Threads = Annotated[int | None, typer.Option(min=1, help=THREADS_HELP)]
+PixelMaxValue = Annotated[str | None, typer.Option("--pixel-max", help=PIXEL_MAX_HELP, metavar="N|auto")]
 JsonReport = Annotated[
     str | None, typer.Option("--json", help="Write a machine-readable report; - is stdout.", metavar="PATH")
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pvt_edge.errors import DataError, UnknownNameError
 from pvt_edge.pixel_depth import PixelMax, check_pixel_max
 
-CODECS = ("mjpg", "yuyv", "h264", "h265")
+CODECS = ("mjpg", "yuyv", "y16", "h264", "h265")
 TRANSPORTS = ("tcp", "udp")
 MOST_PIXELS, MOST_FPS = 16384, 1000
 
@@ -14,9 +14,10 @@ MOST_PIXELS, MOST_FPS = 16384, 1000
 class SourceOptions:
     """`width`, `height` in pixels, `fps` and `codec` as asked of a camera, None as it comes.
 
-    `codec` "mjpg", "yuyv" or "h264" is what a webcam sends, "h264" or "h265" what a GStreamer pipeline decodes.
-    A source that gives nothing for `stall_s` seconds counts as dead. `rtsp_transport` is "tcp" or "udp". `pixel_max`
-    is the value that is white where pixels have 16 bits, "auto" to see it from each picture, None for all 16.
+    `codec` "mjpg", "yuyv", "y16" (grey of 16 bits) or "h264" is what a webcam sends, "h264" or "h265" what a GStreamer
+    pipeline decodes. A source that gives nothing for `stall_s` seconds counts as dead. `rtsp_transport` is "tcp" or
+    "udp". `pixel_max` is the value that is white where pixels have 16 bits, "auto" to see it from each picture, None
+    for all 16.
     """
 
     width: int | None = None
