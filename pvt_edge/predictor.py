@@ -20,6 +20,7 @@ from pvt_edge.postprocessing import Thresholds, choose_thresholds, select, softm
 from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
 from pvt_edge.results import Boxes, FrameInfo, Probs, Result
 from pvt_edge.sources import Frame, Source, SourceOptions, VideoFile, open_source, read_image
+from pvt_edge.sources.network import HttpStream
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -148,6 +149,8 @@ class Predictor:
             return self.complete([self.prepare(Frame(to_bgr(frames, self.pixel_max)))], chosen)[0]
         if isinstance(frames, (str, Path)):
             with open_source(frames, SourceOptions(pixel_max=self.pixel_max), connect=False) as source:
+                if isinstance(source, HttpStream):  # only its server knows whether it is one picture
+                    source.connect()
                 if source.live or isinstance(source, VideoFile):
                     raise DataError(f"{source.name} is a video: use predictor.stream({source.name!r})")
                 return list(self._run(source, chosen, self.batch or MAX_BATCH))

@@ -20,6 +20,7 @@ from pvt_edge.sources.picture_kind import is_picture_file
 from pvt_edge.sources.source import VIDEO_SUFFIXES, Source
 from pvt_edge.sources.synthetic import SCENES
 from pvt_edge.sources.video import VideoFile
+from pvt_edge.sources.web_picture import WebPicture, fetch_picture, names_picture
 from pvt_edge.sources.webcam import Webcam
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "csi", "synthetic", "file")
@@ -44,6 +45,8 @@ def open_source(
         return spec
     options = options or SourceOptions()
     if isinstance(spec, int) or (isinstance(spec, str) and _is_live(spec)):
+        if isinstance(spec, str) and (found := _web_picture(spec, options)) is not None:
+            return found
         source = _live_source(spec, options)
         if source is None:
             return _open_path(unquote(urlsplit(str(spec)).path), options)
@@ -68,6 +71,15 @@ def _is_live(spec: str) -> bool:
     if spec.isdecimal():
         return find_path(spec) is None  # a folder of a year, say
     return "://" in spec
+
+
+def _web_picture(spec: str, options: SourceOptions) -> WebPicture | None:
+    """The picture at an address that ends like one; None for other addresses, and where a camera streams from it."""
+    scheme = spec.partition("://")[0].lower()
+    if scheme not in ("http", "https") or not names_picture(spec):
+        return None
+    picture = fetch_picture(f"{scheme}://{spec.partition('://')[2]}", options.stall_s)
+    return None if picture is None else WebPicture(spec, picture, options)
 
 
 def _live_source(spec: str | int, options: SourceOptions) -> LiveSource | None:
