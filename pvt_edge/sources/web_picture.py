@@ -63,6 +63,7 @@ def fetch_picture(address: str, timeout_s: float) -> Picture | None:
                 return None
             kind, data = reply.headers.get_content_type(), _read(reply, name)
     except urllib.error.HTTPError as error:
+        error.close()
         why = refusal(error.code, login) or f"its server answers {error.code}"
         raise DataError(f"cannot read {name}: {why.replace('no such stream', 'no such picture')}") from error
     except (OSError, ValueError, urllib.error.URLError) as error:  # whose text may hold a password
