@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Artifact
 
 AUTO_RUNTIMES = ("tensorrt", "tensorrt-rtx", "openvino", "onnxruntime", "opencv")
+ANYWHERE = ("openvino", "onnxruntime")
 # What "auto" takes where the bundle does not say: the first that it holds.
 AUTO_PRECISIONS = {
     "openvino": ("int8", "fp32", "fp16"),
@@ -38,12 +39,22 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
     reasons = []
     for name in AUTO_RUNTIMES:
         if name not in held:
-            reasons.append(f"{name} has no artifact in it")
-        elif (reason := missing(name) or _unfit(name)) is not None:
+            continue
+        if (reason := missing(name) or _unfit(name)) is not None:
             reasons.append(reason)
         else:
             return name
+    if (extras := _lacking(held)) is not None:
+        raise RuntimeMissingError(f'no runtime for {bundle.folder} is installed: pip install "pvt-edge[{extras}]"')
     raise RuntimeMissingError(f"nothing here can run {bundle.folder} ({_held(bundle)}): {'; '.join(reasons)}")
+
+
+def _lacking(held: "Iterable[str]") -> str | None:
+    """The extras that bring a runtime of the bundle which any machine can have; None where it has none, or engines."""
+    if any(name.startswith("tensorrt") for name in held):  # whose reasons depend on the machine
+        return None
+    found = next((name for name in ANYWHERE if name in held), None)
+    return f"{found},opencv" if found and missing("opencv") else found
 
 
 def _unfit(runtime: str) -> str | None:
