@@ -258,7 +258,8 @@ class Result:
             line["stream"] = asdict(self.frame.stream)
         if self.counters:
             line["counts"] = {counter.name: dict(counter.counts) for counter in self.counters}
-        return json.dumps(line, ensure_ascii=False)
+        text = json.dumps(line, ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace").decode()  # a path may hold bytes that are no text
 
     def to_supervision(self) -> "Detections":
         """The boxes as `supervision.Detections`; names are in `data["class_name"]`.

@@ -16,6 +16,7 @@ from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
 from pvt_edge.cli.steps import STOPPED
+from pvt_edge.cli.stream_summary import printable
 from pvt_edge.cli.val import val
 from pvt_edge.cli.verify import verify
 from pvt_edge.errors import PictureWarning, PvtEdgeError
@@ -82,7 +83,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """A line for what is odd with a picture; other warnings as Python shows them."""
-    text = f"warning: {message}\n" if issubclass(category, PictureWarning) else None
+    text = f"warning: {printable(str(message))}\n" if issubclass(category, PictureWarning) else None
     (file or sys.stderr).write(text or warnings.formatwarning(message, category, filename, lineno, line))
 
 

@@ -28,7 +28,7 @@ class CsvRows(Sink):
         check_replaceable(Path(path))
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115
+            self._file = open(path, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
         except OSError as error:
             raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
         self._rows = csv.writer(self._file)

@@ -44,7 +44,9 @@ class ImageFolder(Sink):
             stream = f"stream{frame.stream.id}_" if frame.stream is not None else ""
             return f"{stream}frame_{frame.id:06d}"
         source = Path(result.path)
-        stem = source.stem.encode()[:LONGEST_STEM_BYTES].decode(errors="ignore")
+        stem = source.stem
+        if len(os.fsencode(stem)) > LONGEST_STEM_BYTES:
+            stem = os.fsencode(stem)[:LONGEST_STEM_BYTES].decode(errors="ignore")
         number = f"_{frame.id:06d}" if source.suffix.lower() in VIDEO_SUFFIXES else ""
         number = f"-p{frame.page:04d}" if frame.page is not None else number
         if not number:

@@ -1,5 +1,7 @@
 """Which sinks are opened, and what stays open when one cannot be."""
 
+import json
+
 import pytest
 
 from pvt_edge.errors import DataError
@@ -82,3 +84,21 @@ def test_all_sinks_are_closed_when_one_fails():
         Sinks([first, Broken(), last]).close()
     assert first.closed
     assert last.closed
+
+
+def test_a_folder_s_name_is_no_time(tmp_path):
+    (tmp_path / "100%done").mkdir()
+    with open_sinks(tmp_path / "100%done" / "out-%Y.jpg") as sinks:
+        sinks.write(result())
+    (made,) = (tmp_path / "100%done").iterdir()
+    assert made.name.startswith("out-2")
+    assert len(made.name) == len("out-2026.jpg")
+
+
+def test_names_that_are_no_text_are_written(tmp_path):
+    path = str(tmp_path / "b\udce9.png")  # a name in Latin-1
+    with open_sinks(tmp_path / "drawn", tmp_path / "out.jsonl", csv=tmp_path / "out.csv") as sinks:
+        sinks.write(result(path=path))
+    assert json.loads((tmp_path / "out.jsonl").read_text())["path"] == path
+    assert "udce9.png" in (tmp_path / "out.csv").read_text()
+    assert len(list((tmp_path / "drawn").iterdir())) == 1
