@@ -14,7 +14,7 @@ from pvt_edge.errors import DataError
 from pvt_edge.pixel_depth import PixelMax, to_8_bits
 from pvt_edge.sources.decoding import decode, decoded
 from pvt_edge.sources.mpo_pages import find_views
-from pvt_edge.sources.picture_kind import HEAD_BYTES, picture_kind, why_unreadable
+from pvt_edge.sources.picture_kind import HEAD_BYTES, VIDEO_AMONG_PICTURES, picture_kind, why_unreadable
 from pvt_edge.sources.source import VIDEO_SUFFIXES
 from pvt_edge.sources.tiff_pages import TiffPages, find_pages
 
@@ -127,7 +127,7 @@ def _picture(data: NDArray[np.uint8], suffix: str, path: Path | None) -> Picture
     head = data[:HEAD_BYTES].tobytes()
     kind = picture_kind(head, suffix)
     if kind is None and suffix.lower() in VIDEO_SUFFIXES:
-        raise DataError("a video: give it as a source of its own")
+        raise DataError(VIDEO_AMONG_PICTURES)
     if kind == "TIFF":
         tiff = find_pages(data)
         if not tiff.offsets:

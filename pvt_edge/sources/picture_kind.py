@@ -38,6 +38,7 @@ ADVICE = {
     "JPEG XL": "OpenCV does not read it; convert it, such as: djxl IN.jxl OUT.png",
     "camera raw": "OpenCV does not develop it; save it as TIFF or JPEG",
 }
+VIDEO_AMONG_PICTURES = "a video: give it as a source of its own"
 BY_SUFFIX = {".heic": "HEIC", ".heif": "HEIC", ".jxl": "JPEG XL", ".psd": "Photoshop", ".svg": "SVG"}
 
 
@@ -69,6 +70,16 @@ def why_unreadable(kind: str | None) -> str:
     return (
         f"{kind}: {ADVICE.get(kind, 'damaged, cut short, or of a sort that this OpenCV does not read; save it as PNG')}"
     )
+
+
+def why_unusable(path: Path) -> str | None:
+    """Why a file of this suffix is no picture for us though it may seem one, and the mend; None for the others."""
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return VIDEO_AMONG_PICTURES
+    if suffix in UNREADABLE_SUFFIXES:
+        return why_unreadable(BY_SUFFIX.get(suffix) or picture_kind(b"", suffix) or suffix[1:].upper())
+    return None
 
 
 def is_picture_file(path: Path) -> bool:
