@@ -33,7 +33,7 @@ def read_image(path: str | Path, *, pixel_max: PixelMax = None) -> NDArray[np.ui
     if page.oddity is not None:
         _warn(f"{path}: {page.oddity}")
     if pixel_max is None and page.highest is not None:
-        _warn_of_depth(str(path), page.highest)
+        _warn_of_depth(str(path), page.highest, 1, 1)
     return page.image
 
 
@@ -55,7 +55,7 @@ class ImageFiles(Source):
         super().__init__(name)
         self.paths, self.pixel_max = tuple(paths), pixel_max
         self.frame_count = None if any(path.suffix.lower() in MAY_HOLD_SEVERAL for path in paths) else len(self.paths)
-        self._highest = 0.0  # of pixels of 16 bits
+        self._deep, self._dark, self._highest = 0, 0, 0.0  # pictures of 16 bits; those whose upper bits are unused
         if len(self.paths) == 1 and (picture := self._open(self.paths[0])) is not None:
             self.frame_count, self.fps = picture.count, picture.fps
         self.skipped.clear()  # it will be told when it is read
@@ -73,7 +73,7 @@ class ImageFiles(Source):
             if picture is not None and picture.tiff is not None and picture.tiff.cut:
                 self._skip(path, DataError(f"the TIFF file is cut short after page {picture.count}"))
         if self.pixel_max is None:
-            _warn_of_depth(self.name, self._highest)
+            _warn_of_depth(self.name, self._highest, self._dark, self._deep)
         if count == 0 and len(self.paths) == 1:
             raise DataError(self.skipped[-1])
         if count == 0 and self.paths:
@@ -101,7 +101,7 @@ class ImageFiles(Source):
                     yield self._frame(page, i + index * len(self.paths), self.paths[i])
             left, index = more, index + 1
         if self.pixel_max is None:
-            _warn_of_depth(self.name, self._highest)
+            _warn_of_depth(self.name, self._highest, self._dark, self._deep)
 
     def _open(self, path: Path) -> Picture | None:
         try:
@@ -116,17 +116,20 @@ class ImageFiles(Source):
     def _frame(self, page: Page, number: int, path: Path) -> Frame:
         if page.oddity is not None:
             _warn(f"{path}: {page.oddity}")
-        self._highest = max(self._highest, page.highest or 0)
+        if page.highest is not None:
+            self._deep += 1
+            if page.highest <= LOW:
+                self._dark, self._highest = self._dark + 1, max(self._highest, page.highest)
         return Frame(page.image, number, path=str(path), fps=self.fps, page=page.number)
 
 
-def _warn_of_depth(name: str, highest: float) -> None:
-    """Say that pixels of 16 bits, of which `highest` is the greatest, leave their upper bits unused."""
-    if 0 < highest <= LOW:
+def _warn_of_depth(name: str, highest: float, dark: int, deep: int) -> None:
+    """Say that `dark` of the `deep` pictures of 16 bits leave the upper bits unused, `highest` being their greatest."""
+    if dark and 0 < highest <= LOW:
         depth = nearest_depth(max(highest, 255))
         _warn(
-            f"{name}: pixels of 16 bits go no higher than {highest:g}, so the picture is dark: say which value is "
-            f"white with --pixel-max {depth} (pixel_max={depth})"
+            f"{name}: {'pixels' if dark == deep else f'in {dark} of {deep} pictures pixels'} of 16 bits go no higher "
+            f"than {highest:g}, so they are dark: say which value is white with --pixel-max {depth} (pixel_max={depth})"
         )
 
 

@@ -75,8 +75,7 @@ class Picture:
         while index < self.count:
             try:
                 if self.animated:  # a frame is painted over the one before: going on is cheaper than beginning anew
-                    most = max(1, TOGETHER_BYTES // max(1, self._frame_bytes()))
-                    frames = _frames(self.data, index, min(most, self.count - index))
+                    frames = _frames(self.data, index, min(_most_together(self.data), self.count - index))
                     if not frames:
                         raise DataError(f"frame {index + 1} of {self.count} cannot be decoded")
                     for frame in frames:
@@ -89,10 +88,6 @@ class Picture:
                 if self.animated:
                     return
             index += 1
-
-    def _frame_bytes(self) -> int:
-        first = _frames(self.data, 0, 1)
-        return first[0].nbytes if first else 1
 
 
 def decodes_animations() -> bool:
@@ -154,13 +149,27 @@ def _animation(data: NDArray[np.uint8], kind: str | None, path: Path | None) -> 
 
     if not decodes_animations():
         return Picture(data, kind)
-    if path is not None:
+    if path is not None and str(path).isascii():  # others OpenCV cannot open on Windows, and those of no text nowhere
         count, _ = decoded(lambda: cv2.imcount(str(path)))
     else:
-        count = len(_frames(data, 0, 32767))
+        count = _count_frames(data)
     (_, first), _ = decoded(lambda: cv2.imdecodeanimation(data, start=0, count=1))
     shown_ms = float(np.asarray(first.durations).ravel()[0]) if len(first.durations) else 0.0
     return Picture(data, kind, max(1, count), 1e3 / shown_ms if shown_ms > 0 else None)
+
+
+def _most_together(data: NDArray[np.uint8]) -> int:
+    first = _frames(data, 0, 1)
+    return max(1, TOGETHER_BYTES // first[0].nbytes) if first else 1
+
+
+def _count_frames(data: NDArray[np.uint8]) -> int:
+    most, count = _most_together(data), 0
+    while found := len(_frames(data, count, most)):
+        count += found
+        if found < most:
+            break
+    return count
 
 
 def _frames(data: NDArray[np.uint8], start: int, count: int) -> list[NDArray[Any]]:

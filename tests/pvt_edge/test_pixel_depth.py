@@ -51,5 +51,6 @@ def test_twelve_bits_are_told_of_and_read(tmp_path):
         (frame,) = open_source(path, SourceOptions(pixel_max=chosen))
         assert np.array_equal(frame.image, image)
         assert np.array_equal(to_bgr(TWELVE, chosen), image)
-    with pytest.warns(PictureWarning, match="--pixel-max 4095"):
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((8, 8), 65535, np.uint16))
+    with pytest.warns(PictureWarning, match=r"in 1 of 2 pictures .*--pixel-max 4095"):
         list(open_source(tmp_path))

@@ -54,8 +54,9 @@ def test_every_page_is_a_frame(tmp_path, name, options):
         assert int(read_image(path)[0, 0].mean()) == pytest.approx(GREYS[0], abs=3)
 
 
-def test_an_animation_is_decoded_in_parts_as_in_one(tmp_path, monkeypatch):
-    path = save_several(tmp_path / "a.gif")
+@pytest.mark.parametrize("name", ["a.gif", "\u00e4.gif", "b\udce4.gif"])
+def test_an_animation_is_decoded_in_parts_as_in_one(tmp_path, monkeypatch, name):
+    path = save_several(tmp_path / "one.gif").rename(tmp_path / name)
     monkeypatch.setattr("pvt_edge.sources.picture.TOGETHER_BYTES", 1)
     assert shown(open_source(path)) == [(1, 40), (2, 120), (3, 200)]
 
