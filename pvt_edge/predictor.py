@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.choice import choose_artifact, choose_runtime
-from pvt_edge.errors import BundleError, DataError
+from pvt_edge.errors import BundleError, DataError, PictureWarning
 from pvt_edge.pixel_depth import PixelMax, check_pixel_max
 from pvt_edge.postprocessing import Thresholds, choose_thresholds, select, softmax
 from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
@@ -139,7 +139,8 @@ class Predictor:
     ) -> Result | list[Result]:
         """The result of one picture (H, W, 3) uint8 BGR, or the results of a list of pictures or paths.
 
-        A path to an image, folder or pattern gives a list too. `conf`, `iou` (0 to 1), `max_det`, `classes`
+        A path or web address of an image, a folder or a pattern gives a list too, a result a page; what could not be
+        read is told in a `PictureWarning`. `conf`, `iou` (0 to 1), `max_det`, `classes`
         (ids or names) are the bundle's where None. A result keeps its picture: stream what is long.
         """
         chosen = self.choose_thresholds(**thresholds)
@@ -153,7 +154,10 @@ class Predictor:
                     source.connect()
                 if source.live or isinstance(source, VideoFile):
                     raise DataError(f"{source.name} is a video: use predictor.stream({source.name!r})")
-                return list(self._run(source, chosen, self.batch or MAX_BATCH))
+                results = list(self._run(source, chosen, self.batch or MAX_BATCH))
+            for line in source.skipped:
+                warnings.warn(f"left out: {line}", PictureWarning, stacklevel=2)
+            return results
         if not isinstance(frames, (list, tuple)):
             raise DataError(f"cannot predict on {type(frames).__name__}: pass an array (H, W, 3), a list or a path")
         return list(self._run(_as_frames(frames, self.pixel_max), chosen, self.batch or MAX_BATCH))

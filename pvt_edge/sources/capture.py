@@ -12,6 +12,7 @@ import numpy as np
 from pvt_edge.errors import DataError
 from pvt_edge.opencv_build import GET_JETPACKS, read_build
 from pvt_edge.resizing import to_bgr
+from pvt_edge.sources.decoding import terminal
 from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.source import Frame
@@ -29,7 +30,8 @@ def quiet_opencv() -> None:
 
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read at the first capture
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        with terminal:
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def has_gstreamer() -> bool:

@@ -24,7 +24,7 @@ LIBRARY_LINE = re.compile(
 )
 HARMLESS = re.compile(r"extraneous bytes before marker 0xd9")  # every pixel was decoded before them
 DAMAGE = re.compile(r"Corrupt JPEG data|Premature end of JPEG|TIFF_Error|libpng error")
-_alone = threading.Lock()  # the terminal is the whole process's
+terminal = threading.Lock()  # held by who turns it, or OpenCV's log level, which are the whole process's
 
 
 def overheard(work: Callable[[], T]) -> tuple[T, list[str]]:
@@ -32,7 +32,7 @@ def overheard(work: Callable[[], T]) -> tuple[T, list[str]]:
     import cv2
 
     logging = cv2.utils.logging
-    with _alone:
+    with terminal:
         try:
             kept, file = os.dup(STDERR), tempfile.TemporaryFile()  # noqa: SIM115 - closed below
         except OSError:  # there is no standard error, or no place for a file
