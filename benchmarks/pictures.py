@@ -38,15 +38,10 @@ def draw_pictures() -> Pictures:
 def read_pictures(place: Path) -> Pictures:
     """The bytes of a picture, or of the first `MOST` of a folder. Raises `DataError` where one cannot be read."""
     from pvt_edge.sources.images import read_image
-    from pvt_edge.sources.source import IMAGE_SUFFIXES
 
     if not place.exists():
         raise DataError(f"no pictures at {place}: check the path given with --images")
-    files = (
-        sorted(file for file in place.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-        if place.is_dir()
-        else [place]
-    )
+    files = sorted(file for file in place.rglob("*") if _is_usable(file)) if place.is_dir() else [place]
     if not files:
         raise DataError(f"{place} holds no pictures: put some there, or leave --images out for generated scenes")
     encoded = []
@@ -56,6 +51,12 @@ def read_pictures(place: Path) -> Pictures:
             encoded.append(file.read_bytes())
         except OSError as error:
             raise DataError(f"cannot read {file}: {one_line(error)}") from error
-    kinds = ", ".join(sorted({file.suffix.lower().lstrip(".") for file in files[:MOST]}))
+    kinds = ", ".join(sorted({file.suffix.lower().lstrip(".") or "no suffix" for file in files[:MOST]}))
     count = len(encoded)
     return Pictures(tuple(encoded), f"{count} {'picture' if count == 1 else 'pictures'} of {place.name} ({kinds})")
+
+
+def _is_usable(file: Path) -> bool:
+    from pvt_edge.sources.picture_kind import is_picture_file, why_unusable
+
+    return not file.name.startswith(".") and is_picture_file(file) and why_unusable(file) is None

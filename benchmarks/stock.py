@@ -82,6 +82,12 @@ def _calibration(bundle: Bundle) -> "list[np.ndarray[tuple[int, ...], np.dtype[n
         seed = record.seed if record else 0
         return list(calibration_from_scenes(imgsz, resize, count=CALIBRATION, seed=seed).inputs)
     found = calibration_from_images(
-        record.source, imgsz, resize, count=min(record.count, CALIBRATION), seed=record.seed, allow_small=True
+        record.source,
+        imgsz,
+        resize,
+        count=min(record.count, CALIBRATION),
+        seed=record.seed,
+        allow_small=True,
+        pixel_max=spec.pixel_max,
     )
     return list(found.inputs)

@@ -10,8 +10,9 @@ import numpy as np
 from pvt_edge.bundle.schema import CalibrationRecord, FileRecord
 from pvt_edge.errors import DataError
 from pvt_edge.export.calibration_pictures import PictureSieve, draw_pictures, frame_name
+from pvt_edge.pixel_depth import PixelMax
 from pvt_edge.resizing import apply, plan
-from pvt_edge.sources import open_source
+from pvt_edge.sources import SourceOptions, open_source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,12 +46,14 @@ def calibration_from_images(
     count: int = 256,
     seed: int = 0,
     allow_small: bool = False,
+    pixel_max: PixelMax = None,
 ) -> CalibrationSet:
     """`count` pictures of a folder, pattern, list or video, drawn by `seed`, through the bundle's own resizing.
 
     The same pictures and seed give the same set. What cannot be read, is tiny or of one colour is left out and named
     in the record, near-duplicates are dropped and counted, and others are drawn instead while there are any. Of a
     video all frames have the same chance; of a source that does not know its length, the first 4096 have it.
+    `pixel_max` is what is white in pictures of 16 bits.
 
     Raises `DataError` when fewer than 16 pictures are asked for or left; with `allow_small`, when none is.
     """
@@ -65,7 +68,7 @@ def calibration_from_images(
         return apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None], _record(frame)
 
     sieve = PictureSieve()
-    with open_source(source) as opened:
+    with open_source(source, SourceOptions(pixel_max=pixel_max)) as opened:
         pictures = draw_pictures(opened, count, np.random.default_rng(seed), sieve, fit)
     record = CalibrationRecord(
         source=opened.name,

@@ -9,9 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.errors import DataError
 from pvt_edge.export.perceptual_hash import SeenPictures
-from pvt_edge.sources import Frame, ImageFiles, Source, read_image
+from pvt_edge.sources import Frame, ImageFiles, Source
 
 SMALLEST = 16  # pixels a side: a picture below shows a colour, no thing
 SPREAD = 2  # grey levels that a codec puts into a picture of one colour
@@ -48,7 +47,8 @@ def draw_pictures(
     does not know its length may never end, so only its first `STREAM_FRAMES` frames are read.
     """
     if isinstance(source, ImageFiles):
-        kept = [(frame.id, keep(frame)) for frame in islice(sieve.passed(_drawn_files(source, rng)), count)]
+        drawn = source.drawn(rng.permutation(len(source.paths)).tolist())
+        kept = [(frame.id, keep(frame)) for frame in islice(sieve.passed(drawn), count)]
     else:
         bound = STREAM_FRAMES if source.frame_count is None else None
         frames = (replace(frame, path=None) for frame in islice(source, bound))  # a video's frames all bear its path
@@ -68,17 +68,9 @@ def picture_flaw(image: NDArray[np.uint8]) -> str | None:
 
 
 def frame_name(frame: Frame) -> str:
-    """The file's name, or the frame's number where there is no file of its own."""
-    return Path(frame.path).name if frame.path else f"frame {frame.id}"
-
-
-def _drawn_files(source: ImageFiles, rng: np.random.Generator) -> Iterator[Frame]:
-    """The files in drawn order, numbered by their own; the unreadable are named in the source's `skipped`."""
-    for i in rng.permutation(len(source.paths)):
-        try:
-            yield Frame(read_image(source.paths[i]), int(i), path=str(source.paths[i]))
-        except DataError as error:
-            source.skipped.append(str(error))
+    """The file's name and page, or the frame's number where there is no file of its own."""
+    page = f", page {frame.page}" if frame.page is not None else ""
+    return f"{Path(frame.path).name}{page}" if frame.path else f"frame {frame.id}"
 
 
 def _reservoir(

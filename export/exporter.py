@@ -35,6 +35,7 @@ from pvt_edge.export.request import (
 )
 from pvt_edge.export.steps import Progress, Steps, task_of, variant_of
 from pvt_edge.models.create import Model, check_model
+from pvt_edge.pixel_depth import check_pixel_max
 from pvt_edge.weights import get_bundled
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def export_model(
     engine: BuildOptions | None = None,
     resize: ResizeSpec | str | None = None,
     postprocess: PostprocessSpec | None = None,
+    pixel_max: "str | float | None" = None,
     weights_file: Path | None = None,
     dialect: str | None = None,
     command: str | None = None,
@@ -83,6 +85,7 @@ def export_model(
     searched and timed, else the recorded recipe is taken; `data` labelled pictures: a COCO file with its `images`, or
     a folder of class folders; `labels` one per class; `batch` the static batch, or any with `dynamic_batch`; `engine`
     how TensorRT is to build; `resize` (a name or ResizeSpec) and `postprocess` what the bundle asks of its host;
+    `pixel_max` the value that is white in pictures of 16 bits (4095, or "auto"), here and when the bundle runs;
     `weights_file`, `dialect` and `command` go into its provenance; `progress` is told each step. A model with the
     bundled weights brings its size, labels and calibration scenes, and its accuracy is measured; one with published
     weights brings its labels.
@@ -129,6 +132,7 @@ def export_model(
         resize=resize_named(resize) if isinstance(resize, str) else resize or default_resize(model, dialect),
         postprocess=postprocess or default_postprocess(model, bundled),
         bundled=bundled.name if bundled else None,
+        pixel_max=check_pixel_max(pixel_max),
     )
     request.check()
     with tempfile.TemporaryDirectory() as scratch, BundleWriter(out) as writer:

@@ -86,9 +86,17 @@ def make_judge(
         if task == "detect" and request.metric in ("auto", "map"):
             assert request.postprocess is not None
             images = request.images or Path(request.data).parent
-            return box_judge(request.data, images, request.labels, request.imgsz, request.resize, request.postprocess)
+            return box_judge(
+                request.data,
+                images,
+                request.labels,
+                request.imgsz,
+                request.resize,
+                request.postprocess,
+                pixel_max=request.pixel_max,
+            )
         if task == "classify" and request.metric in ("auto", "top1"):
-            return top1_judge(request.data, request.labels, request.imgsz, request.resize)
+            return top1_judge(request.data, request.labels, request.imgsz, request.resize, pixel_max=request.pixel_max)
         raise ExportError(f"the metric {request.metric} does not judge {task}: take auto or agreement")
     if scenes is not None and request.metric in ("auto", "map"):
         assert request.postprocess is not None

@@ -12,6 +12,7 @@ from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.create import Model
 from pvt_edge.models.detector import Detector
+from pvt_edge.pixel_depth import PixelMax
 from pvt_edge.weights import BundledWeights
 from pvt_edge.weights.published import labels_of
 
@@ -49,6 +50,7 @@ class ExportRequest:
     images: str | Path | None = None
     trained: bool = True  # whether the weights came from somewhere
     engine: BuildOptions = field(default_factory=BuildOptions)
+    pixel_max: PixelMax = None
 
     @property
     def int8(self) -> bool:
@@ -94,6 +96,7 @@ class ExportRequest:
             dynamic_batch=self.dynamic_batch,
             height=self.imgsz[0],
             width=self.imgsz[1],
+            pixel_max=self.pixel_max,
         )
 
     @property

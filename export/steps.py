@@ -77,7 +77,13 @@ class Steps:
         if r.calib is None:
             return calibration_from_scenes(r.imgsz, r.resize, count=min(r.calib_n, 64), seed=r.seed)
         return calibration_from_images(
-            r.calib, r.imgsz, r.resize, count=r.calib_n, seed=r.seed, allow_small=r.allow_small
+            r.calib,
+            r.imgsz,
+            r.resize,
+            count=r.calib_n,
+            seed=r.seed,
+            allow_small=r.allow_small,
+            pixel_max=r.pixel_max,
         )
 
     def _probes(self, count: int) -> "list[NDArray[np.uint8]]":
@@ -187,7 +193,9 @@ class Steps:
         r = self.request
         if r.calib is None:
             return calibration_from_scenes(r.imgsz, r.resize, count=AUDIT_SCENES, seed=r.seed)
-        return calibration_from_images(r.calib, r.imgsz, r.resize, count=r.calib_n, seed=r.seed, allow_small=True)
+        return calibration_from_images(
+            r.calib, r.imgsz, r.resize, count=r.calib_n, seed=r.seed, allow_small=True, pixel_max=r.pixel_max
+        )
 
     def _choose_onnx(self, artifacts: Sequence[Artifact]) -> None:
         """What "auto" is to take in ONNX Runtime, which has no CPU kernels for float16 and some pairs of INT8."""

@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
-from pvt_edge.runtimes.table import PRECISIONS, bundled_runtimes, check_precision, missing, runtime_entry
+from pvt_edge.runtimes.table import PRECISIONS, RUNTIMES, bundled_runtimes, check_precision, missing, runtime_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pvt_edge.bundle.reader import Bundle
     from pvt_edge.bundle.schema import Artifact
 
@@ -23,12 +25,22 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
             raise BundleError(f"{bundle.folder} has nothing for {runtime}: it has {bundle.listed()}")
         return runtime
     reasons = []
-    for name in known:
-        reason = missing(name) or _unfit(name) if name in able else f"{name} has no artifact in it"
+    for name in able:
+        reason = missing(name) or _unfit(name)
         if reason is None:
             return name
         reasons.append(reason)
+    if (extras := _lacking(able)) is not None:
+        raise RuntimeMissingError(f'no runtime for {bundle.folder} is installed: pip install "pvt-edge[{extras}]"')
     raise RuntimeMissingError(f"nothing here can run {bundle.folder} ({bundle.listed()}): {'; '.join(reasons)}")
+
+
+def _lacking(held: "Sequence[str]") -> str | None:
+    """The extras that bring the bundle's first runtime, where any machine can have it; None for engines."""
+    if any(RUNTIMES[name].needs_gpu for name in held):  # whose reasons depend on the machine
+        return None
+    extra = next((RUNTIMES[name].extra for name in held if RUNTIMES[name].reads is None), None)
+    return f"{extra},opencv" if extra and missing("opencv") else extra
 
 
 def _unfit(runtime: str) -> str | None:

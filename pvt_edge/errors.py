@@ -71,6 +71,10 @@ class DataError(PvtEdgeError):
     """Images, annotations or video that cannot be read."""
 
 
+class PictureWarning(UserWarning):
+    """A picture that was read, though not all of its file, or not as a whole one."""
+
+
 class BundleError(PvtEdgeError):
     """A bundle that is missing, broken, edited or of a newer schema."""
 

@@ -21,13 +21,15 @@ class StreamInfo:
 class FrameInfo:
     """Which frame: `id` from 0, `captured_at` in Unix seconds, `age_ms` its age when the result was ready.
 
-    A frame that was dropped has used up its id. `stream` is None outside streams.
+    A frame that was dropped has used up its id. `page` counts from 1 in a file of several pages (a TIFF stack, an
+    animation), else it is None. `stream` is None outside streams.
     """
 
     id: int = 0
     captured_at: float = 0.0
     age_ms: float = 0.0
     stream: StreamInfo | None = None
+    page: int | None = None
 
 
 @dataclass(frozen=True)

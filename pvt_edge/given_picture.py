@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pvt_edge.arguments import check_path
 from pvt_edge.errors import ArgumentError, DataError, described
+from pvt_edge.pixel_depth import PixelMax
 from pvt_edge.resizing import to_bgr
 from pvt_edge.sources import Frame, Source, read_image
 
@@ -23,21 +24,21 @@ EIGHT_BITS = ("1", "L", "P", "RGB", "RGBA", "LA", "PA", "RGBX", "CMYK", "YCbCr",
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def frames_of(items: Sequence[object]) -> Iterator[Frame]:
+def frames_of(items: Sequence[object], pixel_max: PixelMax = None) -> Iterator[Frame]:
     """Frames of pictures and image paths. Unlike in a source, each must be readable: the results align."""
     for number, item in enumerate(items):
         try:
-            yield frame_of(item, number)
+            yield frame_of(item, number, pixel_max=pixel_max)
         except DataError as error:
             raise DataError(f"picture {number} of the list: {error}") from error
 
 
-def frame_of(item: object, number: int = 0) -> Frame:
+def frame_of(item: object, number: int = 0, *, pixel_max: PixelMax = None) -> Frame:
     """The frame of a picture in memory or of an image's path; `DataError` for anything else."""
     if isinstance(item, (str, PathLike)):
         path = check_path("predictor()", "a picture", item, "a.jpg")
-        return Frame(read_image(path), number, path=str(path))
-    return Frame(to_bgr(as_array(item)), number, path=pillow_path(item))
+        return Frame(read_image(path, pixel_max=pixel_max), number, path=str(path))
+    return Frame(to_bgr(as_array(item), pixel_max), number, path=pillow_path(item))
 
 
 def check_source(call: str, source: object) -> None:

@@ -1,5 +1,6 @@
 """A bundle that runs: pictures in, results out."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,13 +19,15 @@ from pvt_edge.bundle.reader import Bundle, find
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.choice import choose_artifact, choose_runtime
 from pvt_edge.engines.refresh import refresh_engines
-from pvt_edge.errors import ArgumentError, BundleError, DataError, RuntimeInputError
+from pvt_edge.errors import ArgumentError, BundleError, DataError, PictureWarning, RuntimeInputError
 from pvt_edge.frame_info import FrameInfo
 from pvt_edge.given_picture import Picture, check_source, frame_of, frames_of, is_one
+from pvt_edge.pixel_depth import check_pixel_max
 from pvt_edge.postprocessing import ThresholdOptions, Thresholds, choose_thresholds, select, softmax
 from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
 from pvt_edge.results import Probs, Result
-from pvt_edge.sources import Frame, Source, VideoFile, open_source
+from pvt_edge.sources import Frame, Source, SourceOptions, VideoFile, open_source
+from pvt_edge.sources.network import HttpStream
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,6 +62,7 @@ def load(
     device: str = "auto",
     threads: int | None = None,
     rebuild: bool = False,
+    pixel_max: "str | float | None" = None,
     **unknown: NoReturn,
 ) -> "Predictor":
     """The predictor of the bundle in a folder, or of one that `read_bundle` gave.
@@ -66,21 +70,24 @@ def load(
     `runtime` "auto" is the first of tensorrt, tensorrt-rtx, openvino, onnxruntime and opencv that is installed, in the
     bundle and, for engines, has a GPU; `precision` "auto" what the bundle found to pay there. An engine that was built
     for another machine is built again from the bundle's graph, which takes minutes, where `rebuild` or `runtime` "auto"
-    allows it. Raises `BundleError` for a bundle that is broken or lacks what is asked for, `RuntimeMissingError` when
-    nothing here can run it, `UnknownNameError` for a name that does not exist.
+    allows it. `pixel_max` is the value that is white in pictures of 16 bits, such as 4095, or "auto" to see it from
+    each picture; by default the bundle's, 65535 where it has none. Raises `BundleError` for a bundle that is broken or
+    lacks what is asked for, `RuntimeMissingError` when nothing here can run it, `UnknownNameError` for a name that does
+    not exist.
     """
     from pvt_edge.runtimes import RUNTIMES, open_runtime
 
     refuse_unknown(load, unknown)
     check_text("load()", runtime=runtime, precision=precision, device=device)
     check_whole("load()", optional=True, threads=threads)
+    check_pixel_max(pixel_max)
     bundle = find(bundle_path)
     name = choose_runtime(bundle, runtime)
     if RUNTIMES[name].needs_gpu and (rebuild or runtime == "auto"):
         bundle = refresh_engines(bundle, name)
     artifact, run_as = choose_artifact(bundle, name, precision)
     opened = open_runtime(name, bundle.path(artifact), precision=run_as, device=device, threads=threads)
-    return Predictor(bundle, opened)
+    return Predictor(bundle, opened, pixel_max=pixel_max)
 
 
 class Predictor:
@@ -90,13 +97,14 @@ class Predictor:
     ...     result = predictor(frame_bgr, conf=0.4)
     """
 
-    def __init__(self, bundle: Bundle, runtime: "Runtime") -> None:
+    def __init__(self, bundle: Bundle, runtime: "Runtime", *, pixel_max: "str | float | None" = None) -> None:
         if not isinstance(bundle, Bundle):
             raise ArgumentError(
                 f"Predictor() takes a read bundle and its opened runtime: call pvt_edge.load({bundle!r})"
             )
         self.bundle, self.runtime = bundle, runtime
         self.manifest = bundle.manifest
+        self.pixel_max = check_pixel_max(pixel_max if pixel_max is not None else self.manifest.input.pixel_max)
         self.names = self.manifest.labels
         spec = self.manifest.input
         self.input_hw = (spec.height, spec.width)
@@ -135,8 +143,8 @@ class Predictor:
         Args:
             frames: An array (H, W, 3) uint8 BGR, a Pillow image or the path of an image file: one `Result`. A list
                 of these, a folder or a pattern such as "shots/*.jpg": a list, however many there are. So is a file
-                of several pages. In a folder or pattern what cannot be read is left out; in a list it is an error,
-                so that the results stand where their pictures do.
+                of several pages. In a folder or pattern what cannot be read is left out with a `PictureWarning`;
+                in a list it is an error, so that the results stand where their pictures do.
             **thresholds: `conf` and `iou` in 0..1, `max_det` from 1, `classes` by name or id, of a detector; the
                 bundle's where None.
 
@@ -150,18 +158,22 @@ class Predictor:
         if isinstance(frames, (str, PathLike)):
             return self._run_path(fspath(frames), chosen)
         if isinstance(frames, (list, tuple)):
-            return list(self._run(frames_of(frames), chosen, self.batch or MAX_BATCH))
+            return list(self._run(frames_of(frames, self.pixel_max), chosen, self.batch or MAX_BATCH))
         if isinstance(frames, np.ndarray) and frames.ndim == 4:
             raise DataError(f"one picture is (H, W, 3); for a batch {frames.shape} pass list(batch)")
         if isinstance(frames, (Iterator, Set)):
             raise DataError(f"cannot predict on a {type(frames).__name__}: pass a list, list(pictures)")
-        return self.complete([self.prepare(frame_of(frames))], chosen)[0]
+        return self.complete([self.prepare(frame_of(frames, pixel_max=self.pixel_max))], chosen)[0]
 
     def _run_path(self, path: str, thresholds: Thresholds) -> Result | list[Result]:
-        with open_source(path, connect=False) as source:
+        with open_source(path, SourceOptions(pixel_max=self.pixel_max), connect=False) as source:
+            if isinstance(source, HttpStream):  # only its server knows whether it is one picture
+                source.connect()
             if source.live or isinstance(source, VideoFile):
                 raise DataError(f"{source.name} is a video: use predictor.stream({source.name!r})")
             results = list(self._run(source, thresholds, self.batch or MAX_BATCH))
+        for line in source.skipped:
+            warnings.warn(f"left out: {line}", PictureWarning, stacklevel=3)
         return results[0] if len(results) == 1 and is_one(path) else results
 
     def stream(
@@ -180,7 +192,6 @@ class Predictor:
         give every frame in order. `track` gives boxes ids. Thresholds as for a call; wrong ones and a source that
         cannot be opened are refused at once. Several sources at once: `pvt_edge.streams.run_streams`.
         """
-        from pvt_edge.sources import SourceOptions
         from pvt_edge.streams import run_streams
 
         check_keywords("predictor.stream()", thresholds, ("max_age", "stall", "track", *THRESHOLDS))
@@ -189,7 +200,7 @@ class Predictor:
         check_source("predictor.stream()", source)
         check_kind("predictor.stream()", "track", track, bool, "True or False")
         chosen = self.choose_thresholds(**thresholds)
-        opened = open_source(source, SourceOptions(stall_s=stall))
+        opened = open_source(source, SourceOptions(stall_s=stall, pixel_max=self.pixel_max))
         owned = opened is not source
         with ExitStack() as refused:
             if owned:
@@ -214,7 +225,7 @@ class Predictor:
     def prepare(self, frame: Frame) -> Prepared:
         """The frame as the model takes it. May run in another thread than `complete`."""
         started = perf_counter()
-        image = to_bgr(frame.image)
+        image = to_bgr(frame.image, self.pixel_max)
         placement = plan((image.shape[0], image.shape[1]), self.input_hw, self.manifest.resize)
         model_input = apply(image, placement, self.manifest.resize)
         return Prepared(frame, image, placement, model_input, (perf_counter() - started) * 1e3)
@@ -238,7 +249,7 @@ class Predictor:
                 "postprocess": (perf_counter() - began) * 1e3,
             }
             frame = one.frame
-            info = FrameInfo(frame.id, frame.captured_at, frame.age_ms)
+            info = FrameInfo(frame.id, frame.captured_at, frame.age_ms, page=frame.page)
             results.append(Result(one.image, self.names, path=frame.path, speed=speed, frame=info, **found))
         return results
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError
+from pvt_edge.pixel_depth import PixelMax, to_8_bits
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import ResizeSpec
@@ -98,10 +99,11 @@ def _hint(image: NDArray[Any]) -> str:
     return "; of values in 0..255: image.astype(np.uint8)" if image.ndim in (2, 3) else ""
 
 
-def to_bgr(image: object) -> NDArray[np.uint8]:
+def to_bgr(image: object, pixel_max: PixelMax = None) -> NDArray[np.uint8]:
     """The picture as (H, W, 3) uint8 BGR: itself when it is so already.
 
-    Grey is repeated, alpha dropped, 16 bits divided by 257 (so 65535 is 255). Anything else is a `DataError`.
+    Grey is repeated, alpha dropped, 16 bits scaled so that `pixel_max`, by default 65535, is 255. Anything else is a
+    `DataError`.
     """
     import cv2
 
@@ -112,8 +114,7 @@ def to_bgr(image: object) -> NDArray[np.uint8]:
         raise DataError(f"cannot use an image of shape {image.shape} and dtype {image.dtype}; {ACCEPTED}{_hint(image)}")
     if image.size == 0:
         raise DataError(f"the image of shape {image.shape} has no pixels")
-    if image.dtype == np.uint16:
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    image = to_8_bits(image, pixel_max)
     if channels == 3:
         return image
     code = cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR

@@ -229,14 +229,16 @@ class Result:
     def to_json(self) -> str:
         """One line: {"path", "frame", "orig_hw", "speed", "predictions"}, the last as `summary` gives it.
 
-        A stream's have "stream" too, {"id", "source", "dropped", "reconnects", "decode_errors"}, and "counts" of
-        its lines and zones.
+        The "frame" of a page has "page". A stream's lines have "stream" too, {"id", "source", "dropped",
+        "reconnects", "decode_errors"}, and "counts" of its lines and zones.
         """
         frame: dict[str, Any] = {
             "id": self.frame.id,
             "captured_at": self.frame.captured_at,
             "age_ms": round(self.frame.age_ms, 3),
         }
+        if self.frame.page is not None:
+            frame["page"] = self.frame.page
         line = {
             "path": self.path,
             "frame": frame,
@@ -248,7 +250,8 @@ class Result:
             line["stream"] = asdict(self.frame.stream)
         if self.counters:
             line["counts"] = {counter.name: dict(counter.counts) for counter in self.counters}
-        return json.dumps(line, ensure_ascii=False)
+        text = json.dumps(line, ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace").decode()  # a path may hold bytes that are no text
 
     def to_df(self) -> "DataFrame":
         """The rows of `summary` as a pandas DataFrame, x1, y1, x2 and y2 in columns of their own.

@@ -6,8 +6,10 @@ from pathlib import Path
 from uuid import uuid4
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, sync: bool = True) -> None:
     """Write `content` to a file beside `path`, have it on the disk, and rename it; an error leaves all as it was.
+
+    Without `sync` a power cut may lose it: for what is one of thousands and can be made again.
 
     A link goes on pointing where it points; into a device or a pipe, which nothing may take the place of, the content
     is just written. Raises `OSError`.
@@ -21,7 +23,8 @@ def write_whole(path: Path, content: bytes) -> None:
         with aside.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         aside.replace(path)
     finally:
         with suppress(OSError):

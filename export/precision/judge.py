@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
     from pvt_edge.data.coco import CocoDataset, Sample
     from pvt_edge.metrics.agreement import Arrays
+    from pvt_edge.pixel_depth import PixelMax
     from pvt_edge.resizing import Placement
 
 WORDS = {"classify": "top-1 agreement with fp32", "detect": "matched-box F1 with fp32", "features": "cosine with fp32"}
@@ -107,6 +108,7 @@ def box_judge(
     resize: "ResizeSpec",
     post: "PostprocessSpec",
     data: str | None = None,
+    pixel_max: "PixelMax" = None,
 ) -> BoxJudge:
     """AP on a COCO file and its pictures; raises `DataError`, or `ExportError` where its classes are not `labels`."""
     from pvt_edge.data.coco import read_coco
@@ -120,20 +122,27 @@ def box_judge(
         )
     inputs, samples = [], []
     for sample in dataset.samples:
-        fitted, placement = _fit(read_image(sample.path), imgsz, resize)
+        fitted, placement = _fit(read_image(sample.path, pixel_max=pixel_max), imgsz, resize)
         inputs.append(fitted)
         samples.append((sample, placement))
     words = data or f"{len(inputs)} labelled pictures of {annotations}"
     return BoxJudge(tuple(inputs), "detect", post, words, dataset=dataset, samples=tuple(samples))
 
 
-def top1_judge(folder: str | Path, labels: Sequence[str], imgsz: tuple[int, int], resize: "ResizeSpec") -> Top1Judge:
+def top1_judge(
+    folder: str | Path,
+    labels: Sequence[str],
+    imgsz: tuple[int, int],
+    resize: "ResizeSpec",
+    *,
+    pixel_max: "PixelMax" = None,
+) -> Top1Judge:
     """Top-1 on a folder with one sub-folder a class; raises `DataError`."""
     from pvt_edge.data.image_folder import read_image_folder
     from pvt_edge.sources import read_image
 
     pictures = read_image_folder(folder, labels)
-    inputs = tuple(_fit(read_image(path), imgsz, resize)[0] for path, _ in pictures.samples)
+    inputs = tuple(_fit(read_image(path, pixel_max=pixel_max), imgsz, resize)[0] for path, _ in pictures.samples)
     words = f"{len(inputs)} labelled pictures of {folder}"
     return Top1Judge(inputs, "classify", None, words, truth=tuple(truth for _, truth in pictures.samples))
 

@@ -27,6 +27,7 @@ class InputSpec(_Record):
     dynamic_batch: bool = False
     height: int = Field(ge=32)
     width: int = Field(ge=32)
+    pixel_max: float | Literal["auto"] | None = None  # what is white in pictures of 16 bits; None: 65535
 
 
 class ResizeSpec(_Record):

@@ -2,8 +2,9 @@
 
 import os
 import sys
+import warnings
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -15,9 +16,10 @@ from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
 from pvt_edge.cli.steps import STOPPED
+from pvt_edge.cli.stream_summary import printable
 from pvt_edge.cli.val import val
 from pvt_edge.cli.verify import verify
-from pvt_edge.errors import PvtEdgeError
+from pvt_edge.errors import PictureWarning, PvtEdgeError
 from pvt_edge.extras import missing_package
 
 app = typer.Typer(
@@ -55,6 +57,7 @@ def main() -> None:
     """Run the command; exit with 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
     if isinstance(sys.stdout, TextIOWrapper):  # what a terminal that is not UTF-8 cannot show must end nothing
         sys.stdout.reconfigure(errors="replace")
+    warnings.showwarning = _show_warning
     try:
         app()
     except PvtEdgeError as error:
@@ -69,6 +72,19 @@ def main() -> None:
         raise SystemExit(1) from None
     except Exception as error:
         _fail(error, f"unexpected {type(error).__name__}: {error} (pvt-edge --debug ... shows where)")
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A line for what is odd with a picture; other warnings as Python shows them."""
+    text = f"warning: {printable(str(message))}\n" if issubclass(category, PictureWarning) else None
+    (file or sys.stderr).write(text or warnings.formatwarning(message, category, filename, lineno, line))
 
 
 def _fail(error: Exception, message: str) -> None:

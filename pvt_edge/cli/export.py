@@ -106,6 +106,12 @@ def export(
     hardware_compat: HardwareCompat = "none",
     version_compatible: VersionCompatible = False,
     dla: Dla = None,
+    pixel_max: Annotated[
+        str | None,
+        typer.Option(
+            help="What is white in pictures of 16 bits, here and when the bundle runs, such as 4095.", metavar="N|auto"
+        ),
+    ] = None,
     resize: Annotated[str | None, typer.Option(help="letterbox, stretch or crop. Default: by task.")] = None,
     json: JsonReport = None,
 ) -> None:
@@ -172,6 +178,7 @@ def export(
             dynamic_batch=dynamic_batch,
             engine=engine,
             resize=resize_named(resize) if resize else None,
+            pixel_max=pixel_max,
             weights_file=chosen.file,
             dialect=chosen.dialect,
             command=shlex.join(["pvt-edge", *sys.argv[1:]]),

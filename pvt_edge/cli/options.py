@@ -24,10 +24,12 @@ CLASSES_HELP = (
     "Only these: names or ids, comma-separated; may be repeated. A name goes before an id; quote names with commas."
 )
 MAX_DET_HELP = "Most detections. Default: the bundle's."
+PIXEL_MAX_HELP = "What is white in pictures of 16 bits, such as 4095. Default: the bundle's, else 65535."
 
 BundleFolder = Annotated[Path, typer.Argument(help=BUNDLE_HELP)]
 Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
 Threads = Annotated[int | None, typer.Option(min=1, help=THREADS_HELP)]
+PixelMaxValue = Annotated[str | None, typer.Option("--pixel-max", help=PIXEL_MAX_HELP, metavar="N|auto")]
 JsonReport = Annotated[
     str | None, typer.Option("--json", help="Write a machine-readable report; - is stdout.", metavar="PATH")
 ]

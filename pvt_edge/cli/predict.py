@@ -1,6 +1,7 @@
 """`pvt-edge predict`: a bundle on images, video and cameras."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from pvt_edge.cli.options import (
     DEVICE_HELP,
     IOU_HELP,
     MAX_DET_HELP,
+    PIXEL_MAX_HELP,
     THREADS_HELP,
     parse_classes,
     parse_points,
@@ -44,7 +46,7 @@ def predict(
         ),
     ] = None,
     save: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Annotated output: a folder, or a video such as out.mp4.", metavar="PATH", rich_help_panel=FILES
         ),
@@ -96,8 +98,13 @@ def predict(
     source_fps: Annotated[
         float | None, typer.Option(help="Frames a second to ask of a camera.", rich_help_panel=CAMERAS)
     ] = None,
-    source_codec: Annotated[str | None, typer.Option(help="mjpg, yuyv, h264 or h265.", rich_help_panel=CAMERAS)] = None,
+    source_codec: Annotated[
+        str | None, typer.Option(help="mjpg, yuyv, y16, h264 or h265.", rich_help_panel=CAMERAS)
+    ] = None,
     rtsp_transport: Annotated[str, typer.Option(help="tcp or udp.", rich_help_panel=CAMERAS)] = "tcp",
+    pixel_max: Annotated[
+        str | None, typer.Option(help=PIXEL_MAX_HELP, metavar="N|auto", rich_help_panel=CAMERAS)
+    ] = None,
     duration: Annotated[
         float | None, typer.Option(min=0, help="End after so many seconds.", rich_help_panel=CAMERAS)
     ] = None,
@@ -147,6 +154,7 @@ def predict(
 
     from pvt_edge.cli.progress import events_shown
     from pvt_edge.cli.stream_run import run_to_end
+    from pvt_edge.pixel_depth import check_pixel_max
     from pvt_edge.predictor import load
     from pvt_edge.sinks import Window, open_sinks
     from pvt_edge.sources import SourceOptions
@@ -154,7 +162,8 @@ def predict(
     from pvt_edge.streams.following import follower
     from pvt_edge.streams.joining import open_sources
 
-    options = SourceOptions(source_width, source_height, source_fps, source_codec, stall, rtsp_transport)
+    given = check_pixel_max(pixel_max)
+    options = SourceOptions(source_width, source_height, source_fps, source_codec, stall, rtsp_transport, given)
     lines = [parse_points(text, "--count-line") for text in count_line or ()]
     zones = [parse_points(text, "--count-zone") for text in count_zone or ()]
     follow = follower(lines=lines, zones=zones) if track or lines or zones else None
@@ -162,12 +171,20 @@ def predict(
     with ExitStack() as stack:
         stack.enter_context(events_shown(console))
         predictor = stack.enter_context(
-            load(bundle, runtime, precision=precision, device=device, threads=threads, rebuild=rebuild)
+            load(
+                bundle,
+                runtime,
+                precision=precision,
+                device=device,
+                threads=threads,
+                rebuild=rebuild,
+                pixel_max=given,
+            )
         )
         wanted = _wanted(classes, predictor.names, console) if classes else None
         thresholds = predictor.choose_thresholds(conf=conf, iou=iou, max_det=max_det, classes=wanted)
         # after the model: no camera waits for it to be loaded
-        opened = stack.enter_context(open_sources(sources, options))
+        opened = stack.enter_context(open_sources(sources, replace(options, pixel_max=predictor.pixel_max)))
         runner = stack.enter_context(StreamRunner(predictor, opened, thresholds, max_age_ms=max_age, follow=follow))
         viewers: list[Callable[[], Sink]] = [lambda: Window(runner.stop)] if show else []
         if serve is not None:

@@ -38,7 +38,7 @@ def run_to_end(
                 delivery.close()
         except KeyboardInterrupt:
             _leave(delivery, console)
-    summary.print(console)
+    summary.print(console, failed=delivery.failed)
     for target, count in delivery.losses.items():
         _tell(console, f"warning: {target} did not get {count} results")
     if runner.failures or delivery.failures:

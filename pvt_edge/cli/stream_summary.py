@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MOST_SHOWN = 8  # classes that a line names
 
 
+MOST_SKIPPED = 50  # lines
+
+
 class StreamSummary:
     """Sums over a run that may last for weeks, and what became of its sources and sinks."""
 
@@ -36,15 +39,21 @@ class StreamSummary:
         self.objects.add(result)
         self.speed.add(result.speed)
 
-    def print(self, console: "Console") -> None:
-        """Tell what was skipped and failed, the streams' last status and counts, what was found, and the files."""
+    def print(self, console: "Console", *, failed: "Sequence[Sink]" = ()) -> None:
+        """Tell what was skipped and failed, the streams' last status and counts, what was found, and the files.
+
+        What a sink that `failed` left behind is not called written.
+        """
         skipped = [line for source in self._runner.sources for line in source.skipped]
-        for line in skipped:
-            console.print(f"skipped: {line}", style="yellow", markup=False, highlight=False)
+        for line in skipped[:MOST_SKIPPED]:
+            console.print(f"skipped: {printable(line)}", style="yellow", markup=False, highlight=False)
+        if len(skipped) > MOST_SKIPPED:
+            more = len(skipped) - MOST_SKIPPED
+            console.print(f"skipped: {more} more", style="yellow", markup=False, highlight=False)
         for line in self._runner.failures:
             console.print(f"error: {line}", style="red", markup=False, highlight=False)
         lines = status_lines(self._runner.statuses()) if self._runner.live else []
-        for line in [*lines, *self._counts(), self._sum(len(skipped)), *self._times(), *self._files()]:
+        for line in [*lines, *self._counts(), self._sum(len(skipped)), *self._times(), *self._files(failed)]:
             console.print(line, markup=False, highlight=False)
 
     def _counts(self) -> list[str]:
@@ -87,8 +96,13 @@ class StreamSummary:
         told = ", ".join(f"{step} {ms:.1f}" for step, ms in self.speed.means().items())
         return [f"mean ms a frame: {told}"] if told else []
 
-    def _files(self) -> list[str]:
-        return [f"wrote {path.resolve()}" for sink in self._sinks for path in sink.written()]
+    def _files(self, failed: "Sequence[Sink]") -> list[str]:
+        return [
+            f"{'incomplete:' if sink in failed else 'wrote'} {printable(str(path.resolve()))}"
+            for sink in self._sinks
+            for path in sink.written()
+            if sink not in failed or path.exists()
+        ]
 
 
 def _number(count: int, one: str, many: str | None = None) -> str:
@@ -100,3 +114,8 @@ def _by_class(counts: "Counter[str]") -> str:
     shown = ", ".join(f"{count:,} {name}" for name, count in counts.most_common(MOST_SHOWN))
     rest = len(counts) - MOST_SHOWN
     return f"{shown} and {_number(rest, 'more class', 'more classes')}" if rest > 0 else shown
+
+
+def printable(text: str) -> str:
+    """The text in one line: a file's name may hold line breaks, and what moves a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

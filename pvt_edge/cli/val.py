@@ -13,6 +13,7 @@ from pvt_edge.cli.options import (
     BundleFolder,
     Device,
     JsonReport,
+    PixelMaxValue,
     Threads,
     check_json,
     console_beside,
@@ -52,6 +53,7 @@ def val(
     iou: Annotated[float | None, typer.Option(min=0, max=1, help=IOU_HELP)] = None,
     max_det: Annotated[int | None, typer.Option(min=1, help=MAX_DET_HELP)] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
+    pixel_max: PixelMaxValue = None,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Leave out pictures that are not there; says which.")
     ] = False,
@@ -88,6 +90,7 @@ def val(
             max_det=max_det,
             limit=limit,
             skip_missing=skip_missing,
+            pixel_max=pixel_max,
             save_detections=save_detections,
             bar=partial(bar_shown, errors),
         )

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.cli.options import BundleFolder, Device, JsonReport, Threads, check_json, console_beside, write_json
+from pvt_edge.cli.options import (
+    BundleFolder,
+    Device,
+    JsonReport,
+    PixelMaxValue,
+    Threads,
+    check_json,
+    console_beside,
+    write_json,
+)
 from pvt_edge.cli.steps import interruption_told
 from pvt_edge.errors import DataError
 
@@ -68,6 +77,7 @@ def verify(
     max_feature_error: Annotated[
         float | None, typer.Option(min=0, help="Mean relative error of features.", rich_help_panel=LIMITS)
     ] = None,
+    pixel_max: PixelMaxValue = None,
     device: Device = "auto",
     threads: Threads = None,
     out: Annotated[
@@ -96,6 +106,7 @@ def verify(
             limit=limit,
             seed=seed,
             conf=conf,
+            pixel_max=pixel_max,
             device=device,
             threads=threads,
             out=folder,

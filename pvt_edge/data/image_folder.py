@@ -6,18 +6,21 @@ from pathlib import Path
 
 from pvt_edge.errors import DataError, UnknownNameError
 from pvt_edge.label_names import label_index
-from pvt_edge.sources.source import IMAGE_SUFFIXES
+from pvt_edge.sources.images import list_pictures
+from pvt_edge.sources.picture_kind import why_unusable
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A folder, or a list of pictures, read: `samples` are (path of the picture, index of its label), at least one.
+    """A folder, or a list of pictures, read: `samples` are (path of the picture, index of its label), at least one;
+    `left_out` says of files that may seem pictures why they cannot be used.
 
     A folder's are in order of path, a list's in its own.
     """
 
     folder: Path
     samples: tuple[tuple[Path, int], ...]
+    left_out: tuple[str, ...] = ()
 
 
 def read_image_folder(folder: str | Path, labels: Sequence[str]) -> ImageFolder:
@@ -30,18 +33,15 @@ def read_image_folder(folder: str | Path, labels: Sequence[str]) -> ImageFolder:
     try:
         classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
         indices = [_label_index(path, labels) for path in classes]
-        samples = [(file, index) for path, index in zip(classes, indices, strict=True) for file in _images(path)]
+        samples = [(file, index) for path, index in zip(classes, indices, strict=True) for file in list_pictures(path)]
+        unusable = {file: why for file, _ in samples if (why := why_unusable(file))}
+        samples = [sample for sample in samples if sample[0] not in unusable]
     except OSError as error:
         raise DataError(f"cannot list {error.filename or folder}: {error.strerror or error}") from error
     if not samples:
         inside = f"its {len(classes)} sub-folders hold none" if classes else "it has no sub-folders"
         raise DataError(f"no labelled images in {folder}: {inside}; {_expected(labels)}")
-    return ImageFolder(folder, tuple(samples))
-
-
-def _images(folder: Path) -> list[Path]:
-    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+    return ImageFolder(folder, tuple(samples), tuple(f"{file}: {why}" for file, why in unusable.items()))
 
 
 def _label_index(folder: Path, labels: Sequence[str]) -> int:

@@ -37,6 +37,7 @@ def evaluate(
     max_det: int | None = None,
     limit: int | None = None,
     skip_missing: bool = False,
+    pixel_max: "str | float | None" = None,
     save_detections: str | Path | None = None,
     bar: Bar = no_bar,
 ) -> Evaluation:
@@ -47,8 +48,8 @@ def evaluate(
     where there is one, else its own. `runtime` and `precision` may be "all": then what cannot run here becomes a
     failure with its reason, and the others go on. For AP, which sweeps the threshold itself, `conf` is 0.01 unless
     given; `iou` and `max_det` are the bundle's. `limit` takes the first so many pictures; `skip_missing` leaves out
-    those that are no files. `save_detections` is a file for them in COCO's results format, of several artifacts one
-    each, "dets.json" becoming "dets.openvino-int8.json".
+    those that are no files. `pixel_max` is as for `pvt_edge.load`. `save_detections` is a file for them in COCO's
+    results format, of several artifacts one each, "dets.json" becoming "dets.openvino-int8.json".
 
     Raises `DataError` for data that is broken, does not fit the bundle or would be overwritten, the errors of
     `pvt_edge.load`, and `RuntimeMissingError` where none of several could run.
@@ -69,7 +70,7 @@ def evaluate(
     notes = list(labelled.notes)
     for pair, file in zip(pairs, files, strict=True):
         try:
-            judged = _run(found.folder, pair, device, threads, labelled, bar)
+            judged = _run(found.folder, pair, device, threads, pixel_max, labelled, bar)
         except Exception as error:
             if len(pairs) == 1 or isinstance(error, DataError):  # broken data is broken for all
                 raise
@@ -99,10 +100,19 @@ def evaluate(
     )
 
 
-def _run(folder: Path, pair: tuple[str, str], device: str, threads: int | None, data: Labelled, bar: Bar) -> Judged:
+def _run(
+    folder: Path,
+    pair: tuple[str, str],
+    device: str,
+    threads: int | None,
+    pixel_max: "str | float | None",
+    data: Labelled,
+    bar: Bar,
+) -> Judged:
     from pvt_edge.predictor import load
 
-    with load(folder, pair[0], precision=pair[1], device=device, threads=threads) as predictor:
+    opened = load(folder, pair[0], precision=pair[1], device=device, threads=threads, pixel_max=pixel_max)
+    with opened as predictor:
         name = f"{predictor.runtime.name} {predictor.runtime.precision}"
         with bar(name, data.pictures) as advance:
             return data.judge(predictor, advance)

@@ -97,6 +97,7 @@ def labelled_classes(data: Path, images: Path, labels: "Sequence[str]", *, limit
         )
     found = read_image_folder(data, labels) if data.is_dir() else read_image_list(data, images, labels)
     samples, notes = present(found.samples[:limit], lambda sample: sample[0], skip=skip)
+    notes += [f"left out: {line}" for line in found.left_out]
     shown = {label for _, label in samples}
     if len(shown) < len(labels):
         notes.append(f"classes without pictures: {len(labels) - len(shown)} of {len(labels)}")

@@ -50,6 +50,7 @@ def prepared(
     waiting = iter(enumerate(samples))
     while group := list(islice(waiting, predictor.batch or 1)):
         yield [
-            (sample, predictor.prepare(Frame(read_image(path_of(sample)), number, path=str(path_of(sample)))))
+            (sample, predictor.prepare(Frame(read_image(path, pixel_max=predictor.pixel_max), number, path=str(path))))
             for number, sample in group
+            for path in [path_of(sample)]
         ]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
+from pvt_edge.sinks.place import check_replaceable
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -12,21 +13,22 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("stream", "source", "frame", "captured_at"),
-    *("name", "class", "confidence", "x1", "y1", "x2", "y2", "track_id"),
+    *("name", "class", "confidence", "x1", "y1", "x2", "y2", "track_id", "page"),
 )
 
 
 class CsvRows(Sink):
     """A header, then a row for each thing found: a box, or a picture's classes, whose corners stay empty.
 
-    Each result is flushed.
+    A file that pvt-edge did not write is refused. Each result is flushed.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.target = str(path)
+        check_replaceable(Path(path))
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115
+            self._file = open(path, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
         except OSError as error:
             raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
         self._rows = csv.writer(self._file)
@@ -43,7 +45,7 @@ class CsvRows(Sink):
                     [stream.id if stream is not None else "", source, frame.id, f"{frame.captured_at:.3f}"]
                     + [row.get(key, "") for key in ("name", "class", "confidence")]
                     + [box.get(side, "") for side in ("x1", "y1", "x2", "y2")]
-                    + [row.get("track_id")]
+                    + [row.get("track_id"), frame.page]
                 )
             self._file.flush()
         except (OSError, ValueError) as error:  # ValueError: a closed file

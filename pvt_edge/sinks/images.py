@@ -1,22 +1,26 @@
 """Annotated pictures as files."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
 from pvt_edge.picture_file import WRITABLE, write_image
-from pvt_edge.sinks.place import check_place
+from pvt_edge.sinks.place import check_folder, check_place, check_replaceable
 from pvt_edge.sinks.sink import Sink
 from pvt_edge.sources.source import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result
 
+LONGEST_STEM_BYTES = 200  # a file system allows names of 255, and numbers and the suffix come behind
+
 
 class ImageFolder(Sink):
-    """One annotated JPEG per result, named after its picture, with the frame's number for a video's or camera's.
+    """One annotated JPEG per result, named after its picture, with the page's number for a stack's or an animation's
+    and the frame's for a video's or camera's.
 
-    Names of files that would meet get _1, _2 ...; the file a result came from is never written over. Raises
+    Names of files that would meet get _1, _2 ...; a file that pvt-edge did not write is never written over. Raises
     `DataError` at once for a folder that cannot be written.
     """
 
@@ -24,25 +28,32 @@ class ImageFolder(Sink):
         self.folder = Path(folder)
         self.target = str(folder)
         self._used: set[str] = set()
-        self._videos: dict[Path, str] = {}
-        check_place(self.folder / "frame.jpg")
+        self._several: dict[str, str] = {}  # of sources that give several pictures
+        self._count = 0
+        check_folder(self.folder)
 
     def write(self, result: "Result") -> None:
         path = self.folder / f"{self._name(result)}.jpg"
-        if result.path is not None and path.exists() and path.samefile(result.path):
-            raise DataError(f"saving to {self.folder} would write over {result.path}; choose another folder")
+        check_apart(path, result)
         write_image(path, result.annotated)
+        self._count += 1
 
     def _name(self, result: "Result") -> str:
+        frame = result.frame
         if result.path is None:  # nothing is remembered of these: a camera runs for weeks
-            stream = f"stream{result.frame.stream.id}_" if result.frame.stream is not None else ""
-            return f"{stream}frame_{result.frame.id:06d}"
+            stream = f"stream{frame.stream.id}_" if frame.stream is not None else ""
+            return f"{stream}frame_{frame.id:06d}"
         source = Path(result.path)
-        if source.suffix.lower() not in VIDEO_SUFFIXES:
-            return self._unused(source.stem)
-        if source not in self._videos:
-            self._videos[source] = self._unused(source.stem)
-        return f"{self._videos[source]}_{result.frame.id:06d}"
+        stem = source.stem
+        if len(os.fsencode(stem)) > LONGEST_STEM_BYTES:
+            stem = os.fsencode(stem)[:LONGEST_STEM_BYTES].decode(errors="ignore")
+        number = f"_{frame.id:06d}" if source.suffix.lower() in VIDEO_SUFFIXES else ""
+        number = f"-p{frame.page:04d}" if frame.page is not None else number
+        if not number:
+            return self._unused(stem)
+        if result.path not in self._several:
+            self._several[result.path] = self._unused(stem)
+        return f"{self._several[result.path]}{number}"
 
     def _unused(self, stem: str) -> str:
         name, number = stem, 0
@@ -56,7 +67,7 @@ class ImageFolder(Sink):
         pass
 
     def written(self) -> list[Path]:
-        return [self.folder]
+        return [self.folder] if self._count else []
 
 
 class ImageFile(Sink):
@@ -73,8 +84,7 @@ class ImageFile(Sink):
     def write(self, result: "Result") -> None:
         if self._written:
             raise DataError(f"{self.path} holds one picture and there are more; save to a folder or a .mp4")
-        if result.path is not None and self.path.exists() and self.path.samefile(result.path):
-            raise DataError(f"saving to {self.path} would write over its source; choose another name")
+        check_apart(self.path, result)
         write_image(self.path, result.annotated)
         self._written = True
 
@@ -83,3 +93,10 @@ class ImageFile(Sink):
 
     def written(self) -> list[Path]:
         return [self.path] if self._written else []
+
+
+def check_apart(path: Path, result: "Result") -> None:
+    """`DataError` where saving to `path` would write over the result's own picture, or a file not of pvt-edge."""
+    if result.path is not None and os.path.exists(result.path) and path.exists() and path.samefile(result.path):
+        raise DataError(f"saving to {path} would write over its source; choose another place")
+    check_replaceable(path)

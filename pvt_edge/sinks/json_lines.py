@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
+from pvt_edge.sinks.place import check_replaceable
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 class JsonLines(Sink):
     """One line per result, as `Result.to_json` gives it, in a file or, for "-", on standard output.
 
-    Each line is flushed, so that a pipe or `tail -f` sees it at once. `BrokenPipeError` when who reads standard
-    output has gone.
+    A file that pvt-edge did not write is refused. Each line is flushed, so that a pipe or `tail -f` sees it at once.
+    `BrokenPipeError` when who reads standard output has gone.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -23,6 +24,7 @@ class JsonLines(Sink):
         self._owned = str(path) != "-"
         try:
             if self._owned:
+                check_replaceable(Path(path))
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "w", encoding="utf-8") if self._owned else sys.stdout  # noqa: SIM115
         except OSError as error:

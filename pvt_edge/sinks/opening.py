@@ -1,5 +1,6 @@
 """Where results shall go -> sinks."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from pvt_edge.sinks.images import ImageFile, ImageFolder
 from pvt_edge.sinks.json_lines import JsonLines
 from pvt_edge.sinks.place import dated
 from pvt_edge.sinks.sink import Sink, Sinks
-from pvt_edge.sinks.video import VideoFile
+from pvt_edge.sinks.video import CODECS, VideoFile
 from pvt_edge.sinks.videos import VideoFiles
 from pvt_edge.sinks.webhook import Webhook
 from pvt_edge.sources.source import VIDEO_SUFFIXES
@@ -32,16 +33,18 @@ def open_sinks(
     """The sinks for annotated pictures `save`, JSON lines `json`, rows `csv` and posts to `webhook`, as one.
 
     `save` ending like a video is a video of `fps` frames per second (by stream id where there are several), a new
-    one every `segment_s`; ending like an image it is one picture, else a folder. `json` "-" is standard output.
-    %Y-%m-%d_%H-%M-%S and the like in a path are the time when the file begins. `viewers` open further sinks.
-    `DataError` for a place that cannot be written; then nothing stays open.
+    one every `segment_s`; ending like an image it is one picture; without a suffix, or ending in /, a folder. `json`
+    "-" is standard output. %Y-%m-%d_%H-%M-%S and the like in a path are the time when the file begins. `viewers` open
+    further sinks. `DataError` for a place that cannot be written, and for a file that pvt-edge did not write; then
+    nothing stays open.
     """
+    _check_distinct([path for path in (save, json, csv) if path is not None and str(path) != "-"])
     if segment_s is not None and (save is None or Path(save).suffix.lower() not in VIDEO_SUFFIXES):
         raise DataError("segments are parts of a video: give --save a name such as out.mp4")
     with ExitStack() as opened:
         sinks = [opened.enter_context(open_viewer()) for open_viewer in viewers]  # files are emptied last
         if save is not None:
-            sinks.append(opened.enter_context(_open_save(Path(save), fps, live, segment_s)))
+            sinks.append(opened.enter_context(_open_save(save, fps, live, segment_s)))
         if json is not None:
             sinks.append(opened.enter_context(JsonLines(dated(json))))
         if csv is not None:
@@ -52,11 +55,30 @@ def open_sinks(
     return Sinks(sinks)
 
 
-def _open_save(path: Path, fps: float | Mapping[int, float | None] | None, live: bool, segment_s: float | None) -> Sink:
-    suffix = "" if path.is_dir() else path.suffix.lower()
+def _check_distinct(paths: Sequence[str | Path]) -> None:
+    """`DataError` where two outputs would be one file."""
+    places = [os.path.realpath(path) for path in paths]
+    for place, path in zip(places, paths, strict=True):
+        if places.count(place) > 1 and not place.startswith("/dev/"):
+            raise DataError(f"two outputs cannot both go to {path}: choose another place for one of them")
+
+
+def _open_save(
+    save: str | Path, fps: float | Mapping[int, float | None] | None, live: bool, segment_s: float | None
+) -> Sink:
+    path = Path(save)
+    is_folder = str(save).endswith(("/", os.sep)) or path.is_dir()
+    suffix = "" if is_folder else path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         if isinstance(fps, Mapping) or segment_s is not None:
             by_stream = fps if isinstance(fps, Mapping) else {0: fps}
             return VideoFiles(path, fps=by_stream, live=live, segment_s=segment_s)
         return VideoFile(dated(path), fps=fps, live=live)
-    return ImageFile(dated(path)) if suffix in WRITABLE else ImageFolder(dated(path))
+    if suffix in WRITABLE:
+        return ImageFile(dated(path))
+    if suffix:
+        raise DataError(
+            f"cannot save to {path}: pictures end in {' '.join(WRITABLE)}, videos in {' '.join(CODECS)}; for a folder "
+            f"of that name write {path}/"
+        )
+    return ImageFolder(dated(path))

@@ -1,26 +1,88 @@
-"""Where files go: names with the time in them, and whether a place can be written, found out before the work."""
+"""Where files go: names with the time in them, places that can be written, and files that may be written over."""
 
+import os
+import re
 import time
 from pathlib import Path
+from uuid import uuid4
 
 from pvt_edge.errors import DataError
+from pvt_edge.picture_file import MARK
+
+LOOKED_AT_BYTES = 64 << 10  # of a file's beginning and end, for the mark
+JSON_LINE = re.compile(rb'\{"path": .{0,4096}?"frame": \{"id": \d+, "captured_at": ', re.DOTALL)
+CSV_HEAD = b"stream,source,frame,captured_at,name,class,confidence,"
 
 
-def check_place(path: Path) -> None:
-    """Make the folder of `path` and write a file beside it, gone again at once. `DataError` where that fails."""
-    trial = path.with_name(f".{path.stem}.part{path.suffix}")
+def check_folder(folder: Path) -> None:
+    """Make the folder and write a file there, gone again at once. `DataError` where that fails."""
+    trial = folder / f".{uuid4().hex}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         trial.write_bytes(b"")
         trial.unlink()
     except OSError as error:
+        raise DataError(f"cannot write into {folder}: {error.strerror or error}; choose another place") from error
+
+
+def check_place(path: Path) -> None:
+    """Make the folder of `path` and see that a file can be written there. `DataError` where not, or where it would take
+    the place of a file that pvt-edge did not write."""
+    check_replaceable(path)
+    try:
+        check_folder(path.parent)
+    except DataError as error:
+        raise DataError(str(error).replace(f"write into {path.parent}", f"write {path}")) from error.__cause__
+    if os.path.isdir(path):
+        raise DataError(f"cannot write {path}: it is a folder; choose another place")
+
+
+def check_replaceable(path: Path) -> None:
+    """`DataError` for a file that was there before and that pvt-edge did not write, whatever link leads to it.
+
+    Its own it knows by their content: pictures and videos carry a mark, rows their form.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size == 0:  # nothing there, or a pipe or device
+            return
+        ours = _is_ours(path)
+    except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+    if not ours:
+        raise DataError(
+            f"{path} is there already and was not written by pvt-edge, so it stays: choose another place, or move it"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(LOOKED_AT_BYTES)
+        file.seek(max(0, path.stat().st_size - LOOKED_AT_BYTES))
+        return MARK in head or MARK in file.read() or head.startswith(CSV_HEAD) or JSON_LINE.match(head) is not None
+
+
+def mark_video(path: Path) -> None:
+    """Put the mark behind a video, as an element that players pass over. Raises `OSError`."""
+    suffix = path.suffix.lower()
+    if suffix in (".mkv", ".webm"):
+        element = b"\xec" + bytes([0x80 | len(MARK)]) + MARK  # EBML Void
+    elif suffix == ".avi":
+        element = b"JUNK" + len(MARK + b"\0").to_bytes(4, "little") + MARK + b"\0"  # of even length
+    else:
+        element = (8 + len(MARK)).to_bytes(4, "big") + b"free" + MARK  # ISO base media file format
+    with path.open("ab") as file:
+        file.write(element)
 
 
 def dated(path: str | Path) -> Path:
     """The path with the present time put in for %Y, %m ..., so that a restart does not write over the last run.
 
+    Folders that are there under the very name keep it: "100%done/out.mp4" goes into "100%done".
+
     >>> dated("out.mp4").name
     'out.mp4'
     """
-    return Path(time.strftime(str(path))) if "%" in str(path) else Path(path)
+    made = Path()
+    for part in Path(path).parts:
+        made /= part if "%" not in part or os.path.isdir(made / part) else time.strftime(part)
+    return made

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.errors import DataError
-from pvt_edge.sinks.place import check_place
+from pvt_edge.sinks.place import check_place, mark_video
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ class VideoFile(Sink):
         try:
             if self._aside.stat().st_size == 0:  # OpenCV does not report failed writes
                 raise DataError(f"cannot write {self.path}: nothing arrived in the file; is the disk full?")
+            mark_video(self._aside)
             self._aside.replace(self.path)
         except OSError as error:
             raise DataError(f"cannot finish {self.path}: {error.strerror or error}") from error

@@ -11,6 +11,8 @@ import numpy as np
 
 from pvt_edge.errors import DataError
 from pvt_edge.opencv_build import GET_JETPACKS, read_build
+from pvt_edge.resizing import to_bgr
+from pvt_edge.sources.decoding import terminal
 from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.source import Frame
@@ -28,7 +30,8 @@ def quiet_opencv() -> None:
 
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read at the first capture
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        with terminal:
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def has_gstreamer() -> bool:
@@ -104,7 +107,9 @@ class CaptureSource(LiveSource):
                     self.decode_errors += bad
                     self.wh = (image.shape[1], image.shape[0])
                     self._count += 1
-                    return Frame(np.asarray(image, np.uint8), self._count - 1, at, fps=self.fps, tick=tick)
+                    return Frame(
+                        to_bgr(np.asarray(image), self.options.pixel_max), self._count - 1, at, fps=self.fps, tick=tick
+                    )
                 bad += 1  # OpenCV says the same of a damaged picture and of a camera that is gone
                 if time.monotonic() - began >= self.options.stall_s:
                     break

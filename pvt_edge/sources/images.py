@@ -1,71 +1,137 @@
 """Image files, one after the other."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.errors import DataError
+from pvt_edge.errors import DataError, PictureWarning
+from pvt_edge.pixel_depth import LOW, PixelMax, nearest_depth
+from pvt_edge.sources.picture import Page, Picture, open_picture
+from pvt_edge.sources.picture_kind import is_picture_file
 from pvt_edge.sources.source import Frame, Source
 
+MAY_HOLD_SEVERAL = (".tif", ".tiff", ".gif", ".apng", ".mpo")
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
+
+def read_image(path: str | Path, *, pixel_max: PixelMax = None) -> NDArray[np.uint8]:
     """The picture (H, W, 3) uint8 BGR of a file, turned as its EXIF says; grey and 16 bits become 8-bit BGR.
 
-    `DataError` for a file that is missing, empty, cut short or no image.
+    Of several pages it is the first, with a `PictureWarning`. `pixel_max` is the value that is white where pixels
+    have more than 8 bits: None for all of the bits, "auto" for the least usual depth that the picture fits in. Raises
+    `DataError` for a file that is missing, empty, cut short, damaged or no image.
     """
-    import cv2
-
     try:
-        data = Path(path).read_bytes()  # not cv2.imread, which cannot open every path on Windows
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    if not data:
-        raise DataError(f"cannot read {path}: the file is empty")
-    if data[:2] == b"\xff\xd8" and not _jpeg_is_whole(data):
-        raise DataError(f"cannot read {path}: the JPEG file is cut short")  # OpenCV would paint the rest grey
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:  # a header that claims more pixels than OpenCV allows
-        raise DataError(f"cannot read {path}: {error.err}") from error
-    if image is None:
-        raise DataError(f"cannot read {path}: not an image that OpenCV can decode, or a damaged one")
-    return np.asarray(image, np.uint8)
+        picture = open_picture(Path(path))
+        page = picture.read(0, pixel_max)
+    except DataError as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+    if picture.count > 1:
+        _warn(f"{path}: of {picture.count} pages only the first is used")
+    if page.oddity is not None:
+        _warn(f"{path}: {page.oddity}")
+    if pixel_max is None and page.highest is not None:
+        _warn_of_depth(str(path), page.highest, 1, 1)
+    return page.image
 
 
-def _jpeg_is_whole(data: bytes) -> bool:
-    """Whether an end marker follows the start of scan; a thumbnail in a segment before has its own."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        if data[at + 1] == 0xDA:
-            return data.find(b"\xff\xd9", at) >= 0
-        at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return False
+def list_pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder in order of name, not of its sub-folders, and what cannot be read but seems to be one.
+
+    Hidden files and what is no picture are left out. Raises `OSError` where it cannot be listed.
+    """
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_picture_file(path))
 
 
 class ImageFiles(Source):
-    """Frames of image files in the order given. Those that cannot be read are named in `skipped`.
+    """Frames of image files in the order given, one a page. Those that cannot be read are named in `skipped`.
 
-    `DataError` after the last one when none could be read.
+    `DataError` after the last one when none could be read. `pixel_max` as for `read_image`.
     """
 
-    def __init__(self, name: str, paths: Sequence[Path]) -> None:
+    def __init__(self, name: str, paths: Sequence[Path], *, pixel_max: PixelMax = None) -> None:
         super().__init__(name)
-        self.paths = tuple(paths)
-        self.frame_count = len(self.paths)
+        self.paths, self.pixel_max = tuple(paths), pixel_max
+        self.frame_count = None if any(path.suffix.lower() in MAY_HOLD_SEVERAL for path in paths) else len(self.paths)
+        self._deep, self._dark, self._highest = 0, 0, 0.0  # pictures of 16 bits; those whose upper bits are unused
+        if len(self.paths) == 1 and (picture := self._open(self.paths[0])) is not None:
+            self.frame_count, self.fps = picture.count, picture.fps
+        self.skipped.clear()  # it will be told when it is read
 
     def __iter__(self) -> Iterator[Frame]:
         count = 0
         for path in self.paths:
-            try:
-                image = read_image(path)
-            except DataError as error:
-                self.skipped.append(str(error))
-                continue
-            yield Frame(image, count, path=str(path))
-            count += 1
+            picture = self._open(path)
+            for page in picture.pages(self.pixel_max) if picture is not None else ():
+                if isinstance(page, DataError):
+                    self._skip(path, page)
+                else:
+                    yield self._frame(page, count, path)
+                    count += 1
+            if picture is not None and picture.tiff is not None and picture.tiff.cut:
+                self._skip(path, DataError(f"the TIFF file is cut short after page {picture.count}"))
+        if self.pixel_max is None:
+            _warn_of_depth(self.name, self._highest, self._dark, self._deep)
         if count == 0 and len(self.paths) == 1:
             raise DataError(self.skipped[-1])
         if count == 0 and self.paths:
             raise DataError(f"none of the {len(self.paths)} images of {self.name} can be read: {self.skipped[-1]}")
+
+    def drawn(self, order: Iterable[int]) -> Iterator[Frame]:
+        """The pictures in an order of one's own: the first page of each file, then the second of those that have one.
+
+        A frame's `id` is the file's place in `paths`, counted on for later pages.
+        """
+        left, index = list(order), 0
+        while left:
+            more = []
+            for i in left:
+                picture = self._open(self.paths[i])
+                if picture is None:
+                    continue
+                if index + 1 < picture.count:
+                    more.append(i)
+                try:
+                    page = picture.read(index, self.pixel_max)
+                except DataError as error:
+                    self._skip(self.paths[i], error)
+                else:
+                    yield self._frame(page, i + index * len(self.paths), self.paths[i])
+            left, index = more, index + 1
+        if self.pixel_max is None:
+            _warn_of_depth(self.name, self._highest, self._dark, self._deep)
+
+    def _open(self, path: Path) -> Picture | None:
+        try:
+            return open_picture(path)
+        except DataError as error:
+            self._skip(path, error)
+            return None
+
+    def _skip(self, path: Path, error: DataError) -> None:
+        self.skipped.append(f"cannot read {path}: {error}")
+
+    def _frame(self, page: Page, number: int, path: Path) -> Frame:
+        if page.oddity is not None:
+            _warn(f"{path}: {page.oddity}")
+        if page.highest is not None:
+            self._deep += 1
+            if page.highest <= LOW:
+                self._dark, self._highest = self._dark + 1, max(self._highest, page.highest)
+        return Frame(page.image, number, path=str(path), fps=self.fps, page=page.number)
+
+
+def _warn_of_depth(name: str, highest: float, dark: int, deep: int) -> None:
+    """Say that `dark` of the `deep` pictures of 16 bits leave the upper bits unused, `highest` being their greatest."""
+    if dark and 0 < highest <= LOW:
+        depth = nearest_depth(max(highest, 255))
+        _warn(
+            f"{name}: {'pixels' if dark == deep else f'in {dark} of {deep} pictures pixels'} of 16 bits go no higher "
+            f"than {highest:g}, so they are dark: say which value is white with --pixel-max {depth} (pixel_max={depth})"
+        )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, PictureWarning, stacklevel=3)

@@ -24,6 +24,7 @@ from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.port import Port
 from pvt_edge.sources.source import Frame
+from pvt_edge.sources.web_picture import fetch_picture
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -202,14 +203,19 @@ class RtspStream(NetworkStream):
 
 
 class HttpStream(NetworkStream):
-    """MJPEG, or a file on a web server: `live` is False once the server has told the file's length."""
+    """MJPEG, or a file on a web server: `live` is False once that has told its length, or that it is a picture."""
 
     tells_time = False  # MJPEG has no times; FFMPEG makes them up
 
     def connect(self) -> None:
         super().connect()
         container = self._container
-        if container is not None and container.duration:
+        if container is not None and container.format.name.endswith("_pipe"):  # a single picture
+            picture = fetch_picture(self._address, self.options.stall_s)
+            if picture is not None:
+                self._first = Frame(picture.read(0, self.options.pixel_max).image)
+                self.live, self.frame_count = False, 1
+        elif container is not None and container.duration:
             stream = container.streams.video[0]
             seconds = container.duration / 1e6
             self.live = False
@@ -219,6 +225,9 @@ class HttpStream(NetworkStream):
         return None if stream.container.format.name == "mpjpeg" else super()._rate(stream)
 
     def read(self) -> Frame | None:
+        if self.frame_count == 1 and not self.live and self._first is None:  # a picture, given already
+            self.ended = True
+            return None
         frame = super().read()
         if frame is None and not self.live:
             self.ended = True

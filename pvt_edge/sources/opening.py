@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
-from glob import glob
 from math import isfinite, nan
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -11,14 +9,18 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pvt_edge.credentials import redact
 from pvt_edge.errors import DataError, UnknownNameError
 from pvt_edge.sources.csi import CsiCamera
-from pvt_edge.sources.images import ImageFiles
+from pvt_edge.sources.images import ImageFiles, list_pictures
 from pvt_edge.sources.jetson import rtsp_source
 from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.network import HttpStream
 from pvt_edge.sources.options import SourceOptions
-from pvt_edge.sources.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Source
+from pvt_edge.sources.paths import find_path, match_pattern, nearest
+from pvt_edge.sources.picture import decodes_animations
+from pvt_edge.sources.picture_kind import is_picture_file
+from pvt_edge.sources.source import VIDEO_SUFFIXES, Source
 from pvt_edge.sources.synthetic import SCENES
 from pvt_edge.sources.video import VideoFile
+from pvt_edge.sources.web_picture import WebPicture, fetch_picture, names_picture
 from pvt_edge.sources.webcam import Webcam
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "csi", "synthetic", "file")
@@ -43,27 +45,41 @@ def open_source(
         return spec
     options = options or SourceOptions()
     if isinstance(spec, int) or (isinstance(spec, str) and _is_live(spec)):
+        if isinstance(spec, str) and (found := _web_picture(spec, options)) is not None:
+            return found
         source = _live_source(spec, options)
         if source is None:
-            return _open_path(unquote(urlsplit(str(spec)).path))
+            return _open_path(unquote(urlsplit(str(spec)).path), options)
         if connect:
             source.connect()
         return source
     if isinstance(spec, (str, Path)):
-        return _open_path(spec)
-    paths = [Path(path) for path in spec]
-    if not paths:
+        return _open_path(spec, options)
+    if not spec:
         raise DataError(f"the list of images is empty; {ACCEPTED}")
-    for path in paths:
-        if not path.exists():
-            raise DataError(_missing(path))
-    return ImageFiles(f"the list of {len(paths)} files", paths)
+    paths = [find_path(path) for path in spec]
+    for given, path in zip(spec, paths, strict=True):
+        if path is None:
+            raise DataError(_missing(Path(given)))
+    there = [path for path in paths if path is not None]
+    return ImageFiles(f"the list of {len(there)} files", there, pixel_max=options.pixel_max)
 
 
 def _is_live(spec: str) -> bool:
     if spec.startswith("/dev/"):
         return not (spec.startswith("/dev/shm/") or Path(spec).is_file() or Path(spec).is_dir())
-    return spec.isdecimal() or "://" in spec
+    if spec.isdecimal():
+        return find_path(spec) is None  # a folder of a year, say
+    return "://" in spec
+
+
+def _web_picture(spec: str, options: SourceOptions) -> WebPicture | None:
+    """The picture at an address that ends like one; None for other addresses, and where a camera streams from it."""
+    scheme = spec.partition("://")[0].lower()
+    if scheme not in ("http", "https") or not names_picture(spec):
+        return None
+    picture = fetch_picture(f"{scheme}://{spec.partition('://')[2]}", options.stall_s)
+    return None if picture is None else WebPicture(spec, picture, options)
 
 
 def _live_source(spec: str | int, options: SourceOptions) -> LiveSource | None:
@@ -135,49 +151,47 @@ def _sized(options: SourceOptions, given: dict[str, float]) -> SourceOptions:
     )
 
 
-def _open_path(spec: str | Path) -> Source:
-    path = Path(spec).expanduser()
+def _open_path(spec: str | Path, options: SourceOptions) -> Source:
+    path = find_path(spec)
+    if path is None:
+        matches = match_pattern(spec)
+        if matches is None:
+            raise DataError(_missing(Path(redact(str(spec)))))
+        pictures = [match for match in matches if is_picture_file(match)]
+        if not pictures:
+            others = f" ({len(matches)} other files do)" if matches else ""
+            raise DataError(f"no image matches {redact(str(spec))!r}{others}; {ACCEPTED}")
+        return ImageFiles(str(spec), pictures, pixel_max=options.pixel_max)
     if path.is_dir():
-        return _open_folder(path)
-    if path.exists():
-        suffix = path.suffix.lower()
-        if suffix in IMAGE_SUFFIXES:
-            return ImageFiles(str(path), [path])
-        if suffix in VIDEO_SUFFIXES:
-            return VideoFile(path)
+        return _open_folder(path, options)
+    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+        return VideoFile(path)
+    return _open_file(path, options)
+
+
+def _open_file(path: Path, options: SourceOptions) -> Source:
+    if not is_picture_file(path):
         raise DataError(
-            f"cannot tell what {path} is: images end in {' '.join(IMAGE_SUFFIXES)}, "
-            f"videos in {' '.join(VIDEO_SUFFIXES)}"
+            f"cannot tell what {path} is: no image by its content, and videos end in {' '.join(VIDEO_SUFFIXES)}"
         )
-    if any(sign in str(spec) for sign in "*?["):
-        found = sorted(Path(name) for name in glob(str(path), recursive=True))
-        images = [name for name in found if name.suffix.lower() in IMAGE_SUFFIXES and name.is_file()]
-        if not images:
-            raise DataError(f"no image matches {redact(str(spec))!r} ({len(found)} other files do); {ACCEPTED}")
-        return ImageFiles(str(spec), images)
-    raise DataError(_missing(Path(redact(str(path)))))
+    if path.suffix.lower() == ".gif" and not decodes_animations():  # frame by frame all the same
+        return VideoFile(path)
+    return ImageFiles(str(path), [path], pixel_max=options.pixel_max)
 
 
-def _open_folder(folder: Path) -> Source:
+def _open_folder(folder: Path, options: SourceOptions) -> Source:
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        images = list_pictures(folder)
+        files = sum(path.is_file() and not path.name.startswith(".") for path in folder.iterdir())
     except OSError as error:
         raise DataError(f"cannot list {folder}: {error.strerror or error}") from error
-    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
-        others = f"; it holds {len(files)} other files" if files else ""
-        raise DataError(f"no images in {folder}{others}; known suffixes are {' '.join(IMAGE_SUFFIXES)}")
-    return ImageFiles(str(folder), images)
+        others = f"; it holds {files} other files" if files else ""
+        raise DataError(f"no images in {folder}{others}; for those of its sub-folders write '{folder}/**/*'")
+    return ImageFiles(str(folder), images, pixel_max=options.pixel_max)
 
 
 def _missing(path: Path) -> str:
     """Why there is nothing at `path`, with the nearest name that is there."""
-    parent = path.absolute().parent
-    while not parent.exists():
-        path, parent = path.parent, parent.parent
-    try:
-        near = get_close_matches(path.name, [sibling.name for sibling in parent.iterdir()], n=1)
-    except OSError:
-        near = []
-    hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
-    return f"there is no {path}{hint}" if hint else f"there is no {path}; {ACCEPTED}"
+    near = nearest(path)
+    return f"there is no {path}; did you mean {near}?" if near else f"there is no {path}; {ACCEPTED}"

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".gif")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One picture: `image` (H, W, 3) uint8 BGR, `id` counting from 0, `captured_at` in Unix seconds.
 
-    `path` is the file it came from, `fps` the source's frames per second; both None where there is none.
+    `path` is the file it came from, `page` its number there from 1 where that has several, `fps` the source's frames
+    per second; None where there is none.
     """
 
     image: NDArray[np.uint8] = field(repr=False)
@@ -29,6 +29,7 @@ class Frame:
     captured_at: float = field(default_factory=time.time)
     path: str | None = None
     fps: float | None = None
+    page: int | None = None
     tick: float = field(default_factory=time.perf_counter, repr=False)  # steady, where the wall clock may jump
 
     @property

@@ -9,7 +9,7 @@ from pvt_edge.errors import DataError
 from pvt_edge.sources.capture import CaptureSource
 from pvt_edge.sources.options import SourceOptions
 
-FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV", "h264": "H264", "h265": "HEVC"}
+FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV", "y16": "Y16 ", "h264": "H264", "h265": "HEVC"}
 
 
 class Webcam(CaptureSource):
@@ -33,6 +33,8 @@ class Webcam(CaptureSource):
         options = self.options
         if options.codec is not None:  # before the size: a camera's sizes depend on it
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FOURCC[options.codec.lower()]))
+            if options.codec.lower() == "y16":
+                capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)  # OpenCV would keep the upper 8 bits, which may be unused
         for key, value in (
             (cv2.CAP_PROP_FRAME_WIDTH, options.width),
             (cv2.CAP_PROP_FRAME_HEIGHT, options.height),

@@ -155,6 +155,11 @@ class Delivery:
         return [thread.failure for thread in self._threads if thread.failure is not None]
 
     @property
+    def failed(self) -> "list[Sink]":
+        """The sinks that stopped."""
+        return [thread.sink for thread in self._threads if thread.failure is not None]
+
+    @property
     def losses(self) -> dict[str, int]:
         """How many results each sink did not get: it was too slow, or its other end failed."""
         lost = {thread.sink.target: thread.dropped + thread.sink.lost for thread in self._threads}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pvt_edge.errors import DataError
-from pvt_edge.sources import Frame, ImageFiles, Source, VideoFile, read_image
+from pvt_edge.sources import Frame, ImageFiles, Source, VideoFile
 
 
 def drawn_frames(source: Source, limit: int, seed: int) -> Iterator[Frame]:
@@ -28,20 +28,16 @@ def drawn_frames(source: Source, limit: int, seed: int) -> Iterator[Frame]:
 
 
 def picture_name(frame: Frame, source: Source) -> str:
-    """The file's name, or the number of a frame."""
+    """The file's name and page, or the number of a frame."""
     if isinstance(source, ImageFiles) and frame.path:
-        return Path(frame.path).name
+        return Path(frame.path).name + (f", page {frame.page}" if frame.page is not None else "")
     return f"frame {frame.id}"
 
 
 def _drawn(source: Source, limit: int, rng: np.random.Generator) -> Iterator[Frame]:
     if isinstance(source, ImageFiles):
         few = len(source.paths) <= limit
-        for i in range(len(source.paths)) if few else rng.permutation(len(source.paths)).tolist():
-            try:
-                yield Frame(read_image(source.paths[i]), i, path=str(source.paths[i]))
-            except DataError as error:
-                source.skipped.append(str(error))
+        yield from source.drawn(range(len(source.paths)) if few else rng.permutation(len(source.paths)).tolist())
     elif isinstance(source, VideoFile) and (source.frame_count or 0) > limit:
         assert source.frame_count is not None
         picked = set(rng.choice(source.frame_count, limit, replace=False).tolist())

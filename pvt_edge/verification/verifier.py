@@ -18,7 +18,8 @@ from pvt_edge.arguments import (
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.given_picture import check_source
-from pvt_edge.sources import open_source
+from pvt_edge.pixel_depth import check_pixel_max
+from pvt_edge.sources import SourceOptions, open_source
 from pvt_edge.verification.checks import check_comparable, other_postprocessing
 from pvt_edge.verification.contact_sheet import ContactSheet
 from pvt_edge.verification.contender import Contender
@@ -50,6 +51,7 @@ def verify(
     conf: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    pixel_max: "str | float | None" = None,
     out: "str | PathLike[str] | None" = None,
     progress: Progress | None = None,
     **limits: "Unpack[Limits]",
@@ -59,8 +61,9 @@ def verify(
     Args: `images` what a source reads (folder, pattern, list, video), of which `limit` are drawn by `seed`;
     `artifacts` such as "openvino:int8" or all of "openvino", by default all; `reference` such as "openvino:fp32", by
     default the first fp32 that runs here, of the bundle `against` where one is given; `conf` a detector's threshold,
-    by default the bundle's; `out` a folder for report.md, report.json and contact_sheet.jpg, replaced whole;
-    `progress` is told of each picture; `limits` (min_f1, max_box_px ...) in place of the precision's own.
+    by default the bundle's; `pixel_max` what is white in pictures of 16 bits, by default the bundle's; `out` a folder
+    for report.md, report.json and contact_sheet.jpg, replaced whole; `progress` is told of each picture; `limits`
+    (min_f1, max_box_px ...) in place of the precision's own.
 
     Each side prepares the pictures as its own bundle says, so that what `model.json` says is compared too. An
     artifact whose runtime is not here is listed as skipped, unless it was asked for by name. Raises `DataError`
@@ -93,7 +96,8 @@ def verify(
     post = base.manifest.postprocess or PostprocessSpec()
     post = post if conf is None else post.model_copy(update={"conf": conf})
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(images))
+        white = check_pixel_max(pixel_max if pixel_max is not None else ours.manifest.input.pixel_max)
+        source = stack.enter_context(open_source(images, SourceOptions(pixel_max=white)))
         baseline = open_reference(base, reference, device, threads)
         stack.callback(baseline.predictor.close)
         skipped: list[tuple[str, str]] = []

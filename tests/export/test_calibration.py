@@ -69,6 +69,19 @@ def test_inputs_are_the_pictures_as_a_predictor_resizes_them(folder):
         assert (found[0] == expected).all()
 
 
+def test_twelve_bits_in_files_of_sixteen_give_the_inputs_of_eight(folder, tmp_path):
+    for path in folder.iterdir():
+        cv2.imwrite(str(tmp_path / path.name), (read_image(path).astype(np.uint32) * 4095 // 255).astype(np.uint16))
+    options = {"count": 4, "allow_small": True}
+    eight, twelve = (
+        calibration_from_images(place, IMGSZ, RESIZE, pixel_max=white, **options)
+        for place, white in ((folder, None), (tmp_path, 4095))
+    )
+    assert names(twelve) == names(eight)
+    for one, other in zip(eight.inputs, twelve.inputs, strict=True):
+        assert np.abs(one.astype(int) - other).max() <= 1
+
+
 def test_a_seed_draws_the_same_pictures_again(folder):
     first, second = collect(folder, seed=3), collect(folder, seed=3)
     assert first.record == second.record

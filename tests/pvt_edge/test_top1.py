@@ -148,6 +148,19 @@ def test_what_is_passed_over(tmp_path):
     assert read(tmp_path, ["cat", "dog"]) == {"cat/a.png": 0}
 
 
+def test_pictures_are_known_by_content_and_what_cannot_be_used_is_named(tmp_path):
+    write(tmp_path / "cat" / "a.png", RED)
+    for name in ("b.jfif", "c"):
+        (tmp_path / "cat" / name).write_bytes((tmp_path / "cat" / "a.png").read_bytes())
+    for name in ("d.heic", "e.mp4", "Thumbs.db", "notes.txt"):
+        (tmp_path / "cat" / name).write_bytes(b"x")
+    found = read_image_folder(tmp_path, ["cat"])
+    assert [path.name for path, _ in found.samples] == ["a.png", "b.jfif", "c"]
+    heic, video = found.left_out
+    assert "d.heic: HEIC" in heic
+    assert "e.mp4: a video" in video
+
+
 @pytest.mark.parametrize(
     ("names", "labels", "indices"),
     [

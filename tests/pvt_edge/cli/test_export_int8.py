@@ -34,7 +34,7 @@ def classified(pvt_edge_script, folder):
     """What an export of a classifier judged by labelled pictures says, and its bundle."""
     command = [pvt_edge_script, *CLASSIFY, "--calib", folder / "calib", "--labels", folder / "animals.txt"]
     command += ["--no-tune", "--max-drop", "0.875", "--metric", "top1", "--data", folder / "data"]
-    command += ["--out", folder / "bundle"]
+    command += ["--out", folder / "bundle", "--pixel-max", "4095"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
     return done, folder / "bundle"
@@ -52,6 +52,7 @@ def test_options_of_the_search(classified, folder):
     assert record["metric"]["data"] == f"4 labelled pictures of {folder / 'data'}"
     assert pvt_edge.read_bundle(bundle).manifest.calibration.count == 5
     assert record["verdict"] in done.stdout
+    assert pvt_edge.read_bundle(bundle).manifest.input.pixel_max == 4095
     assert "report: bundle/report.md" in done.stdout
     assert f"INT8 ranges from 5 pictures of {folder / 'calib'}, seed 0" in done.stdout
 

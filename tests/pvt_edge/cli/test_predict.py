@@ -191,3 +191,48 @@ def test_an_edited_artifact_is_refused(pvt_edge_command, cells_bundle, scenes, t
         assert "int8.bin was edited" in done.stderr
     done = pvt_edge_command("predict", str(copy), str(scenes), "--precision", "fp32")  # that one is whole
     assert done.returncode == 0
+
+
+def test_twelve_bits_in_sixteen(pvt_edge_command, cells_bundle, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.tif"), draw_scene(71).image.astype(np.uint16) * 16)
+    dark = pvt_edge_command("predict", str(cells_bundle), str(tmp_path / "a.tif"), "--json", "-")
+    assert "--pixel-max 4095" in dark.stderr
+    lit = pvt_edge_command("predict", str(cells_bundle), str(tmp_path / "a.tif"), "--json", "-", "--pixel-max", "4095")
+    assert "--pixel-max" not in lit.stderr
+    (row,) = lines(lit.stdout)
+    assert len(row["predictions"]) > 20
+    with pvt_edge.load(cells_bundle, pixel_max=4095) as predictor:
+        (result,) = predictor(tmp_path / "a.tif")
+        assert len(result.boxes) == len(row["predictions"])
+        assert len(predictor(draw_scene(71).image.astype(np.uint16) * 16).boxes) == len(row["predictions"])
+
+
+def test_a_full_disk_is_not_called_written(pvt_edge_command, cells_bundle, scenes, mount_disk):
+    disk = mount_disk("16k")
+    done = pvt_edge_command(
+        *("predict", str(cells_bundle), str(scenes), "--save", f"{disk}/drawn"),
+        *("--json", f"{disk}/out.jsonl", "--csv", f"{disk}/out.csv"),
+    )
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "wrote" not in done.stderr
+    assert f"incomplete: {disk}/out.jsonl" in done.stderr
+
+
+def test_a_second_run_goes_over_the_first_and_over_nothing_else(pvt_edge_command, cells_bundle, scenes, tmp_path):
+    run = (
+        "predict",
+        str(cells_bundle),
+        str(scenes / "0.png"),
+        "--save",
+        f"{tmp_path}/",
+        "--json",
+        f"{tmp_path}/o.jsonl",
+    )
+    for _ in range(2):
+        assert pvt_edge_command(*run).returncode == 0
+    (tmp_path / "0.jpg").write_bytes((scenes / "1.png").read_bytes())
+    done = pvt_edge_command(*run)
+    assert done.returncode == 1
+    assert "0.jpg is there already" in done.stderr
+    assert (tmp_path / "0.jpg").read_bytes() == (scenes / "1.png").read_bytes()

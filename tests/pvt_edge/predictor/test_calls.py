@@ -1,12 +1,14 @@
 """Predictors called with pictures: on a runtime that finds plain-coloured areas."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
 
 from pvt_edge.bundle.reader import Bundle
 from pvt_edge.bundle.schema import InputSpec, PostprocessSpec
-from pvt_edge.errors import ArgumentError, BundleError, DataError, RuntimeInputError, UnknownNameError
+from pvt_edge.errors import ArgumentError, BundleError, DataError, PictureWarning, RuntimeInputError, UnknownNameError
 from pvt_edge.predictor import MAX_BATCH, Predictor
 from pvt_edge.results import Result
 from pvt_edge.runtimes import Runtime
@@ -151,6 +153,16 @@ def test_grey_and_transparent_pictures_are_taken(tmp_path):
     assert predictor(transparent).image.shape == (480, 640, 3)
 
 
+def test_a_path_of_several_pages_gives_a_result_a_page(tmp_path):
+    cv2.imwritemulti(str(tmp_path / "stack.tif"), [TWO, TWO, TWO])
+    predictor = predictor_for(tmp_path)
+    results = predictor(tmp_path / "stack.tif")
+    assert [(result.frame.page, len(result.boxes)) for result in results] == [(1, 2), (2, 2), (3, 2)]
+    assert json.loads(results[2].to_json())["frame"]["page"] == 3
+    with pytest.warns(PictureWarning, match="of 3 pages only the first"):
+        assert len(predictor([tmp_path / "stack.tif"])) == 1
+
+
 def test_paths_and_arrays_in_a_list(tmp_path):
     path = tmp_path / "two.png"
     cv2.imwrite(str(path), TWO)
@@ -209,7 +221,9 @@ def test_a_folder_gives_a_list(tmp_path):
     for name in ("b.png", "a.png"):
         cv2.imwrite(str(tmp_path / name), TWO)
     (tmp_path / "bad.png").write_text("no image")
-    results = predictor_for(tmp_path)(str(tmp_path))
+    predictor = predictor_for(tmp_path)
+    with pytest.warns(PictureWarning, match=r"left out: .*bad.png"):
+        results = predictor(str(tmp_path))
     assert [result.path for result in results] == [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
 
 

@@ -1,11 +1,14 @@
 """Annotated pictures that are written, read back."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from pvt_edge.errors import DataError
-from pvt_edge.sinks import ImageFile, ImageFolder
+from pvt_edge.picture_file import WRITABLE
+from pvt_edge.sinks import CsvRows, ImageFile, ImageFolder, JsonLines
 
 from .made import result
 
@@ -43,11 +46,71 @@ def test_a_folder_of_pictures(tmp_path):
 
 def test_nothing_is_written_over_its_source(tmp_path):
     source = tmp_path / "a.jpg"
-    source.write_bytes(b"pixels")
-    for sink in (ImageFolder(tmp_path), ImageFile(source)):
+    with ImageFile(source) as sink:
+        sink.write(result())
+    before = source.read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path)
+    for sink in (ImageFolder(tmp_path), ImageFolder(tmp_path / "link"), ImageFile(source)):
         with pytest.raises(DataError, match="would write over"):
             sink.write(result(path=str(source)))
-    assert source.read_bytes() == b"pixels"
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", WRITABLE)
+def test_only_pictures_of_our_own_are_written_over(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    for grey in (50, 200):  # a second run of the same command
+        with ImageFile(path) as sink:
+            sink.write(result(grey=grey))
+    assert cv2.imread(str(path))[-1, -1].tolist() == pytest.approx([200] * 3, abs=3)
+    cv2.imwrite(str(path), result().plot())
+    before = path.read_bytes()
+    (tmp_path / f"link{suffix}").symlink_to(path)
+    for place in (path, tmp_path / f"link{suffix}"):
+        with pytest.raises(DataError, match="not written by pvt-edge"):
+            ImageFile(place)
+    assert path.read_bytes() == before
+
+
+def test_an_original_beside_the_sources_stays(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(b"an original")
+    sink = ImageFolder(tmp_path)
+    with pytest.raises(DataError, match=r"x.jpg is there already and was not written by pvt-edge"):
+        sink.write(result(path=str(tmp_path / "x.png")))
+    assert (tmp_path / "x.jpg").read_bytes() == b"an original"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text"), [(JsonLines, "a.jsonl", '{"path": "mine"}\n'), (CsvRows, "a.csv", "stream,mine\n")]
+)
+def test_only_rows_of_our_own_are_written_over(tmp_path, kind, name, text):
+    path = tmp_path / name
+    for number in range(2):
+        with kind(path) as sink:
+            sink.write(result(number))
+        assert path.read_text().count("RBC") == 1
+    path.write_text(text)
+    with pytest.raises(DataError, match="not written by pvt-edge"):
+        kind(path)
+    assert path.read_text() == text
+
+
+def test_the_pages_of_a_file_keep_their_numbers(tmp_path):
+    with ImageFolder(tmp_path) as sink:
+        for page in (1, 2):
+            for path in ("a/stack.tif", "b/stack.tif"):
+                one = result(path=path)
+                sink.write(replace(one, frame=replace(one.frame, page=page)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("stack-p0001.jpg", "stack-p0002.jpg", "stack_1-p0001.jpg", "stack_1-p0002.jpg")
+    ]
+
+
+def test_a_long_name_is_cut(tmp_path):
+    with ImageFolder(tmp_path) as sink:
+        for folder in "ab":
+            sink.write(result(path=f"{folder}/{'ä' * 125}.png"))  # 254 bytes
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_one_picture_holds_one(tmp_path):

@@ -1,5 +1,7 @@
 """Which sinks are opened, and what stays open when one cannot be."""
 
+import json
+
 import pytest
 
 from pvt_edge.errors import DataError
@@ -32,14 +34,26 @@ def test_no_sinks_take_results_too():
         ("out.AVI", VideoFile),
         ("out.jpg", ImageFile),
         ("out", ImageFolder),
-        ("out.v2", ImageFolder),
+        ("out.v2/", ImageFolder),
         ("there.mp4", ImageFolder),  # a folder of that name exists
     ],
 )
 def test_the_ending_chooses_the_sink(tmp_path, save, kind):
     (tmp_path / "there.mp4").mkdir()
-    (sink,) = open_sinks(tmp_path / save).sinks
+    (sink,) = open_sinks(f"{tmp_path}/{save}").sinks
     assert type(sink) is kind
+
+
+def test_an_unknown_ending_is_refused_with_those_that_are_known(tmp_path):
+    with pytest.raises(DataError, match=r"pictures end in .jpg .*videos in .mp4 .* write .*out.xyz/"):
+        open_sinks(tmp_path / "out.xyz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_outputs_in_one_file_are_refused(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(DataError, match="two outputs"):
+        open_sinks(json=tmp_path / "a", csv=tmp_path / "link" / "a")
 
 
 def test_several_streams_or_segments_make_several_videos(tmp_path):
@@ -70,3 +84,21 @@ def test_all_sinks_are_closed_when_one_fails():
         Sinks([first, Broken(), last]).close()
     assert first.closed
     assert last.closed
+
+
+def test_a_folder_s_name_is_no_time(tmp_path):
+    (tmp_path / "100%done").mkdir()
+    with open_sinks(tmp_path / "100%done" / "out-%Y.jpg") as sinks:
+        sinks.write(result())
+    (made,) = (tmp_path / "100%done").iterdir()
+    assert made.name.startswith("out-2")
+    assert len(made.name) == len("out-2026.jpg")
+
+
+def test_names_that_are_no_text_are_written(tmp_path):
+    path = str(tmp_path / "b\udce9.png")  # a name in Latin-1
+    with open_sinks(tmp_path / "drawn", tmp_path / "out.jsonl", csv=tmp_path / "out.csv") as sinks:
+        sinks.write(result(path=path))
+    assert json.loads((tmp_path / "out.jsonl").read_text())["path"] == path
+    assert "udce9.png" in (tmp_path / "out.csv").read_text()
+    assert len(list((tmp_path / "drawn").iterdir())) == 1

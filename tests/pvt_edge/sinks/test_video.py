@@ -57,22 +57,39 @@ def test_a_video_is_finished_when_the_work_stops_half_way(tmp_path):
 
 
 def test_an_old_video_stays_until_the_new_one_is_whole(tmp_path):
-    (tmp_path / "out.mp4").write_bytes(b"old")
     with VideoFile(tmp_path / "out.mp4") as sink:
         sink.write(result())
-        assert (tmp_path / "out.mp4").read_bytes() == b"old"
+    old = (tmp_path / "out.mp4").read_bytes()
+    with VideoFile(tmp_path / "out.mp4") as sink:
+        sink.write(result(grey=20))
+        assert (tmp_path / "out.mp4").read_bytes() == old
+    assert (tmp_path / "out.mp4").read_bytes() != old
     assert len(read_video(tmp_path / "out.mp4")[0]) == 1
 
 
 def test_nothing_is_written_over_its_source(tmp_path):
     source = tmp_path / "a.mp4"
-    source.write_bytes(b"pixels")
+    with VideoFile(source) as sink:
+        sink.write(result())
+    before = source.read_bytes()
     with pytest.raises(DataError, match="would write over"), VideoFile(source) as sink:
         sink.write(result(path=str(source)))
-    assert source.read_bytes() == b"pixels"
+    assert source.read_bytes() == before
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".wmv", ".mpg"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".webm", ".mov"])
+def test_only_videos_of_our_own_are_written_over(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    for _ in range(2):  # a second run of the same command
+        with VideoFile(path) as sink:
+            sink.write(result())
+    assert len(read_video(path)[0]) == 1
+    path.write_bytes(path.read_bytes().replace(b"pvt-edge", b"a camera"))
+    with pytest.raises(DataError, match="not written by pvt-edge"):
+        VideoFile(path)
+
+
+@pytest.mark.parametrize("suffix", [".wmv", ".mpg"])
 def test_videos_that_can_be_read_but_not_written_are_refused(tmp_path, suffix):
     with pytest.raises(DataError, match=r"suffix must be one of .mp4"):
         open_sinks(tmp_path / f"out{suffix}")

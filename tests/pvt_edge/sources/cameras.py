@@ -103,7 +103,7 @@ class MjpegCamera:
                     self.end_headers()
                     self.wfile.write(files[self.path])
                     return
-                if self.path.split("?")[0] != "/cam" or status != 200:
+                if self.path.split("?")[0] not in ("/cam", "/cam.jpg") or status != 200:
                     self.send_error(status if status != 200 else 404)
                     return
                 self.send_response(200)

@@ -1,12 +1,17 @@
 """Image files, whole, damaged, tiny, huge."""
 
+import os
+import re
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
-from pvt_edge.errors import DataError
+from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.scenes import draw_scene
 from pvt_edge.sources import open_source, read_image
+from pvt_edge.sources.decoding import overheard
 
 
 def test_a_jpeg_cut_short_is_refused_though_opencv_would_take_it(tmp_path):
@@ -70,3 +75,117 @@ def test_a_header_that_claims_more_pixels_than_fit_is_refused(tmp_path):
     (tmp_path / "bomb.png").write_bytes(data)
     with pytest.raises(DataError, match=r"cannot read .*bomb.png"):
         read_image(tmp_path / "bomb.png")
+
+
+PICTURE = draw_scene(0).image
+
+
+def encoded(suffix, *options):
+    return cv2.imencode(suffix, PICTURE, list(options))[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".jpg", ()),
+        (".jpg", (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)),
+        (".jpg", (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)),
+        (".png", ()),
+        (".tiff", ()),
+        (".webp", ()),
+        (".avif", ()),
+        (".bmp", ()),
+        (".jp2", ()),
+        (".gif", ()),
+    ],
+)
+def test_a_file_cut_short_is_named_and_nothing_else_is_printed(tmp_path, capfd, suffix, options):
+    data = encoded(suffix, *options)
+    for part in (0.02, 0.5, 0.9):
+        path = tmp_path / f"cut{suffix}"
+        path.write_bytes(data[: int(len(data) * part)])
+        with pytest.raises(DataError, match=f"cannot read .*cut{suffix}"):
+            read_image(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [(".jpg", ()), (".jpg", (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)), (".png", ()), (".tiff", ()), (".avif", ())],
+)
+def test_a_file_damaged_in_the_middle_is_named(tmp_path, capfd, suffix, options):
+    data = bytearray(encoded(suffix, *options))
+    middle = len(data) // 2
+    data[middle : middle + 256] = bytes(256)
+    (tmp_path / f"bad{suffix}").write_bytes(data)
+    with pytest.raises(DataError, match=rf"bad{suffix}.*damaged"):
+        read_image(tmp_path / f"bad{suffix}")
+    assert capfd.readouterr().err == ""
+
+
+def test_bytes_before_the_end_of_a_jpeg_are_only_warned_of(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encoded(".jpg")[:-2] + bytes(9) + b"\xff\xd9")
+    with pytest.warns(PictureWarning, match=r"a.jpg: damaged at its end.*extraneous bytes"):
+        image = read_image(tmp_path / "a.jpg")
+    assert np.abs(image.astype(int) - PICTURE).mean() < 3
+
+
+def test_what_others_write_meanwhile_is_not_lost(capfd):
+    def work():
+        os.write(2, b"[ WARN:0@1.2] global x.cpp:1 f odd\nlibpng warning: iCCP\na line of another thread\n")
+
+    assert len(overheard(work)[1]) == 3
+    assert capfd.readouterr().err == "a line of another thread\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("a.heic", b"\0\0\0\x18ftypheic" + bytes(64), "HEIC: .*heif-convert"),
+        ("photo.jpg", b"\0\0\0\x18ftypmif1" + bytes(64), "HEIC: .*heif-convert"),
+        ("a.jxl", b"\xff\x0a" + bytes(64), "JPEG XL"),
+        ("a.nef", b"MM\0*" + bytes(64), "camera raw"),
+        ("a.psd", b"8BPS" + bytes(64), "Photoshop"),
+        ("a.mp4", b"\0\0\0\x18ftypisom" + bytes(64), "a video: give it as a source of its own"),
+    ],
+)
+def test_pictures_that_opencv_does_not_read_are_named_with_a_way_out(tmp_path, name, data, why):
+    (tmp_path / name).write_bytes(data)
+    cv2.imwrite(str(tmp_path / "good.png"), PICTURE)
+    source = open_source(tmp_path)
+    assert len(list(source)) == 1
+    (line,) = source.skipped
+    assert re.search(f"{name}: {why}", line)
+
+
+def test_pictures_are_known_by_content_and_junk_is_no_fault(tmp_path):
+    for name, suffix in (("a", ".jpg"), ("b.jfif", ".jpg"), ("c.dat", ".png"), ("d.jpg", ".webp"), ("e.avif", ".avif")):
+        (tmp_path / name).write_bytes(encoded(suffix))
+    for name, data in (
+        ("notes.txt", b"hi"),
+        ("Thumbs.db", b"\xd0\xcf\x11\xe0" * 99),
+        (".DS_Store", b""),
+        ("l.json", b"{}"),
+    ):
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "folder.jpg").mkdir()
+    source = open_source(tmp_path)
+    assert [Path(frame.path).name for frame in source] == ["a", "b.jfif", "c.dat", "d.jpg", "e.avif"]
+    assert source.skipped == []
+
+
+@pytest.mark.timeout(30)
+def test_links_and_pipes_in_a_folder(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), PICTURE)
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    (tmp_path / "c.png").symlink_to(tmp_path / "gone.png")
+    os.mkfifo(tmp_path / "d.png")
+    os.mkfifo(tmp_path / "e")
+    source = open_source(tmp_path)
+    assert [Path(frame.path).name for frame in source] == ["a.png", "b.png"]
+    assert [line.rsplit("/", 1)[-1] for line in source.skipped] == [
+        "c.png: a link to a file that is not there",
+        "d.png: it is no file, but a pipe or a device",
+    ]
+    with pytest.raises(DataError, match="a pipe"):
+        list(open_source(tmp_path / "d.png"))

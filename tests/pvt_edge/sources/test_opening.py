@@ -15,7 +15,7 @@ from .files import write_picture
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"no images in .*known suffixes are .jpg"):
+    with pytest.raises(DataError, match=r"no images in .*sub-folders"):
         open_source(tmp_path)
 
 
@@ -113,7 +113,7 @@ def test_a_missing_path_near_nothing(tmp_path):
 
 def test_an_unknown_suffix_is_refused(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"images end in .jpg"):
+    with pytest.raises(DataError, match=r"no image by its content"):
         open_source(tmp_path / "model.onnx")
 
 
@@ -221,3 +221,54 @@ def test_a_file_below_dev_is_a_file():
         assert isinstance(open_source(str(path)), ImageFiles)
     finally:
         path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("2024/a.png", "2024"),
+        ("2024/a.png", "./2024"),
+        ("0", "0"),
+        ("a [1]/a.png", "a [1]/*.png"),
+        ("a [1]/b [2]/a.png", "a [1]/b [2]/[a-c].png"),
+        ("50%d/a.png", "50%d/*"),
+        ("*/a.png", "*/a.png"),
+        ("~x.png", "~x.png"),
+        ("~nobody/a.png", "~nobody/a.png"),
+        ("two words/a.png", "two words"),
+        ("two\nlines.png", "two\nlines.png"),
+        ("caf\u00e9/a.png", "cafe\u0301/a.png"),
+        ("cafe\u0301/a.png", "caf\u00e9/*.png"),
+        ("-x.png", "-x.png"),
+        ("x" * 251 + ".png", "x" * 251 + ".png"),
+        ("x" * 251 + ".png", "x*.png"),
+    ],
+)
+def test_names_are_taken_as_they_are(tmp_path, monkeypatch, name, spec):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(write_picture(tmp_path / "picture.png").read_bytes())
+    (tmp_path / "picture.png").unlink()
+    (frame,) = open_source(spec)
+    assert (tmp_path / frame.path).samefile(tmp_path / name)
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_picture(tmp_path / "a.png")
+    for spec in ("~/a.png", "~/*.png", ["~/a.png"]):
+        assert len(list(open_source(spec))) == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x/" * 3000, "a\0b"])
+def test_a_name_that_no_file_can_have_is_an_error_in_words(name):
+    with pytest.raises(DataError, match="there is no"):
+        open_source(name)
+
+
+@pytest.mark.parametrize("there", ["page.png", "node.jsonl", "cope.tif"])
+def test_nothing_far_fetched_is_suggested(tmp_path, there):
+    (tmp_path / there).write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        open_source(tmp_path / "nope.jpg")
+    assert "did you mean" not in str(caught.value)

@@ -1,0 +1,105 @@
+"""A picture on a web server."""
+
+import threading
+from base64 import b64encode
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import cv2
+import numpy as np
+import pytest
+
+from pvt_edge.errors import DataError
+from pvt_edge.sources import SourceOptions, open_source
+from pvt_edge.sources import web_picture as module
+
+from .cameras import MjpegCamera, numbered_jpeg
+
+GREY = cv2.imencode(".png", np.full((20, 30), 77, np.uint8))[1].tobytes()
+
+
+@pytest.mark.parametrize("path", ["/x.png", "/x.JPG", "/a%20b/x.webp", "/snapshot.cgi", "/snapshot"])
+def test_a_picture_is_one_frame(path):
+    with MjpegCamera(files={path: GREY}) as camera, open_source(f"http://{camera.host}{path}") as source:
+        (frame,) = source
+    assert (source.live, source.frame_count, frame.image.shape) == (False, 1, (20, 30, 3))
+    assert (frame.image == 77).all()
+
+
+def test_a_camera_that_streams_from_such_an_address_is_a_stream():
+    jpegs = [numbered_jpeg(number) for number in range(5)]
+    with MjpegCamera(jpegs) as camera, open_source(f"{camera.address}.jpg") as source:
+        assert source.live
+        assert len(list(source)) == 5
+
+
+def test_secrets_are_sent_and_not_shown():
+    asked = "Basic " + b64encode(b"me:p@ss").decode()
+    with MjpegCamera(files={"/x.png?token=abc": GREY}, authorization=asked) as camera:
+        (frame,) = (source := open_source(f"http://me:p%40ss@{camera.host}/x.png?token=abc"))
+        assert source.name == f"http://***@{camera.host}/x.png?token=***"
+        assert frame.path == f"http://***@{camera.host}/x.png"
+        with pytest.raises(DataError, match=r"refuses this user and password \(401\)") as caught:
+            open_source(f"http://me:other@{camera.host}/x.png?token=abc")
+        assert "other" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [(b"<html>hello</html>", "no picture, its server calls it"), (GREY[:40], "x.png: ")],
+    ids=["a page", "cut"],
+)
+def test_what_is_no_picture_is_told(data, why):
+    with MjpegCamera(files={"/x.png": data}) as camera, pytest.raises(DataError, match=why):
+        list(open_source(f"http://{camera.host}/x.png"))
+
+
+def test_what_is_not_there_is_told():
+    with MjpegCamera(status=404) as camera, pytest.raises(DataError, match=r"no such picture \(404\)"):
+        open_source(f"http://{camera.host}/x.png")
+    with pytest.raises(DataError, match="nothing listens"):
+        open_source("http://127.0.0.1:9/x.png", SourceOptions(stall_s=1))
+
+
+def test_a_picture_that_is_too_large_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "MOST_BYTES", 10)
+    with MjpegCamera(files={"/x.png": GREY}) as camera, pytest.raises(DataError, match="larger than"):
+        open_source(f"http://{camera.host}/x.png")
+
+
+def test_a_login_does_not_follow_to_another_host():
+    asked = "Basic " + b64encode(b"me:secret").decode()
+    with (
+        MjpegCamera(files={"/x.png": GREY}, authorization=asked) as other,
+        Redirecting(f"http://{other.host}/x.png") as first,
+        pytest.raises(DataError, match=r"\(401\)"),
+    ):
+        open_source(f"http://me:secret@{first.host}/x.png")
+    with MjpegCamera(files={"/x.png": GREY}) as other, Redirecting(f"http://{other.host}/x.png") as first:
+        assert len(list(open_source(f"http://{first.host}/x.png"))) == 1
+
+
+class Redirecting:
+    """A server that sends everyone elsewhere."""
+
+    def __init__(self, target):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(302)
+                self.send_header("Location", target)
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
