@@ -35,7 +35,7 @@ def backbone_of(model: Model) -> PVTv2:
 
 
 def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool = False) -> WeightsReport:
-    """What was loaded, kept and left out of the file at `path`, which `model` now holds.
+    """What was loaded, kept and left out of the file at `path`, or in the folder `path`, which `model` now holds.
 
     Sets the model's tensors in place, in their own dtype and device, and its LayerNorms' epsilon to the one
     that the file's dialect was trained with. A classifier's head or a detector's neck and head that the model
@@ -45,9 +45,9 @@ def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool =
     Raises `WeightsError`, with the model untouched, for a file that cannot be read, holds other tensors than
     the model's or holds values that are not finite.
     """
-    path = Path(path)
     backbone = backbone_of(model)
     checkpoint = read_checkpoint(path)
+    path = checkpoint.path
     names = list(checkpoint.tensors)
     if v1 := [name for name in names if name.split(".")[-1].startswith("pos_embed")]:
         raise refuse(path, f"holds a PVT v1 (it has {v1[0]}): only PVT v2 is known, b0 to b5 and b2-li")

@@ -1,17 +1,17 @@
-"""Tensors out of a file, without running anything that the file may hold."""
+"""Tensors out of a file, and what it says beside them, without running anything that it may hold."""
 
 import argparse
-import json
 import pickle
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.checkpoints.file_kind import FileKind, file_kind
+from pvt_edge.checkpoints.folder import shards_of, weight_file
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.errors import WeightsError
 
@@ -24,24 +24,32 @@ _MEND = "convert it to safetensors, or save its state_dict alone, from a copy th
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors by the names that the file gives them, and the texts beside them (safetensors only)."""
+    """Tensors by the names that the file gives them, and what it says beside them.
+
+    `metadata` are a safetensors file's texts. `extras` are a pickle's plain values under their names: numbers, texts,
+    lists, tuples and dicts, such as "epoch", "args", "meta" or "hyper_parameters"; namespaces and configuration
+    objects are dicts, and what is no plain value is missing. `path` is the file that was read: the one found where a
+    folder was given, an index where the model lies in shards.
+    """
 
     tensors: "dict[str, Tensor]"
     metadata: dict[str, str]
+    path: Path
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_checkpoint(path: str | PathLike[str]) -> Checkpoint:
-    """The tensors of a .safetensors, .pth, .pt or .bin file, or of all shards that an .index.json lists.
+    """The tensors of a .safetensors, .pth, .pt or .bin file, of all shards of a model, or of the file in a folder.
 
     The file's kind is found by its content. Raises `WeightsError` for a file that cannot be read or that
-    holds something else; code in it is never run (`weights_only=True`).
+    holds something else; code in it is never run.
     """
     path = Path(path)
     try:
-        kind = file_kind(path)
-        if kind is FileKind.INDEX:
-            return _read_shards(path)
-        return _read_safetensors(path) if kind is FileKind.SAFETENSORS else _read_pickle(path)
+        path = weight_file(path)
+        if shards := shards_of(path) if path.exists() else None:
+            return _read_shards(path, shards)
+        return _read_file(path)
     except WeightsError:
         raise
     except OSError as error:
@@ -51,32 +59,58 @@ def read_checkpoint(path: str | PathLike[str]) -> Checkpoint:
         raise refuse(path, f"is truncated, damaged or no checkpoint ({reason}): download or copy it again") from error
 
 
+def _read_file(path: Path) -> Checkpoint:
+    return _read_safetensors(path) if file_kind(path) is FileKind.SAFETENSORS else _read_pickle(path)
+
+
 def _read_safetensors(path: Path) -> Checkpoint:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        return _checked(path, tensors, file.metadata() or {})
+        return _checked(path, tensors, metadata=file.metadata() or {})
 
 
 def _read_pickle(path: Path) -> Checkpoint:
+    from pvt_edge.checkpoints.stand_ins import plain_values
+
+    content = _unpickle(path)
+    return _checked(path, _unwrap(content), extras=plain_values(content))
+
+
+def _unpickle(path: Path) -> Any:
+    """What the pickle at `path` holds, objects beside the tensors as `StandIn`s; none of its code is run."""
     import torch
+
+    from pvt_edge.checkpoints import unpickling
 
     try:
         # DeiT-like training scripts, the official one too, save their argparse options beside the model
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's guesses at the file's kind, which the errors below tell
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f" ({named[1]})" if named else ""
-        reason = f"holds code or objects that are not tensors{what}, none of which was run: {_MEND}"
-        raise refuse(path, reason) from error
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True)
+            except pickle.UnpicklingError as error:
+                refused = error
+            try:
+                content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=unpickling)
+            except pickle.UnpicklingError as error:
+                raise _holds_objects(path, error if "GLOBAL" in str(error) else refused) from error
+            except Exception as error:
+                raise _holds_objects(path, refused) from error
     except RuntimeError as error:
         if "TorchScript" not in str(error):
             raise
         raise refuse(path, f"is a TorchScript archive, which holds code: {_MEND}") from error
-    return _checked(path, _unwrap(content), {})
+    if not isinstance(content, Mapping) or isinstance(content, unpickling.StandIn):
+        raise _holds_objects(path, refused)
+    return content
+
+
+def _holds_objects(path: Path, error: Exception) -> WeightsError:
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    what = f" ({named[1]})" if named else ""
+    return refuse(path, f"holds code or objects that are not tensors{what}, none of which was run: {_MEND}")
 
 
 def _unwrap(content: Any) -> Any:
@@ -89,7 +123,7 @@ def _unwrap(content: Any) -> Any:
     return content
 
 
-def _checked(path: Path, content: Any, metadata: dict[str, str]) -> Checkpoint:
+def _checked(path: Path, content: Any, **beside: Any) -> Checkpoint:
     """`content` as a Checkpoint; `WeightsError` unless it maps names to plain tensors on the CPU."""
     import torch
 
@@ -102,16 +136,17 @@ def _checked(path: Path, content: Any, metadata: dict[str, str]) -> Checkpoint:
     odd = [k for k, v in tensors.items() if v.layout != torch.strided or v.is_quantized or v.device.type != "cpu"]
     if odd:
         raise refuse(path, f"holds tensors that are sparse, quantised or without data: {first_few(odd)}")
-    return Checkpoint(tensors, metadata)
+    return Checkpoint(tensors, beside.get("metadata", {}), path, beside.get("extras", {}))
 
 
-def _read_shards(path: Path) -> Checkpoint:
-    """All tensors of the files that a Hugging Face index lists beside itself."""
-    index = json.loads(path.read_text(encoding="utf-8"))
-    names = sorted(set(index["weight_map"].values()))
+def _read_shards(path: Path, shards: list[Path]) -> Checkpoint:
+    """All tensors of `shards`."""
     tensors: dict[str, Tensor] = {}
-    for name in names:
-        if Path(name).name != name or name.endswith(".json"):
-            raise refuse(path, f"lists {name!r}, which is no file beside it")
-        tensors |= read_checkpoint(path.parent / name).tensors
-    return _checked(path, tensors, {})
+    metadata: dict[str, str] = {}
+    for shard in shards:
+        if not shard.exists():
+            raise refuse(shard, "no such file")
+        part = _read_file(shard)
+        tensors |= part.tensors
+        metadata |= part.metadata
+    return _checked(path, tensors, metadata=metadata)

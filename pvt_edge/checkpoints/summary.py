@@ -30,11 +30,12 @@ class CheckpointSummary:
 
 
 def summarise_checkpoint(path: str | PathLike[str]) -> CheckpointSummary:
-    """The summary of the file at `path`; raises `WeightsError` for one that is no PVT-v2 checkpoint."""
+    """The summary of the file (or folder) `path`; raises `WeightsError` for one that is no PVT-v2 checkpoint."""
     checkpoint = read_checkpoint(path)
+    path = checkpoint.path
     found = naming.detect(checkpoint.tensors)
     if found is None:
-        raise refuse(Path(path), "holds no PVT v2 in a known dialect: b0 to b5 and b2-li are known")
+        raise refuse(path, "holds no PVT v2 in a known dialect: b0 to b5 and b2-li are known")
     dialect, prefix = found
     tensors = to_native(checkpoint.tensors, dialect, prefix).tensors
     task, num_classes = "features", None
@@ -50,7 +51,7 @@ def summarise_checkpoint(path: str | PathLike[str]) -> CheckpointSummary:
         task=task,
         num_classes=num_classes,
         head=checkpoint.metadata.get("head"),
-        labels=_labels(checkpoint.metadata.get("labels"), Path(path)),
+        labels=_labels(checkpoint.metadata.get("labels"), path),
     )
 
 

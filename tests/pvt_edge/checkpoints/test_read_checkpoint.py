@@ -221,17 +221,6 @@ def test_missing_file(tmp_path):
         read_checkpoint(tmp_path / "gone.pth")
 
 
-def test_folder(tmp_path):
-    with pytest.raises(WeightsError, match=r"is a folder: give the file in it$"):
-        read_checkpoint(tmp_path)
-
-
-def test_hugging_face_folder_names_its_file(tmp_path):
-    save_file(STATE, tmp_path / "model.safetensors")
-    with pytest.raises(WeightsError, match=r"is a folder: give the file in it, .*/model\.safetensors"):
-        read_checkpoint(tmp_path)
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 def test_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "a.pth")
