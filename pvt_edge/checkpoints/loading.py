@@ -9,20 +9,19 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from pvt_edge.checkpoints import naming
-from pvt_edge.checkpoints.dialects import DIALECTS, NATIVE
+from pvt_edge.checkpoints.dialects import NATIVE
 from pvt_edge.checkpoints.epsilons import set_epsilons
 from pvt_edge.checkpoints.fitting import fit
-from pvt_edge.checkpoints.reading import read_checkpoint
+from pvt_edge.checkpoints.opening import open_checkpoint
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.report import WeightsReport
-from pvt_edge.checkpoints.translation import to_native
 from pvt_edge.errors import WeightsError
 from pvt_edge.models.backbone import PVTv2
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.detector import Detector
 from pvt_edge.weights import get_bundled
 
+_HEAD = "head.weight"
 Model: TypeAlias = Classifier | Detector | PVTv2
 
 
@@ -34,30 +33,26 @@ def backbone_of(model: Model) -> PVTv2:
     raise WeightsError(f"weights belong to a Classifier, Detector or PVTv2, not to a {type(model).__name__}")
 
 
-def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool = False) -> WeightsReport:
+def load_weights(
+    model: Model, path: str | PathLike[str], *, reinit_head: bool = False, ema: bool | None = None
+) -> WeightsReport:
     """What was loaded, kept and left out of the file at `path`, or in the folder `path`, which `model` now holds.
 
     Sets the model's tensors in place, in their own dtype and device, and its LayerNorms' epsilon to the one
     that the file's dialect was trained with. A classifier's head or a detector's neck and head that the model
     has no place for are left out; a file of a backbone alone leaves the model's own neck and head. With
-    `reinit_head` the model keeps its own class layer, whatever the file has for it.
+    `reinit_head` the model keeps its own class layer, whatever the file has for it. Tensors beside the model (losses,
+    metrics, counters) are left out. Of averaged weights and others in one file, `ema` takes the averaged (True) or
+    the others (False); None takes those that the training script itself evaluates, and the report says which.
 
     Raises `WeightsError`, with the model untouched, for a file that cannot be read, holds other tensors than
     the model's or holds values that are not finite.
     """
     backbone = backbone_of(model)
-    checkpoint = read_checkpoint(path)
+    opened = open_checkpoint(path, ema=ema)
+    checkpoint, dialect = opened.checkpoint, opened.dialect
     path = checkpoint.path
-    names = list(checkpoint.tensors)
-    if v1 := [name for name in names if name.split(".")[-1].startswith("pos_embed")]:
-        raise refuse(path, f"holds a PVT v1 (it has {v1[0]}): only PVT v2 is known, b0 to b5 and b2-li")
-    found = naming.detect(names)
-    if found is None:
-        known = ", ".join(DIALECTS)
-        raise refuse(path, f"holds no PVT v2 in a known dialect ({known}); its tensors are {first_few(names)}")
-    dialect, prefix = found
-    translation = to_native(checkpoint.tensors, dialect, prefix)
-    fitted = fit(model, backbone.variant, translation, path, reinit_head)
+    fitted = fit(model, backbone.variant, opened.translation, path, reinit_head)
     values = _converted(fitted.tensors, model.state_dict(), path)
     embed_eps, block_eps = dialect.embed_eps, dialect.block_eps
     if dialect is NATIVE:
@@ -71,10 +66,14 @@ def load_weights(model: Model, path: str | PathLike[str], *, reinit_head: bool =
         dialect=dialect.name,
         variant=backbone.variant.name,
         loaded=tuple(values),
-        left_out=fitted.left_out,
+        left_out=(*fitted.left_out, *opened.beside),
         kept=fitted.kept,
         reinitialised=fitted.reinitialised,
         reshaped=fitted.reshaped,
+        entry=checkpoint.entry,
+        averaged=checkpoint.averaged,
+        others=checkpoint.others,
+        class_layer=opened.class_layer if _HEAD in fitted.tensors else None,
     )
 
 

@@ -11,7 +11,10 @@ class WeightsReport:
     `loaded`, `kept`, `reinitialised` and `reshaped` hold the model's names, `left_out` the file's.
     `kept` are the model's own neck or head where the file has none; `reinitialised` its own class layer,
     asked for by `reinit_head`; `reshaped` the loaded ones that the file stores in another shape (1x1
-    convolutions for linears, q, k and v apart or together).
+    convolutions for linears, q, k and v apart or together). `left_out` counts what lies beside the model too: losses,
+    metrics, counters, another model's tensors. `entry` is where in the file the model lies, `averaged` whether its
+    weights are a mean over training, `others` are the entries of other models there; `class_layer` is the file's name
+    of a classifier's last layer that is called otherwise than in its dialect.
     """
 
     path: Path
@@ -22,6 +25,10 @@ class WeightsReport:
     kept: tuple[str, ...] = ()
     reinitialised: tuple[str, ...] = ()
     reshaped: tuple[str, ...] = ()
+    entry: str = ""
+    averaged: bool = False
+    others: tuple[str, ...] = ()
+    class_layer: str | None = None
 
     def summary(self) -> str:
         """One line.
@@ -31,6 +38,10 @@ class WeightsReport:
         """
         source = f"{self.variant} in the {self.dialect} dialect"
         parts = [f"{self.path.name}: {source}, {len(self.loaded)} tensors loaded"]
+        if self.averaged or self.others:
+            parts.append(self._which())
+        if self.class_layer:
+            parts.append(f"class layer: {self.class_layer}")
         for label, names in (
             ("left out of the file", self.left_out),
             ("kept as the model had them", self.kept),
@@ -39,6 +50,13 @@ class WeightsReport:
             if names:
                 parts.append(f"{label}: {_groups(names)}")
         return "; ".join(parts)
+
+    def _which(self) -> str:
+        """Which of the file's models was taken, and how to take the others."""
+        entry = f" of {self.entry}" if self.entry else ""
+        taken = f"{'averaged (EMA)' if self.averaged else 'not averaged'} weights{entry} taken"
+        option = "--no-ema (ema=False in Python)" if self.averaged else "--ema (ema=True in Python)"
+        return f"{taken}, {option} takes {', '.join(self.others)}" if self.others else taken
 
 
 def _groups(names: tuple[str, ...]) -> str:

@@ -19,6 +19,7 @@ class StandIn(dict[Any, Any]):
     path = ""
     args: tuple[Any, ...] = ()
     state: Any = None
+    dump_patches = False  # torch asks it of modules in the form before 1.6, and writes a file where it is true
 
     def __new__(cls, *args: Any, **_: Any) -> "StandIn":
         made = super().__new__(cls)

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pvt_edge.checkpoints import naming
 from pvt_edge.checkpoints.architecture import name_of, traits_of_tensors
-from pvt_edge.checkpoints.reading import read_checkpoint
+from pvt_edge.checkpoints.opening import open_checkpoint
 from pvt_edge.checkpoints.refusal import refuse
-from pvt_edge.checkpoints.translation import to_native
 
 
 @dataclass(frozen=True)
@@ -31,13 +29,8 @@ class CheckpointSummary:
 
 def summarise_checkpoint(path: str | PathLike[str]) -> CheckpointSummary:
     """The summary of the file (or folder) `path`; raises `WeightsError` for one that is no PVT-v2 checkpoint."""
-    checkpoint = read_checkpoint(path)
-    path = checkpoint.path
-    found = naming.detect(checkpoint.tensors)
-    if found is None:
-        raise refuse(path, "holds no PVT v2 in a known dialect: b0 to b5 and b2-li are known")
-    dialect, prefix = found
-    tensors = to_native(checkpoint.tensors, dialect, prefix).tensors
+    opened = open_checkpoint(path)
+    checkpoint, tensors = opened.checkpoint, opened.translation.tensors
     task, num_classes = "features", None
     if "head.weight" in tensors:
         task, num_classes = "classify", _rows(tensors["head.weight"])
@@ -46,12 +39,12 @@ def summarise_checkpoint(path: str | PathLike[str]) -> CheckpointSummary:
         task, num_classes = "detect", _rows(tensors["head.cls_out.weight"]) // anchors
     traits = traits_of_tensors(tensors)
     return CheckpointSummary(
-        dialect=dialect.name,
+        dialect=opened.dialect.name,
         variant=None if traits is None else name_of(traits),
         task=task,
         num_classes=num_classes,
         head=checkpoint.metadata.get("head"),
-        labels=_labels(checkpoint.metadata.get("labels"), path),
+        labels=_labels(checkpoint.metadata.get("labels"), checkpoint.path),
     )
 
 
