@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.choice import choose_artifact, choose_runtime
 from pvt_edge.errors import BundleError, DataError
-from pvt_edge.postprocessing import Thresholds, choose_thresholds, select, softmax
+from pvt_edge.postprocessing import Thresholds, choose_thresholds, class_shares, select
 from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
 from pvt_edge.results import Boxes, FrameInfo, Probs, Result
 from pvt_edge.sources import Frame, Source, VideoFile, open_source, read_image
@@ -231,7 +231,7 @@ class Predictor:
         """The fields of `Result` that one image's outputs fill."""
         if self.manifest.task == "classify":
             self._check_labels(len(row["logits"]))
-            return {"probs": Probs(softmax(row["logits"]))}
+            return {"probs": Probs(class_shares(row["logits"], self.manifest.activation))}
         if self.manifest.task == "features":
             return {"features": {name: array.astype(np.float32) for name, array in row.items()}}
         found = select(

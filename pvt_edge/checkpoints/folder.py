@@ -51,8 +51,10 @@ def weight_file(path: Path) -> Path:
 def _snapshot(cache: Path) -> Path:
     """The snapshot in a folder of the Hugging Face cache: that of `refs/main`, or the only one."""
     main = cache / "refs" / "main"
-    if main.is_file() and (named := cache / "snapshots" / Path(main.read_text(encoding="utf-8").strip()).name).is_dir():
-        return named
+    if main.is_file():
+        named = cache / "snapshots" / Path(main.read_text(encoding="utf-8-sig").strip()).name
+        if named.is_dir():
+            return named
     found = sorted(p for p in (cache / "snapshots").iterdir() if p.is_dir())
     if len(found) != 1:
         raise refuse(cache, f"holds {len(found)} snapshots: give the folder of the one to take, in {cache}/snapshots")
@@ -80,7 +82,7 @@ def shards_of(path: Path) -> list[Path] | None:
 
 
 def _listed(index: Path) -> list[Path]:
-    names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    names = sorted(set(json.loads(index.read_text(encoding="utf-8-sig"))["weight_map"].values()))
     for name in names:
         if Path(name).name != name or name.endswith(".json"):
             raise refuse(index, f"lists {name!r}, which is no file beside it")

@@ -12,7 +12,7 @@ from torch import Tensor
 from pvt_edge.checkpoints.dialects import NATIVE
 from pvt_edge.checkpoints.epsilons import set_epsilons
 from pvt_edge.checkpoints.fitting import fit
-from pvt_edge.checkpoints.opening import open_checkpoint
+from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.report import WeightsReport
 from pvt_edge.errors import WeightsError
@@ -48,8 +48,13 @@ def load_weights(
     Raises `WeightsError`, with the model untouched, for a file that cannot be read, holds other tensors than
     the model's or holds values that are not finite.
     """
+    backbone_of(model)  # before the file is read
+    return load_opened(model, open_checkpoint(path, ema=ema), reinit_head=reinit_head)
+
+
+def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = False) -> WeightsReport:
+    """As `load_weights`, of a file that is open."""
     backbone = backbone_of(model)
-    opened = open_checkpoint(path, ema=ema)
     checkpoint, dialect = opened.checkpoint, opened.dialect
     path = checkpoint.path
     fitted = fit(model, backbone.variant, opened.translation, path, reinit_head)
@@ -60,7 +65,8 @@ def load_weights(
 
     model.load_state_dict(values, strict=False)  # what is missing was judged above
     set_epsilons(backbone, embed_eps, block_eps)
-    model.weights_name = path.name if get_bundled(path.name) is None else f"./{path.name}"
+    name = path.name if get_bundled(path.name) is None else f"./{path.name}"
+    model.weights_name = f"{name}, {checkpoint.which}" if checkpoint.which else name
     return WeightsReport(
         path=path,
         dialect=dialect.name,
@@ -72,6 +78,7 @@ def load_weights(
         reshaped=fitted.reshaped,
         entry=checkpoint.entry,
         averaged=checkpoint.averaged,
+        which=checkpoint.which,
         others=checkpoint.others,
         class_layer=opened.class_layer if _HEAD in fitted.tensors else None,
     )

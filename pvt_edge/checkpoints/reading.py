@@ -38,6 +38,14 @@ class Checkpoint:
     others: tuple[str, ...] = ()
     apart: tuple[str, ...] = ()
 
+    @property
+    def which(self) -> str:
+        """Which of several models this is; empty where there is nothing to tell apart."""
+        if not self.averaged and not self.others:
+            return ""
+        kind = "averaged (EMA) weights" if self.averaged else "weights that are not averaged"
+        return f"{kind} of {self.entry}" if self.entry else kind
+
 
 def read_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> Checkpoint:
     """The tensors of a .safetensors, .pth, .pt or .bin file, of all shards of a model, or of the file in a folder.

@@ -13,8 +13,9 @@ class WeightsReport:
     asked for by `reinit_head`; `reshaped` the loaded ones that the file stores in another shape (1x1
     convolutions for linears, q, k and v apart or together). `left_out` counts what lies beside the model too: losses,
     metrics, counters, another model's tensors. `entry` is where in the file the model lies, `averaged` whether its
-    weights are a mean over training, `others` are the entries of other models there; `class_layer` is the file's name
-    of a classifier's last layer that is called otherwise than in its dialect.
+    weights are a mean over training, `which` says both where there is a choice, `others` are the entries of other
+    models there; `class_layer` is the file's name of a classifier's last layer that is called otherwise than in its
+    dialect.
     """
 
     path: Path
@@ -27,6 +28,7 @@ class WeightsReport:
     reshaped: tuple[str, ...] = ()
     entry: str = ""
     averaged: bool = False
+    which: str = ""
     others: tuple[str, ...] = ()
     class_layer: str | None = None
 
@@ -38,8 +40,10 @@ class WeightsReport:
         """
         source = f"{self.variant} in the {self.dialect} dialect"
         parts = [f"{self.path.name}: {source}, {len(self.loaded)} tensors loaded"]
-        if self.averaged or self.others:
-            parts.append(self._which())
+        if self.which:
+            option = "--no-ema (ema=False in Python)" if self.averaged else "--ema (ema=True in Python)"
+            others = f"; {option} takes {', '.join(map(repr, self.others))}" if self.others else ""
+            parts.append(f"{self.which} taken{others}")
         if self.class_layer:
             parts.append(f"class layer: {self.class_layer}")
         for label, names in (
@@ -50,13 +54,6 @@ class WeightsReport:
             if names:
                 parts.append(f"{label}: {_groups(names)}")
         return "; ".join(parts)
-
-    def _which(self) -> str:
-        """Which of the file's models was taken, and how to take the others."""
-        entry = f" of {self.entry}" if self.entry else ""
-        taken = f"{'averaged (EMA)' if self.averaged else 'not averaged'} weights{entry} taken"
-        option = "--no-ema (ema=False in Python)" if self.averaged else "--ema (ema=True in Python)"
-        return f"{taken}, {option} takes {', '.join(self.others)}" if self.others else taken
 
 
 def _groups(names: tuple[str, ...]) -> str:

@@ -8,28 +8,40 @@ from pathlib import Path
 from torch import Tensor
 
 from pvt_edge.checkpoints.architecture import name_of, traits_of_tensors
-from pvt_edge.checkpoints.opening import open_checkpoint
+from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
 from pvt_edge.checkpoints.refusal import refuse
+from pvt_edge.variants import VARIANTS
 
 
 @dataclass(frozen=True)
 class CheckpointSummary:
     """Variant, task and size of the model in a file; None where the file does not tell.
 
-    `task` is features for a backbone alone. `head` and `labels` are those that a file of our own notes.
+    `task` is features for a backbone alone. `head` and `labels` are those that a file of our own notes; `path`,
+    `entry`, `which`, `others` and `class_layer` as in `WeightsReport`; `beside` are tensors of no part of the model.
     """
 
+    path: Path
     dialect: str
     variant: str | None
     task: str
     num_classes: int | None
     head: str | None = None
     labels: tuple[str, ...] | None = None
+    entry: str = ""
+    which: str = ""
+    others: tuple[str, ...] = ()
+    class_layer: str | None = None
+    beside: tuple[str, ...] = ()
 
 
-def summarise_checkpoint(path: str | PathLike[str]) -> CheckpointSummary:
+def summarise_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> CheckpointSummary:
     """The summary of the file (or folder) `path`; raises `WeightsError` for one that is no PVT-v2 checkpoint."""
-    opened = open_checkpoint(path)
+    return summarise(open_checkpoint(path, ema=ema))
+
+
+def summarise(opened: OpenCheckpoint) -> CheckpointSummary:
+    """The summary of an open file."""
     checkpoint, tensors = opened.checkpoint, opened.translation.tensors
     task, num_classes = "features", None
     if "head.weight" in tensors:
@@ -39,6 +51,12 @@ def summarise_checkpoint(path: str | PathLike[str]) -> CheckpointSummary:
         task, num_classes = "detect", _rows(tensors["head.cls_out.weight"]) // anchors
     traits = traits_of_tensors(tensors)
     return CheckpointSummary(
+        path=checkpoint.path,
+        entry=checkpoint.entry,
+        which=checkpoint.which,
+        others=checkpoint.others,
+        class_layer=opened.class_layer,
+        beside=opened.beside,
         dialect=opened.dialect.name,
         variant=None if traits is None else name_of(traits),
         task=task,
@@ -46,6 +64,15 @@ def summarise_checkpoint(path: str | PathLike[str]) -> CheckpointSummary:
         head=checkpoint.metadata.get("head"),
         labels=_labels(checkpoint.metadata.get("labels"), checkpoint.path),
     )
+
+
+def known_variant(opened: OpenCheckpoint) -> str:
+    """The variant that the file holds; `WeightsError` where it is none of ours."""
+    traits = traits_of_tensors(opened.translation.tensors)
+    name = None if traits is None else name_of(traits)
+    if name is None:
+        raise refuse(opened.checkpoint.path, f"holds a PVT v2 of another size than {', '.join(VARIANTS)}")
+    return name
 
 
 def _rows(tensor: Tensor) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pvt_edge.errors import UnknownNameError, WeightsError
 from pvt_edge.variants import VARIANTS
+from pvt_edge.weights import BUNDLED, NO_WEIGHTS
 from pvt_edge.weights.labels import get_labels
 
 
@@ -114,6 +115,11 @@ PUBLISHED: dict[tuple[str, str], PublishedWeights] = {
         *(_mmdet(variant, tail) for variant, tail in _MMDET_TAILS.items()),
     )
 }
+
+
+def is_file_name(weights: str) -> bool:
+    """Whether `weights` is a file's or folder's path and not a name of ours: cells, imagenet, coco, none."""
+    return weights not in BUNDLED and weights != NO_WEIGHTS and weights.partition(":")[0] not in ORIGINS
 
 
 def find_published(name: str, variant: str) -> PublishedWeights | None:
