@@ -175,10 +175,10 @@ def default_resize(model: Model, dialect: str | None = None) -> ResizeSpec:
 
 
 def default_postprocess(model: Model, bundled: BundledWeights | None) -> PostprocessSpec | None:
-    """Thresholds of a detector, with the overlap that bundled weights ask for; None for other tasks."""
+    """Thresholds of a detector: the overlap of bundled weights, those of a file's test_cfg; None for other tasks."""
     if not isinstance(model, Detector):
         return None
-    return PostprocessSpec(iou=bundled.iou) if bundled else PostprocessSpec()
+    return PostprocessSpec(iou=bundled.iou) if bundled else PostprocessSpec(**(model.thresholds or {}))
 
 
 def resize_named(mode: str) -> ResizeSpec:

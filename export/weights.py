@@ -85,14 +85,15 @@ def _from_file(
 ) -> ChosenWeights:
     from pvt_edge.checkpoints.loading import load_opened
     from pvt_edge.checkpoints.opening import open_checkpoint
-    from pvt_edge.checkpoints.summary import known_variant, summarise
+    from pvt_edge.checkpoints.summary import head_config, known_variant, summarise
 
     opened = open_checkpoint(path, ema=ema)
     summary = summarise(opened)
     variant = variant or known_variant(opened)
     task = task or summary.task
     classes = summary.num_classes if summary.task == task else None  # the file's, where its head is of this task
-    model = create_model(variant, task, num_classes or classes, head=head or summary.head or "retinanet")
+    own_head = head_config(opened, head or summary.head) if summary.task == task else head or "retinanet"
+    model = create_model(variant, task, num_classes or classes, head=own_head)
     report = load_opened(model, opened)
     notes = [report.summary()]
     if report.kept:

@@ -19,6 +19,7 @@ from pvt_edge.errors import WeightsError
 from pvt_edge.models.backbone import PVTv2
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.detector import Detector
+from pvt_edge.models.retinanet import HeadConfig
 from pvt_edge.weights import get_bundled
 
 _HEAD = "head.weight"
@@ -57,6 +58,8 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
     backbone = backbone_of(model)
     checkpoint, dialect = opened.checkpoint, opened.dialect
     path = checkpoint.path
+    head = opened.trained_head
+    config = _head_config(model, opened)
     fitted = fit(model, backbone.variant, opened.translation, path, reinit_head)
     values = _converted(fitted.tensors, model.state_dict(), path)
     embed_eps, block_eps = dialect.embed_eps, dialect.block_eps
@@ -65,6 +68,8 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
 
     model.load_state_dict(values, strict=False)  # what is missing was judged above
     set_epsilons(backbone, embed_eps, block_eps)
+    if isinstance(model, Detector) and config is not None and not fitted.kept:
+        model.config, model.thresholds = config, head.thresholds or None
     name = path.name if get_bundled(path.name) is None else f"./{path.name}"
     model.weights_name = f"{name}, {checkpoint.which}" if checkpoint.which else name
     return WeightsReport(
@@ -80,8 +85,24 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
         averaged=checkpoint.averaged,
         which=checkpoint.which,
         others=checkpoint.others,
+        notes=head.told(config) if config is not None else (),
         class_layer=opened.class_layer if _HEAD in fitted.tensors else None,
     )
+
+
+def _head_config(model: Model, opened: OpenCheckpoint) -> HeadConfig | None:
+    """The head's configuration with the anchors that the file was trained with; None for other models and files."""
+    if not isinstance(model, Detector) or not any(name.startswith("head.") for name in opened.translation.tensors):
+        return None
+    config = opened.trained_head.config(model.config)
+    if config.anchors_per_cell != model.config.anchors_per_cell:
+        given = f"scales={config.anchor_scales}, ratios={config.ratios}"
+        raise refuse(
+            opened.checkpoint.path,
+            f"has {config.anchors_per_cell} anchors a cell ({given}), the model {model.config.anchors_per_cell}: "
+            "create the model with head=HeadConfig(...) of these in Python; pvt-edge export does so by itself",
+        )
+    return config
 
 
 def _converted(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ class WeightsReport:
     metrics, counters, another model's tensors. `entry` is where in the file the model lies, `averaged` whether its
     weights are a mean over training, `which` says both where there is a choice, `others` are the entries of other
     models there; `class_layer` is the file's name of a classifier's last layer that is called otherwise than in its
-    dialect.
+    dialect; `notes` tell of anchors, box coder and thresholds that are the file's and not RetinaNet's own.
     """
 
     path: Path
@@ -31,6 +31,7 @@ class WeightsReport:
     which: str = ""
     others: tuple[str, ...] = ()
     class_layer: str | None = None
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line.
@@ -53,7 +54,7 @@ class WeightsReport:
         ):
             if names:
                 parts.append(f"{label}: {_groups(names)}")
-        return "; ".join(parts)
+        return "; ".join((*parts, *self.notes))
 
 
 def _groups(names: tuple[str, ...]) -> str:

@@ -1,16 +1,23 @@
 """What a checkpoint is, told from its tensors without building a model."""
 
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from pvt_edge.checkpoints.architecture import name_of, traits_of_tensors
 from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
 from pvt_edge.checkpoints.refusal import refuse
+from pvt_edge.models.retinanet import HeadConfig, get_head
 from pvt_edge.variants import VARIANTS
+
+_TOWER = re.compile(r"head\.cls\.(\d+)\.conv\.weight")
+_PYRAMID = re.compile(r"neck\.output\.\d+\.weight")
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ def summarise(opened: OpenCheckpoint) -> CheckpointSummary:
         task=task,
         num_classes=num_classes,
         head=checkpoint.metadata.get("head"),
-        labels=_labels(checkpoint.metadata.get("labels"), checkpoint.path),
+        labels=_labels(checkpoint.metadata.get("labels"), checkpoint.path) or _classes(checkpoint.extras),
     )
 
 
@@ -77,6 +84,31 @@ def known_variant(opened: OpenCheckpoint) -> str:
 
 def _rows(tensor: Tensor) -> int:
     return tensor.shape[0] if tensor.ndim else 0
+
+
+def head_config(opened: OpenCheckpoint, name: str | None) -> HeadConfig:
+    """The head of an open file: the preset called `name`, else RetinaNet in the file's sizes, with its anchors."""
+    base = get_head(name or "retinanet")
+    tensors = opened.translation.tensors
+    lateral = tensors.get("neck.lateral.0.weight")
+    if name is None and lateral is not None and lateral.ndim:
+        towers = [int(match[1]) for match in map(_TOWER.fullmatch, tensors) if match]
+        levels = sum(_PYRAMID.fullmatch(key) is not None for key in tensors)
+        base = replace(base, width=lateral.shape[0], depth=max(towers, default=-1) + 1, levels=min(max(levels, 3), 5))
+    return opened.trained_head.config(base)
+
+
+def _classes(extras: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The class names that mmdet and mmengine note in a file's meta."""
+    meta = extras.get("meta")
+    if not isinstance(meta, Mapping):
+        return None
+    inner = meta.get("dataset_meta")
+    for place in (inner if isinstance(inner, Mapping) else {}, meta):
+        for key in ("classes", "CLASSES"):
+            if names := place.get(key):
+                return (names,) if isinstance(names, str) else tuple(str(name) for name in names)
+    return None
 
 
 def _labels(text: str | None, path: Path) -> tuple[str, ...] | None:
