@@ -138,7 +138,8 @@ class ExportRequest:
             raise ExportError(f"batch must be at least 1, got {self.batch}")
         if self.int8 and self.calib is None and self.bundled is None:
             raise ExportError(
-                "INT8 needs pictures to take ranges from: give a folder of typical images or a video with --calib"
+                "INT8 needs pictures to take ranges from: give a folder of typical images or a video with --calib "
+                "(calib= in Python)"
             )
         if self.int8 and self.calib_n < 1:
             raise ExportError(f"calib_n must be at least 1, got {self.calib_n}")
@@ -153,9 +154,13 @@ class ExportRequest:
             needed = (
                 "a COCO file, and its pictures with --images" if self.metric == "map" else "a folder of class folders"
             )
-            raise ExportError(f"the metric {self.metric} needs labelled pictures: give {needed} with --data")
+            raise ExportError(
+                f"the metric {self.metric} needs labelled pictures: give {needed} with --data (data= in Python)"
+            )
         if self.images is not None and self.data is None:
-            raise ExportError("--images are the pictures of a COCO file: give the file with --data")
+            raise ExportError(
+                "--images (images= in Python) are the pictures of a COCO file: give the file with --data (data=)"
+            )
 
 
 def default_imgsz(model: Model, bundled: BundledWeights | None) -> tuple[int, int]:

@@ -60,7 +60,9 @@ def resolve_weights(
         )
     if bundled := get_bundled(weights):
         if head not in (None, bundled.head):
-            raise WeightsError(f"weights {weights!r} have the head {bundled.head}, not {head}: leave --head out")
+            raise WeightsError(
+                f"weights {weights!r} have the head {bundled.head}, not {head}: leave --head (head in Python) out"
+            )
         model = create_model(row.name, task or bundled.task, num_classes, weights)
         return ChosenWeights(model, row.name, bundled.task, bundled.labels, bundled.path, "native")
     if published := find_published(weights, row.name):

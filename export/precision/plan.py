@@ -72,7 +72,7 @@ def read_plan(path: str | Path, variant: str, task: str) -> PrecisionPlan:
     if (plan.variant, plan.task) != (variant, task):
         raise ExportError(
             f"the precision plan {path} is for {plan.variant} {plan.task}, not {variant} {task}: "
-            "take one of this model, or leave --plan out to have one made"
+            "take one of this model, or leave --plan out (plan= in Python) to have one made"
         )
     return plan
 
