@@ -1,7 +1,7 @@
 """The models in a file: where their tensors lie in it, which are averages over training, and which one to take."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ def _tensor_mappings(
             yield entry, own
         for key, value in content.items():
             if isinstance(key, str) and isinstance(value, Mapping):
-                yield from _tensor_mappings(value, f"{entry}.{key}" if entry else key, levels - 1)
+                yield from _tensor_mappings(value, _joined(entry, key), levels - 1)
 
 
 def _in_mapping(entry: str, tensors: dict[str, Tensor]) -> Iterator[Candidate]:
@@ -124,22 +124,16 @@ def _in_mapping(entry: str, tensors: dict[str, Tensor]) -> Iterator[Candidate]:
         return
     (dialect, prefix), *more = found
     held = {naming.root_of(prefix): (dialect, prefix)}
-    for other in more:  # two that are both current are parts of one model: that is for the loader to judge
-        if says_averaged(other[1]) != says_averaged(prefix):
-            held.setdefault(naming.root_of(other[1]), other)
-    flat = {name: f"ema_{name.replace('.', '_')}" for name in tensors}  # mmcv's EMAHook registers buffers so
+    for one in more:  # two that are both current may be parts of one model: that is for the loader to judge
+        if says_averaged(one[1]) != says_averaged(prefix):
+            held.setdefault(naming.root_of(one[1]), one)
+    names_of = _names_by_root(tensors, held)
+    flat = {name: f"ema_{name.replace('.', '_')}" for name in tensors}  # mmcv's EMAHook keeps the current ones so
     exchanged = {name: other for name, other in flat.items() if other in tensors}
-    names_of: dict[str, set[str]] = {
-        root: {name for name in tensors if name.startswith(root)} for root in sorted(held, key=len)
-    }
-    for root in held:  # what lies under a longer root is not the shorter one's
-        for other in held:
-            if other != root and other.startswith(root):
-                names_of[root] -= names_of[other]
     for root, (row, start) in held.items():
         apart = {n for other in held if other != root for n in names_of[other]} | set(exchanged.values())
         yield Candidate(
-            entry=".".join(part for part in (entry, root.rstrip(".") if len(held) > 1 else "") if part),
+            entry=_joined(entry, root.rstrip(".") if len(held) > 1 else ""),
             tensors={name: tensor for name, tensor in tensors.items() if name not in apart},
             dialect=row,
             prefix=start,
@@ -148,4 +142,18 @@ def _in_mapping(entry: str, tensors: dict[str, Tensor]) -> Iterator[Candidate]:
         )
     if exchanged:
         values = {name: tensors[other] for name, other in exchanged.items()}
-        yield Candidate(f"{entry}.ema_*".lstrip("."), values, dialect, prefix, averaged=False, apart=tuple(exchanged))
+        yield Candidate(_joined(entry, "ema_*"), values, dialect, prefix, averaged=False, apart=tuple(exchanged))
+
+
+def _names_by_root(names: Collection[str], roots: Collection[str]) -> dict[str, set[str]]:
+    """The names that begin with each root; what lies under a longer root is not the shorter one's."""
+    found: dict[str, set[str]] = {}
+    taken: set[str] = set()
+    for root in sorted(roots, key=len, reverse=True):
+        found[root] = {name for name in names if name.startswith(root)} - taken
+        taken |= found[root]
+    return found
+
+
+def _joined(entry: str, part: str) -> str:
+    return ".".join(name for name in (entry, part) if name)

@@ -124,7 +124,7 @@ def _refuse_other_classes(model: nn.Module, tensors: Mapping[str, Tensor], path:
         return
     classes = given.shape[0] // per_class
     mend = (
-        f"give --num-classes {classes} (num_classes={classes} in Python); load_weights(..., reinit_head=True) keeps the "
-        "model's own class layer"
+        f"give --num-classes {classes} (num_classes={classes} in Python); "
+        "load_weights(..., reinit_head=True) keeps the model's own class layer"
     )
     raise refuse(path, f"has {classes} classes, the model {model.num_classes}: {mend}")

@@ -14,7 +14,7 @@ from pvt_edge.checkpoints.refusal import refuse
 from pvt_edge.models.retinanet import HEADS, HeadConfig
 
 # Where another value makes another network of the same tensors, the only value that ours computes.
-_ONLY = {
+_ONLY: dict[str, dict[str, Any]] = {
     "neck": {"type": "FPN", "add_extra_convs": "on_input", "relu_before_extra_convs": False, "act_cfg": None},
     "neck.upsample_cfg": {"mode": "nearest"},
     "bbox_head.loss_cls": {"use_sigmoid": True},
@@ -92,10 +92,16 @@ def read_own_head(metadata: Mapping[str, str], path: Path) -> TrainedHead:
     if text is None:
         return TrainedHead()
     try:
-        noted = json.loads(text)
-        found = {key: tuple(value) if isinstance(value, list) else value for key, value in noted.items()}
-        replace(HeadConfig(), **found).anchors_per_cell  # noqa: B018 (nonsense must not load)
-    except (ValueError, TypeError, AttributeError) as error:
+        noted: dict[str, Any] = json.loads(text)
+        found: dict[str, Any] = {
+            key: None if noted[key] is None else tuple(float(value) for value in noted[key])
+            for key in ("scales", "base_sizes", "ratios")
+        }
+        found["center_offset"], found["scales_per_octave"] = (
+            float(noted["center_offset"]),
+            int(noted["scales_per_octave"]),
+        )
+    except (ValueError, TypeError, KeyError) as error:
         raise refuse(path, f"its metadata say {ANCHORS}={text!r}, which are no anchors") from error
     return TrainedHead(found)
 

@@ -79,7 +79,6 @@ def _allowed() -> dict[str, Any]:
         "collections.defaultdict": _plain_dict,
         "builtins.set": set,
         "builtins.frozenset": frozenset,
-        "builtins.bytearray": bytearray,
         "builtins.complex": complex,
         "_codecs.encode": _latin1,
     }

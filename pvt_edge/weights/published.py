@@ -41,8 +41,8 @@ class PublishedWeights:
         if num_classes not in (None, classes):
             raise WeightsError(
                 f"weights {self.name!r} have {classes} classes, not {num_classes}: leave "
-                "--num-classes (num_classes in Python) out; load_weights(model, file, reinit_head=True) is for a head of "
-                "your own"
+                "--num-classes (num_classes in Python) out; load_weights(model, file, reinit_head=True) is for a head "
+                "of your own"
             )
         if task == "detect" and isinstance(head, str) and head != "retinanet":
             raise WeightsError(
@@ -142,7 +142,8 @@ def find_published(name: str, variant: str) -> PublishedWeights | None:
         held = [known for (full, known) in PUBLISHED if full.startswith(f"{dataset}:")]
         raise WeightsError(
             f"nobody publishes {dataset} weights of {variant} that can be downloaded: there are "
-            f"{', '.join(dict.fromkeys(held))}; for {variant} give a file of your own with --weights FILE (weights= in Python)"
+            f"{', '.join(dict.fromkeys(held))}; for {variant} give a file of your own with --weights FILE "
+            "(weights= in Python)"
         )
     return found
 
