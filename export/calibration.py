@@ -59,7 +59,7 @@ def calibration_from_images(
     """
     least = 1 if allow_small else FEW
     if count < least:
-        mend = "" if allow_small else ", or pass --allow-small"
+        mend = "" if allow_small else ", or pass --allow-small (allow_small=True in Python)"
         raise DataError(f"{count} calibration pictures are too few: ask for at least {least}{mend}")
 
     def fit(frame: "Frame") -> "tuple[NDArray[np.uint8], FileRecord]":
@@ -101,7 +101,7 @@ def _shortage(record: CalibrationRecord, least: int) -> str:
     """What was found instead of `least` pictures, and the mend."""
     lines = [*record.skipped, *record.left_out]
     named = f" ({'; '.join(lines[:3])}{'; ...' if len(lines) > 3 else ''})" if lines else ""
-    mend = "add pictures, or pass --allow-small" if record.count else "add pictures"
+    mend = "add pictures, or pass --allow-small (allow_small=True in Python)" if record.count else "add pictures"
     return (
         f"found {record.count} distinct usable calibration pictures in {record.source}, at least {least} are needed: "
         f"{len(record.skipped)} unreadable, {record.duplicates} near-duplicates, "

@@ -154,6 +154,7 @@ def export_model(
             outputs=steps.graph.output_names,
             resize=request.resize,
             postprocess=request.postprocess,
+            activation="sigmoid" if task_of(model) == "classify" and len(request.labels) == 1 else "softmax",
             artifacts=artifacts,
             auto_precision=steps.auto_precision,
             tensorrt=steps.tensorrt.spec if steps.tensorrt else None,

@@ -66,7 +66,9 @@ def quantise(
     if request.plan is not None:
         given, placement = read_plan(request.plan, variant, judge.task).int8_blocks(known), "given"
         if not given:
-            raise ExportError(f"the precision plan {request.plan} runs no block in INT8: leave --int8 out")
+            raise ExportError(
+                f"the precision plan {request.plan} runs no block in INT8: leave --int8 out (precisions= in Python)"
+            )
     elif not request.tune:
         given, placement = RECORDED[judge.task].blocks(known), "recorded"
     tell(f"observing ranges on {len(calibration.inputs)} pictures")

@@ -141,7 +141,8 @@ class ExportRequest:
             raise ExportError(f"batch must be at least 1, got {self.batch}")
         if self.int8 and self.calib is None and self.bundled is None:
             raise ExportError(
-                "INT8 needs pictures to take ranges from: give a folder of typical images or a video with --calib"
+                "INT8 needs pictures to take ranges from: give a folder of typical images or a video with --calib "
+                "(calib= in Python)"
             )
         if self.int8 and self.calib_n < 1:
             raise ExportError(f"calib_n must be at least 1, got {self.calib_n}")
@@ -156,9 +157,13 @@ class ExportRequest:
             needed = (
                 "a COCO file, and its pictures with --images" if self.metric == "map" else "a folder of class folders"
             )
-            raise ExportError(f"the metric {self.metric} needs labelled pictures: give {needed} with --data")
+            raise ExportError(
+                f"the metric {self.metric} needs labelled pictures: give {needed} with --data (data= in Python)"
+            )
         if self.images is not None and self.data is None:
-            raise ExportError("--images are the pictures of a COCO file: give the file with --data")
+            raise ExportError(
+                "--images (images= in Python) are the pictures of a COCO file: give the file with --data (data=)"
+            )
 
 
 def default_imgsz(model: Model, bundled: BundledWeights | None) -> tuple[int, int]:
@@ -178,10 +183,10 @@ def default_resize(model: Model, dialect: str | None = None) -> ResizeSpec:
 
 
 def default_postprocess(model: Model, bundled: BundledWeights | None) -> PostprocessSpec | None:
-    """Thresholds of a detector, with the overlap that bundled weights ask for; None for other tasks."""
+    """Thresholds of a detector: the overlap of bundled weights, those of a file's test_cfg; None for other tasks."""
     if not isinstance(model, Detector):
         return None
-    return PostprocessSpec(iou=bundled.iou) if bundled else PostprocessSpec()
+    return PostprocessSpec(iou=bundled.iou) if bundled else PostprocessSpec(**(model.thresholds or {}))
 
 
 def resize_named(mode: str) -> ResizeSpec:

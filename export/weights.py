@@ -5,14 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pvt_edge.errors import UnknownNameError, WeightsError
-from pvt_edge.models.create import Model, create_model
+from pvt_edge.models.create import AUTO_VARIANT, Model, bundled_variant, create_model
 from pvt_edge.variants import TASKS, get_variant
-from pvt_edge.weights import BUNDLED, get_bundled
+from pvt_edge.weights import BUNDLED, NO_WEIGHTS, get_bundled
 from pvt_edge.weights.download import Progress
 from pvt_edge.weights.obtaining import obtain
-from pvt_edge.weights.published import find_published, labels_of
-
-NO_WEIGHTS = "none"
+from pvt_edge.weights.published import find_published, is_file_name, labels_of
 
 
 @dataclass(frozen=True)
@@ -29,21 +27,26 @@ class ChosenWeights:
 
 
 def resolve_weights(
-    variant: str,
+    variant: str | None,
     task: str | None = None,
     weights: str | None = None,
     *,
     num_classes: int | None = None,
     head: str | None = None,
+    ema: bool | None = None,
     offline: bool = False,
     progress: Progress | None = None,
 ) -> ChosenWeights:
     """The model that the options of `pvt-edge export` ask for.
 
-    Without `weights`, b0 takes the bundled `cells`; without `task`, a file's own. Published weights (`imagenet`,
-    `coco`) are downloaded once, unless `offline`, and `progress` is told how far that is. Raises a `PvtEdgeError`
-    with the mend for anything that does not fit.
+    Without `weights`, b0 takes the bundled `cells`; without `variant` (or "auto") and without `task`, a file's own;
+    `ema` as in `load_weights`. Published weights (`imagenet`, `coco`) are downloaded once, unless `offline`, and
+    `progress` is told how far that is. Raises a `PvtEdgeError` with the mend for anything that does not fit.
     """
+    if variant in (None, AUTO_VARIANT):
+        if weights is not None and is_file_name(weights):
+            return _from_file(None, task, Path(weights), num_classes, head, ema)
+        variant = bundled_variant(weights)
     row = get_variant(variant)
     if task is not None and task not in TASKS:
         raise UnknownNameError("task", task, TASKS)
@@ -57,18 +60,20 @@ def resolve_weights(
         )
     if bundled := get_bundled(weights):
         if head not in (None, bundled.head):
-            raise WeightsError(f"weights {weights!r} have the head {bundled.head}, not {head}: leave --head out")
+            raise WeightsError(
+                f"weights {weights!r} have the head {bundled.head}, not {head}: leave --head (head in Python) out"
+            )
         model = create_model(row.name, task or bundled.task, num_classes, weights)
         return ChosenWeights(model, row.name, bundled.task, bundled.labels, bundled.path, "native")
     if published := find_published(weights, row.name):
         published.check(task or published.task, num_classes, head)
         path = obtain(published, offline=offline, progress=progress)
-        chosen = _from_file(row.name, task or published.task, path, num_classes, head)
+        chosen = _from_file(row.name, task or published.task, path, num_classes, head, ema)
         chosen.model.weights_name = published.name
         return replace(chosen, labels=labels_of(published.name, chosen.task))
     if weights == NO_WEIGHTS:
         return _random(row.name, task or "classify", num_classes, head)
-    return _from_file(row.name, task, Path(weights), num_classes, head)
+    return _from_file(row.name, task, Path(weights), num_classes, head, ema)
 
 
 def _random(variant: str, task: str, num_classes: int | None, head: str | None) -> ChosenWeights:
@@ -77,19 +82,27 @@ def _random(variant: str, task: str, num_classes: int | None, head: str | None) 
     return ChosenWeights(model, variant, task, notes=(note,))
 
 
-def _from_file(variant: str, task: str | None, path: Path, num_classes: int | None, head: str | None) -> ChosenWeights:
-    from pvt_edge.checkpoints import load_weights
-    from pvt_edge.checkpoints.summary import summarise_checkpoint
+def _from_file(
+    variant: str | None, task: str | None, path: Path, num_classes: int | None, head: str | None, ema: bool | None
+) -> ChosenWeights:
+    from pvt_edge.checkpoints.loading import load_opened
+    from pvt_edge.checkpoints.opening import open_checkpoint
+    from pvt_edge.checkpoints.summary import head_config, known_variant, summarise
 
-    summary = summarise_checkpoint(path)
+    opened = open_checkpoint(path, ema=ema)
+    summary = summarise(opened)
+    variant = variant or known_variant(opened)
     task = task or summary.task
     classes = summary.num_classes if summary.task == task else None  # the file's, where its head is of this task
-    model = create_model(variant, task, num_classes or classes, head=head or summary.head or "retinanet")
-    report = load_weights(model, path)
+    own_head = head_config(opened, head or summary.head) if summary.task == task else head or "retinanet"
+    model = create_model(variant, task, num_classes or classes, head=own_head)
+    report = load_opened(model, opened)
     notes = [report.summary()]
     if report.kept:
-        notes.append(f"RANDOM HEAD: {path.name} holds no head for {task}; the export's head knows nothing")
-    return ChosenWeights(model, variant, task, _fitting(summary.labels, model), path, report.dialect, tuple(notes))
+        notes.append(f"RANDOM HEAD: {report.path.name} holds no head for {task}; the export's head knows nothing")
+    return ChosenWeights(
+        model, variant, task, _fitting(summary.labels, model), report.path, report.dialect, tuple(notes)
+    )
 
 
 def _fitting(labels: Sequence[str] | None, model: Model) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""A graph's outputs -> detections or shares, on the host: threshold, class-aware NMS, softmax."""
+"""A graph's outputs -> detections or shares, on the host: threshold, class-aware NMS, softmax or sigmoid."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -108,6 +108,21 @@ def select(
     picked = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), labels.tolist(), conf, iou)
     order = np.asarray(picked, np.int64).reshape(-1)[:max_det]  # best first
     return Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), labels[order])
+
+
+def class_shares(logits: NDArray[np.floating], activation: str = "softmax") -> NDArray[np.float32]:
+    """The shares (..., K) in 0..1 of logits (..., K), by softmax or, each class for itself, by sigmoid.
+
+    One class alone is always by sigmoid: it is trained so (binary cross-entropy), and its softmax is always 1.
+    """
+    if activation == "softmax" and logits.shape[-1] > 1:
+        return softmax(logits)
+    return softmax(against_rest(np.asarray(logits)[..., None]))[..., 1]
+
+
+def against_rest(logits: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Logits (..., K), but (..., 2) for one class alone, of which the first stands for "not this one" and is 0."""
+    return logits if logits.shape[-1] > 1 else np.concatenate((np.zeros_like(logits), logits), axis=-1)
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from pvt_edge.errors import ArgumentError, BundleError, DataError, PictureWarnin
 from pvt_edge.frame_info import FrameInfo
 from pvt_edge.given_picture import Picture, check_source, frame_of, frames_of, is_one
 from pvt_edge.pixel_depth import check_pixel_max
-from pvt_edge.postprocessing import ThresholdOptions, Thresholds, choose_thresholds, select, softmax
+from pvt_edge.postprocessing import ThresholdOptions, Thresholds, choose_thresholds, class_shares, select
 from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
 from pvt_edge.results import Probs, Result
 from pvt_edge.sources import Frame, Source, SourceOptions, VideoFile, open_source
@@ -266,7 +266,7 @@ class Predictor:
         """The fields of `Result` that one image's outputs fill."""
         if self.manifest.task == "classify":
             self._check_labels(len(row["logits"]))
-            return {"probs": Probs(softmax(row["logits"]))}
+            return {"probs": Probs(class_shares(row["logits"], self.manifest.activation))}
         if self.manifest.task == "features":
             return {"features": {name: array.astype(np.float32) for name, array in row.items()}}
         found = select(

@@ -11,6 +11,7 @@ import numpy as np
 from pvt_edge.errors import ExportError
 from pvt_edge.export.precision.record import Metric
 from pvt_edge.metrics.agreement import agreement
+from pvt_edge.metrics.top1 import place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,8 +97,8 @@ class Top1Judge(Judge):
         return Metric(name="top1", words="top-1", data=self.data)
 
     def value(self, outputs: "Sequence[Arrays]") -> float:
-        top1 = [int(arrays["logits"][0].argmax()) for arrays in outputs]
-        return float(np.mean([got == want for got, want in zip(top1, self.truth, strict=False)]))
+        found = zip(outputs, self.truth, strict=False)
+        return float(np.mean([place(arrays["logits"][0], want) == 0 for arrays, want in found]))
 
 
 def box_judge(

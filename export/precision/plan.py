@@ -51,7 +51,7 @@ def read_plan(path: str | Path, variant: str, task: str) -> PrecisionPlan:
     path = Path(path)
     path = path / "model.json" if path.is_dir() else path
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ExportError(f"cannot read the precision plan {path}: {error.strerror}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -72,7 +72,7 @@ def read_plan(path: str | Path, variant: str, task: str) -> PrecisionPlan:
     if (plan.variant, plan.task) != (variant, task):
         raise ExportError(
             f"the precision plan {path} is for {plan.variant} {plan.task}, not {variant} {task}: "
-            "take one of this model, or leave --plan out to have one made"
+            "take one of this model, or leave --plan out (plan= in Python) to have one made"
         )
     return plan
 

@@ -140,5 +140,6 @@ def _too_much(what: str, trial: GraphTrial, request: "ExportRequest", judge: "Ju
     metric = judge.metric
     return (
         f"{what} loses {trial.drop:.4f} of {metric.words} on {metric.data}, more than {request.budget(metric.name):g}: "
-        "it was not written; allow more with --max-drop, or give pictures like those of the camera with --calib"
+        "it was not written; allow more with --max-drop (max_drop= in Python), "
+        "or give pictures like those of the camera with --calib (calib=)"
     )

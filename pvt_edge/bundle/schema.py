@@ -127,6 +127,7 @@ class Manifest(_Record):
     outputs: tuple[str, ...]
     resize: ResizeSpec
     postprocess: PostprocessSpec | None = None  # detectors only
+    activation: Literal["softmax", "sigmoid"] = "softmax"  # what makes shares of a classifier's logits
     artifacts: tuple[Artifact, ...]
     auto_precision: dict[str, Precision] = {}  # runtime -> the precision "auto" takes there
     tensorrt: TensorRtSpec | None = None

@@ -11,19 +11,14 @@ _ACCEPTED = "give a .safetensors, .pth, .pt or .bin file"
 
 
 class FileKind(Enum):
-    """The three kinds of file that hold tensors."""
+    """The two kinds of file that hold tensors."""
 
     SAFETENSORS = "safetensors"
     PICKLE = "pickle"  # torch.save, as a zip or in the form before 1.6
-    INDEX = "index"  # JSON that lists the shards of a large model
 
 
 def file_kind(path: Path) -> FileKind:
     """The kind of file at `path`; `WeightsError` for what cannot be weights, with what it is instead."""
-    if path.is_dir():
-        inside = [name for name in ("model.safetensors", "pytorch_model.bin") if (path / name).is_file()]
-        hint = f"give the file in it, {path / inside[0]}" if inside else "give the file in it"
-        raise refuse(path, f"is a folder: {hint}")
     if not path.exists():
         raise refuse(path, "no such file")
     if not path.is_file():
@@ -36,8 +31,6 @@ def file_kind(path: Path) -> FileKind:
         return FileKind.SAFETENSORS
     if path.suffix == ".safetensors" and not _is_text(head):
         return FileKind.SAFETENSORS  # a broken one: let its own reader say how
-    if head.lstrip().startswith(b"{") and path.name.endswith(".index.json"):
-        return FileKind.INDEX
     if head.startswith(b"version https://git-lfs"):
         raise refuse(path, "is a Git LFS pointer, not the weights: run `git lfs pull` or download the file itself")
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):

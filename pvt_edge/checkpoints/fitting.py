@@ -50,7 +50,7 @@ def fit(model: nn.Module, variant: Variant, file: Translation, path: Path, reini
     if misfit := _misfit([name for name in own if name in missing], surplus, tensors, own):
         hint = ""
         if isinstance(model, Classifier) and any(name.startswith("neck.") for name in tensors):
-            hint = "; it is a detector's: create the model with task='detect'"
+            hint = "; it is a detector's: give --task detect (task='detect' in Python)"
         raise refuse(path, f"does not fit the model: {misfit}{hint}")
 
     def named(names: list[str]) -> tuple[str, ...]:
@@ -103,7 +103,9 @@ def _refuse_other_variant(tensors: Mapping[str, Tensor], variant: Variant, path:
     if traits is None or traits == traits_of_variant(variant):
         return
     if other := name_of(traits):
-        raise refuse(path, f"holds {other}, the model is {variant.name}: create the model as {other!r}")
+        raise refuse(
+            path, f"holds {other}, the model is {variant.name}: give --variant {other} (variant={other!r} in Python)"
+        )
 
 
 def _refuse_other_classes(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -121,5 +123,8 @@ def _refuse_other_classes(model: nn.Module, tensors: Mapping[str, Tensor], path:
     if given is None or given.shape[1:] != own.shape[1:] or given.shape == own.shape or given.shape[0] % per_class:
         return
     classes = given.shape[0] // per_class
-    mend = f"create the model with num_classes={classes}, or pass reinit_head=True to keep its own class layer"
+    mend = (
+        f"give --num-classes {classes} (num_classes={classes} in Python); "
+        "load_weights(..., reinit_head=True) keeps the model's own class layer"
+    )
     raise refuse(path, f"has {classes} classes, the model {model.num_classes}: {mend}")

@@ -10,21 +10,21 @@ import torch
 from torch import Tensor
 
 from pvt_edge.arguments import check_path, refuse_unknown
-from pvt_edge.checkpoints import naming
-from pvt_edge.checkpoints.dialects import DIALECTS, NATIVE
+from pvt_edge.checkpoints.dialects import NATIVE
 from pvt_edge.checkpoints.epsilons import set_epsilons
 from pvt_edge.checkpoints.fitting import fit
-from pvt_edge.checkpoints.reading import read_checkpoint
+from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.report import WeightsReport
-from pvt_edge.checkpoints.translation import to_native
 from pvt_edge.errors import ArgumentError, WeightsError
 from pvt_edge.models.backbone import PVTv2
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.create import check_model
 from pvt_edge.models.detector import Detector
+from pvt_edge.models.retinanet import HeadConfig
 from pvt_edge.weights import get_bundled
 
+_HEAD = "head.weight"
 Model: TypeAlias = Classifier | Detector | PVTv2
 
 
@@ -46,34 +46,41 @@ def check_order(call: str, model: object, path: object) -> Path:
 
 
 def load_weights(
-    model: Model, path: str | PathLike[str], *, reinit_head: bool = False, **unknown: NoReturn
+    model: Model,
+    path: str | PathLike[str],
+    *,
+    reinit_head: bool = False,
+    ema: bool | None = None,
+    **unknown: NoReturn,
 ) -> WeightsReport:
-    """What was loaded, kept and left out of the file at `path`, which `model` now holds.
+    """What was loaded, kept and left out of the file at `path`, or in the folder `path`, which `model` now holds.
 
     Sets the model's tensors in place, in their own dtype and device, and its LayerNorms' epsilon to the one
     that the file's dialect was trained with. A classifier's head or a detector's neck and head that the model
     has no place for are left out; a file of a backbone alone leaves the model's own neck and head. With
-    `reinit_head` the model keeps its own class layer, whatever the file has for it.
+    `reinit_head` the model keeps its own class layer, whatever the file has for it. Tensors beside the model (losses,
+    metrics, counters) are left out. Of averaged weights and others in one file, `ema` takes the averaged (True) or
+    the others (False); None takes those that the training script itself evaluates, and the report says which.
 
     Raises `WeightsError`, with the model untouched, for a file that cannot be read, holds other tensors than
     the model's or holds values that are not finite, `ArgumentError` for arguments of the wrong kind.
     """
     refuse_unknown(load_weights, unknown)
     path = check_order("load_weights", model, path)
-    backbone = backbone_of(model)
+    backbone_of(model)  # before the file is read
     if (path / "model.json").is_file():
         raise refuse(path, f"is a bundle, which holds no checkpoint: run it with pvt_edge.load({str(path)!r})")
-    checkpoint = read_checkpoint(path)
-    names = list(checkpoint.tensors)
-    if v1 := [name for name in names if name.split(".")[-1].startswith("pos_embed")]:
-        raise refuse(path, f"holds a PVT v1 (it has {v1[0]}): only PVT v2 is known, b0 to b5 and b2-li")
-    found = naming.detect(names)
-    if found is None:
-        known = ", ".join(DIALECTS)
-        raise refuse(path, f"holds no PVT v2 in a known dialect ({known}); its tensors are {first_few(names)}")
-    dialect, prefix = found
-    translation = to_native(checkpoint.tensors, dialect, prefix)
-    fitted = fit(model, backbone.variant, translation, path, reinit_head)
+    return load_opened(model, open_checkpoint(path, ema=ema), reinit_head=reinit_head)
+
+
+def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = False) -> WeightsReport:
+    """As `load_weights`, of a file that is open."""
+    backbone = backbone_of(model)
+    checkpoint, dialect = opened.checkpoint, opened.dialect
+    path = checkpoint.path
+    head = opened.trained_head
+    config = _head_config(model, opened)
+    fitted = fit(model, backbone.variant, opened.translation, path, reinit_head)
     values = _converted(fitted.tensors, model.state_dict(), path)
     embed_eps, block_eps = dialect.embed_eps, dialect.block_eps
     if dialect is NATIVE:
@@ -81,17 +88,41 @@ def load_weights(
 
     model.load_state_dict(values, strict=False)  # what is missing was judged above
     set_epsilons(backbone, embed_eps, block_eps)
-    model.weights_name = path.name if get_bundled(path.name) is None else f"./{path.name}"
+    if isinstance(model, Detector) and config is not None and not fitted.kept:
+        model.config, model.thresholds = config, head.thresholds or None
+    name = path.name if get_bundled(path.name) is None else f"./{path.name}"
+    model.weights_name = f"{name}, {checkpoint.which}" if checkpoint.which else name
     return WeightsReport(
         path=path,
         dialect=dialect.name,
         variant=backbone.variant.name,
         loaded=tuple(values),
-        left_out=fitted.left_out,
+        left_out=(*fitted.left_out, *opened.beside),
         kept=fitted.kept,
         reinitialised=fitted.reinitialised,
         reshaped=fitted.reshaped,
+        entry=checkpoint.entry,
+        averaged=checkpoint.averaged,
+        which=checkpoint.which,
+        others=checkpoint.others,
+        notes=head.told(config) if config is not None else (),
+        class_layer=opened.class_layer if _HEAD in fitted.tensors else None,
     )
+
+
+def _head_config(model: Model, opened: OpenCheckpoint) -> HeadConfig | None:
+    """The head's configuration with the anchors that the file was trained with; None for other models and files."""
+    if not isinstance(model, Detector) or not any(name.startswith("head.") for name in opened.translation.tensors):
+        return None
+    config = opened.trained_head.config(model.config)
+    if config.anchors_per_cell != model.config.anchors_per_cell:
+        given = f"scales={config.anchor_scales}, ratios={config.ratios}"
+        raise refuse(
+            opened.checkpoint.path,
+            f"has {config.anchors_per_cell} anchors a cell ({given}), the model {model.config.anchors_per_cell}: "
+            "create the model with head=HeadConfig(...) of these in Python; pvt-edge export does so by itself",
+        )
+    return config
 
 
 def _converted(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:

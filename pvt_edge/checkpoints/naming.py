@@ -61,15 +61,20 @@ def head_to_theirs(name: str, dialect: Dialect) -> str | None:
     return _map_name(name, dialect.head_pairs, 0)
 
 
-def detect(names: Iterable[str]) -> tuple[Dialect, str] | None:
-    """The dialect that `names` are in and the prefix of its backbone; None if no marker is among them."""
-    by_length = sorted(names, key=len)  # the shortest prefix: averaged copies lie under longer ones
-    for dialect in DIALECTS.values():
-        for name in by_length:
+def detect_all(names: Iterable[str]) -> list[tuple[Dialect, str]]:
+    """Each (dialect, prefix of the backbone) that `names` hold, the shortest prefix first."""
+    found = []
+    for name in names:
+        for dialect in DIALECTS.values():
             prefix = name.removesuffix(dialect.marker)
             if prefix != name and (not prefix or prefix.endswith(".")):
-                return dialect, prefix
-    return None
+                found.append((dialect, prefix))
+    return sorted(found, key=lambda pair: len(pair[1]))
+
+
+def detect(names: Iterable[str]) -> tuple[Dialect, str] | None:
+    """The dialect that `names` are in and the prefix of its backbone; None if no marker is among them."""
+    return next(iter(detect_all(names)), None)
 
 
 def root_of(prefix: str) -> str:

@@ -11,7 +11,11 @@ class WeightsReport:
     `loaded`, `kept`, `reinitialised` and `reshaped` hold the model's names, `left_out` the file's.
     `kept` are the model's own neck or head where the file has none; `reinitialised` its own class layer,
     asked for by `reinit_head`; `reshaped` the loaded ones that the file stores in another shape (1x1
-    convolutions for linears, q, k and v apart or together).
+    convolutions for linears, q, k and v apart or together). `left_out` counts what lies beside the model too: losses,
+    metrics, counters, another model's tensors. `entry` is where in the file the model lies, `averaged` whether its
+    weights are a mean over training, `which` says both where there is a choice, `others` are the entries of other
+    models there; `class_layer` is the file's name of a classifier's last layer that is called otherwise than in its
+    dialect; `notes` tell of anchors, box coder and thresholds that are the file's and not RetinaNet's own.
     """
 
     path: Path
@@ -22,6 +26,12 @@ class WeightsReport:
     kept: tuple[str, ...] = ()
     reinitialised: tuple[str, ...] = ()
     reshaped: tuple[str, ...] = ()
+    entry: str = ""
+    averaged: bool = False
+    which: str = ""
+    others: tuple[str, ...] = ()
+    class_layer: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"WeightsReport({self.summary()})"
@@ -34,6 +44,12 @@ class WeightsReport:
         """
         source = f"{self.variant} in the {self.dialect} dialect"
         parts = [f"{self.path.name}: {source}, {len(self.loaded)} tensors loaded"]
+        if self.which:
+            option = "--no-ema (ema=False in Python)" if self.averaged else "--ema (ema=True in Python)"
+            others = f"; {option} takes {', '.join(map(repr, self.others))}" if self.others else ""
+            parts.append(f"{self.which} taken{others}")
+        if self.class_layer:
+            parts.append(f"class layer: {self.class_layer}")
         for label, names in (
             ("left out of the file", self.left_out),
             ("kept as the model had them", self.kept),
@@ -41,7 +57,7 @@ class WeightsReport:
         ):
             if names:
                 parts.append(f"{label}: {_groups(names)}")
-        return "; ".join(parts)
+        return "; ".join((*parts, *self.notes))
 
 
 def _groups(names: tuple[str, ...]) -> str:

@@ -12,7 +12,9 @@ from pvt_edge.arguments import refuse_unknown
 from pvt_edge.checkpoints.epsilons import get_epsilons
 from pvt_edge.checkpoints.loading import Model, backbone_of, check_order
 from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.checkpoints.trained_head import ANCHORS, noted_anchors
 from pvt_edge.errors import ArgumentError, described
+from pvt_edge.models.detector import Detector
 from pvt_edge.whole_file import write_whole
 
 FORMAT = "pvt-edge"
@@ -55,6 +57,8 @@ def save_weights(
         "embed_eps": repr(embed_eps.pop()),
         "block_eps": repr(block_eps.pop()),
     }
+    if isinstance(model, Detector) and (anchors := noted_anchors(model.config)):
+        notes[ANCHORS] = anchors
     if odd := [key for key, value in notes.items() if not isinstance(key, str) or not isinstance(value, str)]:
         raise refuse(path, f"metadata must map str to str, not {first_few([repr(key) for key in odd])}")
     content = save(_stored(model, path, half), notes)

@@ -143,8 +143,10 @@ def benchmark(
 
 
 def _absolute_file(weights: str | None) -> str | None:
-    """A file's whole path, as cold starts are made in another folder; names are left as they are."""
-    if weights is not None and Path(weights).suffix and Path(weights).is_file():
+    """A file's or folder's whole path, as cold starts are made in another folder; names are left as they are."""
+    from pvt_edge.weights.published import is_file_name
+
+    if weights is not None and is_file_name(weights) and Path(weights).exists():
         return str(Path(weights).absolute())
     return weights
 

@@ -41,13 +41,23 @@ if TYPE_CHECKING:
 
 
 def export(
-    variant: Annotated[str, typer.Option(help="b0, b1, b2, b2-li, b3, b4 or b5.")],
+    variant: Annotated[
+        str | None, typer.Option(help="b0, b1, b2, b2-li, b3, b4 or b5. Default: what the file of --weights holds.")
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="A checkpoint file, imagenet or coco (published, downloaded once; imagenet:timm and imagenet:hf are "
-            "other origins), cells (bundled, the default for b0) or none (random).",
-            metavar="FILE|NAME",
+            help="A checkpoint file or a folder with one, imagenet or coco (published, downloaded once; imagenet:timm "
+            "and imagenet:hf are other origins), cells (bundled, the default for b0) or none (random).",
+            metavar="FILE|DIR|NAME",
+        ),
+    ] = None,
+    ema: Annotated[
+        bool | None,
+        typer.Option(
+            "--ema/--no-ema",
+            help="Of averaged weights and others in one file take the averaged, or the others. Default: those that its "
+            "trainer evaluates.",
         ),
     ] = None,
     task: Annotated[
@@ -118,6 +128,8 @@ def export(
     """Export a checkpoint to a bundle for ONNX Runtime, OpenVINO and TensorRT, each file checked against the model."""
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    if variant is None and weights is None:
+        raise typer.BadParameter("give a variant, or a checkpoint with --weights that tells it", param_hint="--variant")
     console = console_beside(json)
     check_json(json)
     started = perf_counter()
@@ -143,7 +155,14 @@ def export(
         from pvt_edge.export.weights import resolve_weights
 
         chosen = resolve_weights(
-            variant, task, weights, num_classes=num_classes, head=head, offline=offline, progress=arrived
+            variant,
+            task,
+            weights,
+            num_classes=num_classes,
+            head=head,
+            ema=ema,
+            offline=offline,
+            progress=arrived,
         )
     for note in chosen.notes:
         console.print(note, style="yellow", markup=False, highlight=False)

@@ -1,27 +1,37 @@
-"""`pvt-edge inspect`: what a bundle holds."""
+"""`pvt-edge inspect`: what a bundle or a checkpoint holds."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.cli.options import BundleFolder, write_json
+from pvt_edge.checkpoints.refusal import first_few
+from pvt_edge.cli.options import write_json
+from pvt_edge.errors import PvtEdgeError
 
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle
 
 
 def inspect(
-    bundle: BundleFolder,
+    bundle: Annotated[
+        Path, typer.Argument(help="The folder an export wrote; or a checkpoint, a file or a folder with one.")
+    ],
     json: Annotated[
-        str | None, typer.Option("--json", help="Write model.json's content; - is stdout.", metavar="PATH")
+        str | None,
+        typer.Option("--json", help="Write model.json, or what the checkpoint is; - is stdout.", metavar="PATH"),
     ] = None,
 ) -> None:
-    """Show what a bundle holds, and check every file against its hash."""
+    """Show what a bundle holds, and check every file against its hash; or what a checkpoint holds."""
     from rich.console import Console
     from rich.table import Table
 
     from pvt_edge.bundle import read_bundle
 
+    if _is_checkpoint(bundle):
+        _inspect_checkpoint(bundle, json)
+        return
     found = read_bundle(bundle)
     for artifact in found.manifest.artifacts:
         found.path(artifact)
@@ -39,6 +49,46 @@ def inspect(
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Whether `path` is a file, or a folder that holds weights and no bundle."""
+    from pvt_edge.bundle.contents import MANIFEST
+    from pvt_edge.checkpoints.folder import weight_file
+
+    if not path.is_dir() or (path / MANIFEST).exists():
+        return path.is_file()
+    try:
+        return weight_file(path) != path
+    except PvtEdgeError:
+        return False
+
+
+def _inspect_checkpoint(path: Path, json: str | None) -> None:
+    from rich.console import Console
+
+    from pvt_edge.checkpoints.summary import summarise_checkpoint
+
+    summary = summarise_checkpoint(path)
+    if json:
+        write_json({**asdict(summary), "path": str(summary.path)}, json)
+    if json == "-":
+        return
+    model = f"PVT-v2 {summary.variant or 'of another size'}, {summary.task}"
+    facts = [
+        ("checkpoint", str(summary.path)),
+        ("model", model + (f" of {summary.num_classes} classes" if summary.num_classes else "")),
+        ("dialect", summary.dialect),
+        ("weights", summary.which or summary.entry),
+        ("also in it", ", ".join(map(repr, summary.others))),
+        ("class layer", summary.class_layer or ""),
+        ("left out", first_few(summary.beside) if summary.beside else ""),
+        ("labels", ", ".join(summary.labels or ())),
+    ]
+    console = Console(soft_wrap=True)
+    for name, value in facts:
+        if value:
+            console.print(f"{name:<12}{value}", markup=False, highlight=False)
 
 
 def _facts(bundle: "Bundle") -> list[tuple[str, str]]:

@@ -121,7 +121,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     if str(path) in LABEL_SETS:
         return get_labels(str(path))
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # with or without Windows' mark
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"cannot read the labels in {path}: {error}: give a text file, one label a line, or imagenet or coco"

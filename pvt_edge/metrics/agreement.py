@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError, UnknownNameError
-from pvt_edge.postprocessing import Detections, select
+from pvt_edge.postprocessing import Detections, against_rest, select, softmax
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import PostprocessSpec
@@ -47,11 +47,12 @@ def classification_agreement(found: Sequence[Arrays], reference: Sequence[Arrays
     """What "logits" (1, K) say on both sides. Raises `DataError` as `agreement`.
 
     "agreement" and "top1_agreement": the share 0..1 of pictures with the same best class, the first of equals as
-    a predictor has it. "cosine" and "worst_cosine" of the logits, -1..1: mean and least over the pictures.
+    a predictor has it; of one class alone, the same side of a half. "cosine" and "worst_cosine" of the logits, -1..1:
+    mean and least over the pictures.
     """
     pairs = [(got["logits"][0], want["logits"][0]) for got, want in _pictures(found, reference)]
-    same = [is_finite(got, want) and got.argmax() == want.argmax() for got, want in pairs]
-    cosines = [cosine(got, want) for got, want in pairs]
+    same = [is_finite(got, want) and against_rest(got).argmax() == against_rest(want).argmax() for got, want in pairs]
+    cosines = [logit_cosine(got, want) for got, want in pairs]
     share = float(np.mean(same))
     return {"agreement": share, "top1_agreement": share, **_mean_and_worst(cosines)}
 
@@ -178,6 +179,13 @@ def cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
     if not is_finite(a, b):
         return 0.0
     return 1.0 if np.array_equal(a, b) else float(np.clip(_unit(a) @ _unit(b), -1, 1))
+
+
+def logit_cosine(got: NDArray[Any], want: NDArray[Any]) -> float:
+    """The cosine of logits (K,), -1..1; of one class alone, whose cosine is a mere sign, that of (1 - share, share)."""
+    if len(want) > 1 or not is_finite(got, want):
+        return cosine(got, want)
+    return cosine(softmax(against_rest(got)), softmax(against_rest(want)))
 
 
 def _unit(array: NDArray[Any]) -> NDArray[np.float64]:

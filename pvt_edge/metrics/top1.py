@@ -45,8 +45,10 @@ def shares(places: "Sequence[float]") -> dict[str, float]:
 def place(logits: "NDArray[Any]", label: int) -> float:
     """The place of a class among logits or shares (K,), the best 0; equals in their order, as in `Probs`.
 
-    Infinity where they are not all finite.
+    Infinity where they are not all finite, and for one class alone unless its logit is positive.
     """
+    if len(logits) == 1 and not logits[0] > 0:
+        return math.inf
     if not np.isfinite(logits).all():
         return math.inf
     return int(np.argsort(-logits, kind="stable").tolist().index(label))

@@ -3,27 +3,36 @@
 import torch
 from torch import Tensor
 
-OCTAVE_BASE_SCALE = 4  # the smallest anchor's side is 4 strides
+from pvt_edge.models.retinanet import HeadConfig
 
 
 def base_anchors(stride: int, scales_per_octave: int, ratios: tuple[float, ...]) -> Tensor:
-    """Anchors of one cell, xyxy around (0, 0) in pixels: (A, 4), ratio-major, scale-minor.
+    """RetinaNet's anchors of one cell of a level of that stride, as `cell_anchors` gives them."""
+    config = HeadConfig(scales_per_octave=scales_per_octave, ratios=ratios)
+    return _anchors(stride, config)
+
+
+def cell_anchors(config: HeadConfig, level: int) -> Tensor:
+    """Anchors of one cell of a level, xyxy around the cell's corner (0, 0) in pixels: (A, 4), ratio-major, scale-minor.
 
     A ratio is height / width. Float, not rounded (mmdet AnchorGenerator).
     """
-    boxes = []
-    for ratio in ratios:
-        for i in range(scales_per_octave):
-            side = stride * OCTAVE_BASE_SCALE * 2.0 ** (i / scales_per_octave)
-            w, h = side / ratio**0.5, side * ratio**0.5
-            boxes.append((-w / 2, -h / 2, w / 2, h / 2))
+    return _anchors(config.base_sizes[level] if config.base_sizes else config.strides[level], config)
+
+
+def _anchors(base_size: float, config: HeadConfig) -> Tensor:
+    middle, boxes = config.center_offset * base_size, []
+    for ratio in config.ratios:
+        for scale in config.anchor_scales:
+            w, h = base_size * scale / ratio**0.5, base_size * scale * ratio**0.5
+            boxes.append((middle - w / 2, middle - h / 2, middle + w / 2, middle + h / 2))
     return torch.tensor(boxes, dtype=torch.float64)
 
 
 def level_anchors(map_hw: tuple[int, int], stride: int, base: Tensor) -> Tensor:
     """Anchors of a whole level: (H*W*A, 4) xyxy in pixels, cells row-major.
 
-    Cell centres lie at (x*stride, y*stride): mmdet's center_offset 0, not the half-stride of others.
+    Cells lie at (x*stride, y*stride), where their anchors' middles are too unless `base` has an offset.
     """
     h, w = map_hw
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")

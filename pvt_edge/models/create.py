@@ -14,15 +14,24 @@ from pvt_edge.models.retinanet import HeadConfig, get_head
 from pvt_edge.variants import TASKS, VARIANTS, get_variant
 from pvt_edge.weights import get_bundled
 from pvt_edge.weights.obtaining import obtain
-from pvt_edge.weights.published import find_published
+from pvt_edge.weights.published import find_published, is_file_name
 
 Model = PVTv2 | Classifier | Detector
 
 DEFAULT_CLASSES = {"classify": 1000, "detect": 80}  # ImageNet-1k, COCO
+AUTO_VARIANT = "auto"
+
+
+def bundled_variant(weights: str | None) -> str:
+    """The variant that `weights` are bundled for; `PvtEdgeError` for other names, which do not tell one."""
+    if bundled := get_bundled(weights):
+        return bundled.variant
+    given = "without weights" if weights is None else f"weights {weights!r} are no file that tells it"
+    raise PvtEdgeError(f"no variant given, and {given}: give --variant (variant in Python), {', '.join(VARIANTS)}")
 
 
 def create_model(
-    variant: str,
+    variant: str | None,
     task: str = "classify",
     num_classes: int | None = None,
     weights: str | PathLike[str] | None = None,
@@ -33,11 +42,12 @@ def create_model(
 ) -> Model:
     """A PVT-v2 model in training form and eval mode; it takes normalised RGB (B, 3, H, W).
 
-    Args: `variant` b0, b1, b2, b2-li, b3, b4 or b5; `task` classify, features or detect; `num_classes` 1000 for
-    classify and 80 for detect unless given; `weights` a checkpoint of any dialect, the name of bundled weights
+    Args: `variant` b0, b1, b2, b2-li, b3, b4 or b5, or None or "auto" for that of the checkpoint `weights`, which then
+    sets `num_classes` too unless it is given; `task` classify, features or detect; `num_classes` 1000 for classify and
+    80 for detect unless given; `weights` a checkpoint of any dialect or a folder with one, the name of bundled weights
     ("cells", which sets head and classes too) or of published ones ("imagenet", "imagenet:timm", "imagenet:hf",
-    "coco", downloaded once), or None for fresh ones; `head` "retinanet", "lite" or a HeadConfig,
-    for detect; `drop_path` the stochastic depth of training.
+    "coco", downloaded once), or None for fresh ones; `head` "retinanet", "lite" or a HeadConfig, for detect;
+    `drop_path` the stochastic depth of training.
 
     Returns: classify gives logits (B, num_classes); features four maps (B, C_i, H/2^(i+2), W/2^(i+2)); detect two
     lists over levels, (B, A*K, H_l, W_l) class logits and (B, A*4, H_l, W_l) box deltas.
@@ -55,9 +65,11 @@ def create_model(
         raise ArgumentError(f"create_model(): drop_path must be 0 or more and less than 1, not {drop_path}")
     if isinstance(variant, (str, PathLike)) and Path(variant).suffix in CHECKPOINT_SUFFIXES:
         raise ArgumentError(f"create_model() takes a variant first, not a file: {creation_of(variant)}")
-    row = get_variant(variant)
     if task not in TASKS:
         raise UnknownNameError("task", task, TASKS)
+    if variant is None or variant == AUTO_VARIANT:
+        variant, num_classes = _variant_and_classes(task, weights, num_classes)
+    row = get_variant(variant)
     bundled = get_bundled(weights) if isinstance(weights, str) else None
     published = find_published(weights, row.name) if isinstance(weights, str) else None
     if bundled is not None:
@@ -113,3 +125,17 @@ def creation_of(text: str | PathLike[str]) -> str:
         return f"write model = pvt_edge.create_model({name.lower()!r}, weights='imagenet')"
     told = re.search(r"b[0-5]", Path(name).name.lower())
     return f"write model = pvt_edge.create_model({told[0] if told else 'b0'!r}, weights={name!r}), with its variant"
+
+
+def _variant_and_classes(
+    task: str, weights: "str | PathLike[str] | None", num_classes: int | None
+) -> tuple[str, int | None]:
+    """The variant of the checkpoint `weights`, and its number of classes unless one is given."""
+    if weights is None or (isinstance(weights, str) and not is_file_name(weights)):
+        return bundled_variant(weights), num_classes
+    from pvt_edge.checkpoints.opening import open_checkpoint
+    from pvt_edge.checkpoints.summary import known_variant, summarise
+
+    opened = open_checkpoint(weights)
+    summary = summarise(opened)
+    return known_variant(opened), num_classes or (summary.num_classes if summary.task == task else None)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pvt_edge.models.anchors import base_anchors, level_anchors
+from pvt_edge.models.anchors import cell_anchors, level_anchors
 from pvt_edge.models.box_coder import clip, decode
 from pvt_edge.models.retinanet import HeadConfig
 
@@ -23,7 +23,7 @@ class Decode(nn.Module):
         height, width = imgsz
         self.register_buffer("limit_xyxy", torch.tensor([width, height] * 2).float(), persistent=False)
         for i, stride in enumerate(config.strides):
-            base = base_anchors(stride, config.scales_per_octave, config.ratios)
+            base = cell_anchors(config, i)
             map_hw = (-(-height // stride), -(-width // stride))
             self.register_buffer(f"anchors{i}", level_anchors(map_hw, stride, base).float(), persistent=False)
 

@@ -1,5 +1,8 @@
 """PVT-v2 detector: backbone, FPN and RetinaNet head."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 from pvt_edge.models.backbone import PVTv2, initialise
@@ -15,6 +18,7 @@ class Detector(nn.Module):
     """
 
     weights_name: str | None = None  # what was loaded, for a bundle's provenance
+    thresholds: Mapping[str, Any] | None = None  # what was loaded was evaluated with: fields of PostprocessSpec
 
     def __init__(self, variant: Variant, num_classes: int, head: HeadConfig, drop_path: float = 0.0) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from pvt_edge.arguments import check_whole
 from pvt_edge.errors import ArgumentError, UnknownNameError, described
 
+OCTAVE_BASE_SCALE = 4  # the smallest anchor's side is 4 strides
 PRIOR_PROBABILITY = 0.01  # every class starts at this score, so that the focal loss starts small
 
 
@@ -17,7 +18,9 @@ class HeadConfig:
 
     `width` is that of the FPN too. `levels` counts pyramid maps from stride 8 up (3 to 5). With `batch_norm`
     the tower convolutions carry one BatchNorm a level, which the deploy form folds away. `pre_nms` is the number
-    of best candidates of each level that go on to NMS.
+    of best candidates of each level that go on to NMS. A square anchor's side is `scales` x the level's base size, its
+    stride unless `base_sizes` says otherwise, with scales of 4 x 2^(i / `scales_per_octave`) unless given; the middle
+    of a cell's anchors is `center_offset` base sizes right and below of its corner.
     """
 
     width: int = 256
@@ -27,6 +30,15 @@ class HeadConfig:
     scales_per_octave: int = 3
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     pre_nms: int = 1000
+    scales: tuple[float, ...] | None = None
+    base_sizes: tuple[float, ...] | None = None
+    center_offset: float = 0.0
+
+    @property
+    def anchor_scales(self) -> tuple[float, ...]:
+        """Sides of a square anchor in base sizes."""
+        octave = tuple(OCTAVE_BASE_SCALE * 2.0 ** (i / self.scales_per_octave) for i in range(self.scales_per_octave))
+        return octave if self.scales is None else self.scales
 
     def __post_init__(self) -> None:
         sizes = {name: getattr(self, name) for name in ("width", "depth", "levels", "scales_per_octave", "pre_nms")}
@@ -39,7 +51,7 @@ class HeadConfig:
     @property
     def anchors_per_cell(self) -> int:
         """Anchors at each map position."""
-        return self.scales_per_octave * len(self.ratios)
+        return len(self.anchor_scales) * len(self.ratios)
 
     @property
     def strides(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pvt_edge.models.anchors import base_anchors, level_anchors
+from pvt_edge.models.anchors import cell_anchors, level_anchors
 from pvt_edge.models.detector import Detector
 from pvt_edge.training.batches import Picture, batches
 from pvt_edge.training.ema import WeightAverage
@@ -48,9 +48,9 @@ def train(
                 level_anchors(
                     (-(-phase.crop_hw[0] // stride), -(-phase.crop_hw[1] // stride)),
                     stride,
-                    base_anchors(stride, model.config.scales_per_octave, model.config.ratios),
+                    cell_anchors(model.config, level),
                 ).float()
-                for stride in model.config.strides
+                for level, stride in enumerate(model.config.strides)
             ]
         )
         source = batches(real, drawn, recipe.generated, phase, rng)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.postprocessing import softmax
+from pvt_edge.postprocessing import class_shares
 from pvt_edge.verification.lettering import AMBER, GREY, INK, PAPER, RED, SAME, shorten, write
 from pvt_edge.verification.panels import PANEL_HW, box_panels, broken_panels, class_panels, map_panels
 from pvt_edge.verification.tolerance import FIGURES, times
@@ -101,7 +101,7 @@ class ContactSheet:
         if difference.matches is not None:
             return box_panels(image, difference.matches, scale_xy, limits, self.manifest.labels)
         if self.manifest.task == "classify":
-            shares = [softmax(side["logits"][0]) for side in (found, reference)]
+            shares = [class_shares(side["logits"][0], self.manifest.activation) for side in (found, reference)]
             return class_panels(image, shares[0], shares[1], self.manifest.labels, same=difference.value("top1") == 1)
         return map_panels(image, found, reference, limits["feature_error"])
 

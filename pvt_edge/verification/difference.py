@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.metrics.agreement import Matches, cosine, is_finite, match_detections
-from pvt_edge.postprocessing import softmax
+from pvt_edge.metrics.agreement import Matches, cosine, is_finite, logit_cosine, match_detections
+from pvt_edge.postprocessing import against_rest, softmax
 from pvt_edge.verification.tolerance import FIGURES, TASK_FIGURES
 
 if TYPE_CHECKING:
@@ -91,11 +91,12 @@ def _boxes(found: "Arrays", reference: "Arrays", post: "PostprocessSpec") -> Dif
 
 
 def _logits(found: "Arrays", reference: "Arrays", post: "PostprocessSpec") -> Difference:
-    got, want = found["logits"][0], reference["logits"][0]
+    alike = logit_cosine(found["logits"][0], reference["logits"][0])
+    got, want = against_rest(found["logits"][0]), against_rest(reference["logits"][0])
     shares, best = softmax(want), int(want.argmax())
     drift = abs(float(softmax(got)[best]) - float(shares[best]))
     same = float(shares[best] - shares[int(got.argmax())]) <= TIE
-    return Difference({"top1": Tally(same, 1), "cosine": Tally(cosine(got, want), 1), "score_drift": Tally(drift, 1)})
+    return Difference({"top1": Tally(same, 1), "cosine": Tally(alike, 1), "score_drift": Tally(drift, 1)})
 
 
 def _maps(found: "Arrays", reference: "Arrays", post: "PostprocessSpec") -> Difference:

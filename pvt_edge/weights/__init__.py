@@ -32,6 +32,8 @@ BUNDLED: dict[str, BundledWeights] = {
     ),
 }
 
+NO_WEIGHTS = "none"  # fresh ones
+
 
 def get_bundled(name: str | None) -> BundledWeights | None:
     """The bundled weights called `name`, or None when `name` is something else (a path)."""

@@ -109,7 +109,7 @@ def _check(
         if wanted and not sha256.startswith(wanted):
             raise WeightsError(
                 f"{what} another file than its publisher's: SHA-256 {sha256}, where {who} {_shown(wanted)}: "
-                f"{again}, or, if you trust it, give it by its own path with --weights FILE"
+                f"{again}, or, if you trust it, give it by its own path with --weights FILE (weights= in Python)"
             )
     if record is not None and sha256 != record.sha256:
         raise WeightsError(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pvt_edge.errors import UnknownNameError, WeightsError
 from pvt_edge.variants import VARIANTS
+from pvt_edge.weights import BUNDLED, NO_WEIGHTS
 from pvt_edge.weights.labels import get_labels
 
 
@@ -39,11 +40,14 @@ class PublishedWeights:
         classes = len(get_labels(self.dataset))
         if num_classes not in (None, classes):
             raise WeightsError(
-                f"weights {self.name!r} have {classes} classes, not {num_classes}: leave the number out, or "
-                "load them with load_weights(model, file, reinit_head=True) for a head of your own"
+                f"weights {self.name!r} have {classes} classes, not {num_classes}: leave "
+                "--num-classes (num_classes in Python) out; load_weights(model, file, reinit_head=True) is for a head "
+                "of your own"
             )
         if task == "detect" and isinstance(head, str) and head != "retinanet":
-            raise WeightsError(f"weights {self.name!r} have the head retinanet, not {head}: leave the head out")
+            raise WeightsError(
+                f"weights {self.name!r} have the head retinanet, not {head}: leave --head (head in Python) out"
+            )
 
 
 TASK_OF = {"imagenet": "classify", "coco": "detect"}
@@ -116,6 +120,11 @@ PUBLISHED: dict[tuple[str, str], PublishedWeights] = {
 }
 
 
+def is_file_name(weights: str) -> bool:
+    """Whether `weights` is a file's or folder's path and not a name of ours: cells, imagenet, coco, none."""
+    return weights not in BUNDLED and weights != NO_WEIGHTS and weights.partition(":")[0] not in ORIGINS
+
+
 def find_published(name: str, variant: str) -> PublishedWeights | None:
     """What `name` ("imagenet", "imagenet:timm", "coco") means for `variant`; None where it names no published weights.
 
@@ -133,7 +142,8 @@ def find_published(name: str, variant: str) -> PublishedWeights | None:
         held = [known for (full, known) in PUBLISHED if full.startswith(f"{dataset}:")]
         raise WeightsError(
             f"nobody publishes {dataset} weights of {variant} that can be downloaded: there are "
-            f"{', '.join(dict.fromkeys(held))}; for {variant} give a file of your own with --weights FILE"
+            f"{', '.join(dict.fromkeys(held))}; for {variant} give a file of your own with --weights FILE "
+            "(weights= in Python)"
         )
     return found
 

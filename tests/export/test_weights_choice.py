@@ -9,6 +9,7 @@ from pvt_edge.checkpoints import save_weights
 from pvt_edge.errors import PvtEdgeError, UnknownNameError, WeightsError
 from pvt_edge.export.weights import resolve_weights
 from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.create import create_model
 from pvt_edge.models.detector import Detector
 from pvt_edge.variants import VARIANTS
 from pvt_edge.weights import BUNDLED, get_bundled
@@ -139,6 +140,46 @@ def test_a_classifiers_file_for_a_detector(file):
 def test_a_file_that_does_not_fit(file, options):
     path = file(build("classify", "b0", classes=5))
     assert "mine.safetensors" in refusal(WeightsError, weights=str(path), **options)
+
+
+@pytest.mark.parametrize("variant", [None, "auto"])
+@pytest.mark.parametrize("task", ["classify", "detect"])
+def test_a_file_tells_its_variant(file, task, variant):
+    path = file(build(task, "b1", classes=5), {"head": "lite"})
+    for given in (path, path.parent):
+        chosen = resolve_weights(variant, weights=str(given))
+        assert (chosen.variant, chosen.task, chosen.model.num_classes, chosen.file) == ("b1", task, 5, path)
+    model = create_model(variant, task, weights=path, head="lite")
+    assert (model.backbone.variant.name, model.num_classes) == ("b1", 5)
+
+
+def test_bundled_weights_tell_their_variant():
+    assert resolve_weights(None, weights="cells").variant == "b0"
+    assert create_model("auto", "detect", weights="cells").backbone.variant.name == "b0"
+
+
+@pytest.mark.parametrize("weights", [None, "none", "imagenet", "coco"])
+def test_other_names_tell_no_variant(weights):
+    assert "--variant (variant in Python)" in refusal(PvtEdgeError, None, weights=weights)
+    with pytest.raises(PvtEdgeError, match="give --variant"):
+        create_model(None, weights=weights)
+
+
+def test_a_file_of_another_size_tells_no_variant(tmp_path):
+    state = {f"backbone.{name}": tensor for name, tensor in build("features", "b0").state_dict().items()}
+    torch.save({name: tensor for name, tensor in state.items() if ".blocks.1." not in name}, tmp_path / "a.pth")
+    assert "holds a PVT v2 of another size than b0, " in refusal(WeightsError, None, weights=str(tmp_path / "a.pth"))
+
+
+def test_the_choice_of_averaged_weights_reaches_the_model(tmp_path):
+    state = build("classify", "b0", classes=5).state_dict()
+    averaged = {name: tensor + 1 for name, tensor in state.items()}
+    torch.save({"state_dict": state, "state_dict_ema": averaged}, tmp_path / "last.pth")
+    for ema, wanted in ((None, averaged), (True, averaged), (False, state)):
+        chosen = resolve_weights(None, weights=str(tmp_path / "last.pth"), ema=ema)
+        assert torch.equal(chosen.model.state_dict()["head.bias"], wanted["head.bias"])
+        assert ("averaged (EMA) weights of state_dict_ema" in chosen.model.weights_name) == (wanted is averaged)
+        assert "state_dict" in chosen.notes[0]
 
 
 def test_a_file_that_is_not_there(tmp_path):

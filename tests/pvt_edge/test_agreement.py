@@ -55,7 +55,7 @@ NOTHING = detections()
         ([logits(1, 1)], [logits(1, 2)], 0, 3 / math.sqrt(10), 3 / math.sqrt(10)),
         ([logits(1e30, 0)], [logits(1e30, 1e30)], 1, math.sqrt(0.5), math.sqrt(0.5)),  # squares beyond float32
         ([logits(1e-30, 0)], [logits(1e-30, 1e-30)], 1, math.sqrt(0.5), math.sqrt(0.5)),
-        ([logits(5)], [logits(-5)], 1, -1, -1),
+        ([logits(800)], [logits(-800)], 0, 0, 0),  # one class alone: its share, 1 and 0
     ],
 )
 def test_classification(found, reference, share, cosine, worst):
@@ -320,3 +320,14 @@ def test_not_the_same_pictures(task, arrays):
         told = f"cannot compare {len(found)} pictures found and {len(reference)} of the reference"
         with pytest.raises(DataError, match=told):
             agreement(task, found, reference)
+
+
+@pytest.mark.parametrize(
+    ("found", "reference", "share", "least"),
+    [(2.0, 2.1, 1.0, 0.999), (0.01, -0.01, 0.0, 0.999), (4.0, -4.0, 0.0, 0.0), (4.0, 0.1, 1.0, 0.7)],
+)
+def test_one_class_alone_is_judged_by_its_share(found, reference, share, least):
+    pair = [[{"logits": np.array([[value]], np.float32)}] for value in (found, reference)]
+    figures = agreement("classify", *pair)
+    assert figures["agreement"] == share
+    assert least <= figures["worst_cosine"] <= least + 0.1

@@ -44,7 +44,7 @@ def refused(call, error, words):
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "words"),
     [
-        ((None,), {}, ArgumentError, "a variant is a name, b0, .*not None"),
+        ((None,), {}, PvtEdgeError, "no variant given"),
         (("B9",), {}, UnknownNameError, "unknown variant 'B9'"),
         (("x/pvt_v2_b3.pth",), {}, ArgumentError, r"create_model\('b3', weights='x/pvt_v2_b3.pth'\)"),
         ((Path("x.safetensors"),), {}, ArgumentError, r"create_model\('b0', weights='x.safetensors'\)"),

@@ -5,7 +5,7 @@ import pytest
 
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import RuntimeInputError, UnknownNameError
-from pvt_edge.postprocessing import Thresholds, choose_thresholds, select, softmax
+from pvt_edge.postprocessing import Thresholds, choose_thresholds, class_shares, select, softmax
 
 NAMES = ("RBC", "WBC", "Platelets")
 
@@ -122,3 +122,20 @@ def test_softmax_of_large_logits_stays_finite():
     shares = softmax(np.array([[1000.0, 1000.0, 0.0], [0.0, np.log(2), np.log(5)]], np.float32))
     np.testing.assert_allclose(shares, [[0.5, 0.5, 0.0], [0.125, 0.25, 0.625]], atol=1e-6)
     assert shares.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("logits", "activation", "shares"),
+    [
+        ([0.0], "softmax", [0.5]),
+        ([np.log(3)], "sigmoid", [0.75]),
+        ([-1000.0], "softmax", [0.0]),
+        ([0.0, np.log(3)], "softmax", [0.25, 0.75]),
+        ([0.0, np.log(3)], "sigmoid", [0.5, 0.75]),
+        ([[0.0], [np.log(3)]], "softmax", [[0.5], [0.75]]),
+    ],
+)
+def test_shares_of_one_class_and_of_many(logits, activation, shares):
+    found = class_shares(np.array(logits, np.float32), activation)
+    np.testing.assert_allclose(found, shares, atol=1e-6)
+    assert found.dtype == np.float32

@@ -1,5 +1,7 @@
 """Folders of labelled pictures, and the top-1 of a classifier of mean colours that ONNX Runtime runs."""
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from pvt_edge.bundle.schema import ResizeSpec
 from pvt_edge.data.image_folder import ImageFolder, read_image_folder
 from pvt_edge.errors import DataError
-from pvt_edge.metrics.top1 import top1_accuracy
+from pvt_edge.metrics.top1 import place, top1_accuracy
 
 HEIGHT, WIDTH = 16, 24
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -225,3 +227,8 @@ def test_no_folder(tmp_path):
         with pytest.raises(DataError) as caught:
             read_image_folder(tmp_path / name, ["cat"])
         assert str(caught.value) == f"cannot list {tmp_path / name}: {reason}"
+
+
+@pytest.mark.parametrize(("logit", "at"), [(0.1, 0), (-0.1, math.inf), (0.0, math.inf), (math.nan, math.inf)])
+def test_one_class_alone_is_right_above_a_half(logit, at):
+    assert place(np.array([logit], np.float32), 0) == at

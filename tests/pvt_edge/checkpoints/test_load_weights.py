@@ -178,7 +178,7 @@ def test_detector_into_classifier_is_refused(b0_detector, blank, tmp_path):
     torch.save(from_native(b0_detector.state_dict(), "mmdet", "backbone."), tmp_path / "a.pth")
     message = refusal(blank, tmp_path / "a.pth")
     assert "missing 2 (head.weight, head.bias); unexpected 36 (neck.lateral_convs.0.conv.weight, " in message
-    assert message.endswith("; it is a detector's: create the model with task='detect'")
+    assert message.endswith("; it is a detector's: give --task detect (task='detect' in Python)")
 
 
 # --- files that do not fit
@@ -358,7 +358,9 @@ def test_another_variant_is_named(in_file, of_model, dialect, build, tmp_path):
     state = {name: torch.zeros(1).expand(tensor.shape) for name, tensor in state.items()}
     torch.save(from_native(state, dialect), tmp_path / "a.pth")
     message = refusal(build("features", of_model), tmp_path / "a.pth")
-    assert message == f"holds {in_file}, the model is {of_model}: create the model as {in_file!r}"
+    assert (
+        message == f"holds {in_file}, the model is {of_model}: give --variant {in_file} (variant={in_file!r} in Python)"
+    )
 
 
 def test_linear_file_into_plain_model(build, tmp_path):
@@ -384,8 +386,8 @@ def test_other_class_count_of_a_classifier(b0, build, fill, tmp_path):
     torch.save(official(b0), tmp_path / "a.pth")
     model = fill(build("classify", "b0", num_classes=1000), seed=3)
     assert refusal(model, tmp_path / "a.pth") == (
-        "has 7 classes, the model 1000: create the model with num_classes=7, "
-        "or pass reinit_head=True to keep its own class layer"
+        "has 7 classes, the model 1000: give --num-classes 7 (num_classes=7 in Python); "
+        "load_weights(..., reinit_head=True) keeps the model's own class layer"
     )
     head = snapshot(model.head)
     report = load_weights(model, tmp_path / "a.pth", reinit_head=True)

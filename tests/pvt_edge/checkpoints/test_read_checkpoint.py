@@ -1,6 +1,7 @@
 """Good files in every envelope, and bad files of every kind: one WeightsError, one line, the path in it."""
 
 import argparse
+import fractions
 import json
 import os
 import pickle
@@ -71,6 +72,15 @@ def test_safetensors(name, tmp_path):
 def test_scalars_beside_the_tensors_are_no_tensors(tmp_path):
     torch.save({**STATE, "epoch": 3, 7: torch.ones(1)}, tmp_path / "file.pth")
     assert read_checkpoint(tmp_path / "file.pth").tensors.keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("form", [ZIP, LEGACY], ids=["zip", "legacy"])
+def test_a_whole_module_gives_its_tensors(form, tmp_path):
+    module = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm2d(2), torch.nn.GELU())
+    torch.save(module, tmp_path / "file.pt", **form)
+    tensors = read_checkpoint(tmp_path / "file.pt").tensors
+    assert tensors.keys() == module.state_dict().keys()
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in module.state_dict().items())
 
 
 def _bytes_of(save, tmp_path) -> bytes:
@@ -158,10 +168,10 @@ BAD_FILES = {
         lambda tmp_path: _torch_bytes({"a": torch.ones(2, device="meta")}, tmp_path),
         "without data",
     ),
-    "a whole module": (
+    "an object": (
         "a.pth",
-        lambda tmp_path: _torch_bytes(torch.nn.Linear(2, 2), tmp_path),
-        rf"{OBJECTS} \(torch.nn.modules.linear.Linear\), none of which was run: convert it to safetensors",
+        lambda tmp_path: _torch_bytes(fractions.Fraction(1, 2), tmp_path),
+        rf"{OBJECTS} \(fractions.Fraction\), none of which was run: convert it to safetensors",
     ),
     "index of nothing": ("m.safetensors.index.json", b"{}", DAMAGED),
     "index that is cut": ("m.safetensors.index.json", b'{"weight_map": {"a": "m-1', DAMAGED),
@@ -219,17 +229,6 @@ def test_torchscript_is_refused(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(WeightsError, match=r"gone\.pth: no such file"):
         read_checkpoint(tmp_path / "gone.pth")
-
-
-def test_folder(tmp_path):
-    with pytest.raises(WeightsError, match=r"is a folder: give the file in it$"):
-        read_checkpoint(tmp_path)
-
-
-def test_hugging_face_folder_names_its_file(tmp_path):
-    save_file(STATE, tmp_path / "model.safetensors")
-    with pytest.raises(WeightsError, match=r"is a folder: give the file in it, .*/model\.safetensors"):
-        read_checkpoint(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pvt_edge.checkpoints import load_weights
+from pvt_edge.models.create import create_model
 from pvt_edge.variants import VARIANTS
 
 transformers = pytest.importorskip("transformers")
@@ -100,3 +101,15 @@ def test_epsilon_shows_in_these_outputs(tmp_path, peer, build):
     x = images("b1")
     with torch.inference_mode():
         assert relative_error(ours(x), theirs(x).logits) > 1e-4
+
+
+def test_a_saved_folder_whole_and_in_shards(tmp_path, peer):
+    theirs = peer("PvtV2ForImageClassification", "b0", num_labels=7)
+    theirs.save_pretrained(tmp_path / "whole")
+    theirs.save_pretrained(tmp_path / "shards", max_shard_size="4MB")
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    for folder in ("whole", "shards"):
+        model = create_model("auto", weights=tmp_path / folder)
+        with torch.inference_mode():
+            assert relative_error(model(pixels), theirs(pixels).logits) < TOLERANCE

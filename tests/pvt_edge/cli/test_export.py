@@ -40,7 +40,7 @@ def test_export_of_a_file(pvt_edge_command, tmp_path):
     (tmp_path / "five.txt").write_text("ant\nbee\ncat\ndog\neel\n")
     out = tmp_path / "bundle"
     done = pvt_edge_command(
-        *("export", "--variant", "b0", "--weights", str(tmp_path / "five.safetensors"), "--imgsz", "64,96"),
+        *("export", "--weights", str(tmp_path / "five.safetensors"), "--imgsz", "64,96"),
         *("--labels", str(tmp_path / "five.txt"), "--format", "onnx", "--out", str(out), "--json", "-"),
     )
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,8 @@
 
 import pytest
 
+from pvt_edge.cli.options import read_labels
+
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -69,3 +71,8 @@ def test_version(pvt_edge_command):
 def test_changelog_has_the_version(pvt_edge_command, checkout):
     version = pvt_edge_command("--version").stdout.split()[1]
     assert f"## [{version}]" in (checkout / "CHANGELOG.md").read_text()
+
+
+def test_the_mark_that_windows_writes_first_is_no_part_of_a_label(tmp_path):
+    (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfRBC\r\nWBC\r\n")
+    assert read_labels(tmp_path / "labels.txt") == ("RBC", "WBC")

@@ -43,6 +43,8 @@ CASES = {
     "twice the logits": ("classify", logits(0, 2), logits(0, 1), (1, 1, sigmoid(2) - sigmoid(1))),
     "another best class": ("classify", logits(1, 0), logits(0, 1), (0, 0, math.tanh(0.5))),
     "another of a tie": ("classify", logits(1, 1.01, -9), logits(1.01, 1, -9), (1, 1, 0.005)),
+    "one class, another side of a half": ("classify", logits(-1), logits(1), (0, 0.6481, math.tanh(0.5))),
+    "one class, both near a half": ("classify", logits(-0.001), logits(0.001), (1, 1, 0.0005)),
     "the same maps": ("features", maps(3, 4), maps(3, 4), (1, 0)),
     "a tenth larger": ("features", maps(3.3, 4.4), maps(3, 4), (1, 0.1)),
     "zeros of both": ("features", maps(0, 0), maps(0, 0), (1, 0)),

@@ -1,0 +1,96 @@
+"""A file's model in our names: what `load_weights` loads and what a summary tells of."""
+
+from dataclasses import dataclass, field
+from os import PathLike
+
+from pvt_edge.checkpoints import naming
+from pvt_edge.checkpoints.beside import find_class_layer, is_beside
+from pvt_edge.checkpoints.dialects import DIALECTS, NATIVE, Dialect
+from pvt_edge.checkpoints.naming import BACKBONE
+from pvt_edge.checkpoints.reading import Checkpoint, read_checkpoint
+from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.checkpoints.trained_head import TrainedHead, read_own_head, read_trained_head
+from pvt_edge.checkpoints.translation import Translation, to_native
+
+_CLASS_LAYER = ("head.weight", "head.bias")
+_BOXES = "head.reg_out.weight"
+_LAST_CHANNELS = f"{BACKBONE}stages.3.norm.weight"
+
+
+@dataclass(frozen=True)
+class OpenCheckpoint:
+    """A file's PVT v2.
+
+    `beside` are the file's names of tensors that are no part of it, `class_layer` the file's name of a classifier's
+    last layer where the dialect would call it otherwise; `trained_head` is how a detector's head is to be read.
+    """
+
+    checkpoint: Checkpoint
+    dialect: Dialect
+    translation: Translation
+    beside: tuple[str, ...]
+    class_layer: str | None = None
+    trained_head: TrainedHead = field(default_factory=TrainedHead)
+
+
+def open_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> OpenCheckpoint:
+    """The PVT v2 in the file or folder `path`; `WeightsError` where there is none or more than one to choose from."""
+    checkpoint = read_checkpoint(path, ema=ema)
+    names = list(checkpoint.tensors)
+    if v1 := [name for name in names if name.split(".")[-1].startswith("pos_embed")]:
+        raise refuse(checkpoint.path, f"holds a PVT v1 (it has {v1[0]}): only PVT v2 is known, b0 to b5 and b2-li")
+    found = naming.detect_all(names)
+    if not found:
+        known = ", ".join(DIALECTS)
+        raise refuse(
+            checkpoint.path, f"holds no PVT v2 in a known dialect ({known}); its tensors are {first_few(names)}"
+        )
+    dialect, prefix = found[0]
+    root = naming.root_of(prefix)
+    if more := [other for _, other in found[1:] if not other.startswith(root)]:
+        raise refuse(checkpoint.path, f"holds several PVT v2 ({prefix}, {more[0]}): save the one to load alone")
+
+    inside = {name: tensor for name, tensor in checkpoint.tensors.items() if not is_beside(name, root)}
+    beside = [name for name in names if name not in inside]
+    translation = to_native(inside, dialect, prefix)
+    layer = _class_layer(checkpoint, translation, beside)
+    head = _trained_head(checkpoint, dialect, translation)
+    return OpenCheckpoint(
+        checkpoint=checkpoint,
+        dialect=dialect,
+        translation=translation,
+        beside=(*(name for name in beside if not layer or not name.startswith(f"{layer}.")), *checkpoint.apart),
+        class_layer=layer,
+        trained_head=head,
+    )
+
+
+def _trained_head(checkpoint: Checkpoint, dialect: Dialect, translation: Translation) -> TrainedHead:
+    """How the detection head is to be read; the box coder's means and stds are put into `translation`."""
+    if _BOXES not in translation.tensors:
+        return TrainedHead()
+    if dialect is NATIVE:
+        return read_own_head(checkpoint.metadata, checkpoint.path)
+    head = read_trained_head(checkpoint.extras, checkpoint.path)
+    weight, bias = (translation.tensors.get(f"head.reg_out.{leaf}") for leaf in ("weight", "bias"))
+    if head.scales_boxes and weight is not None and bias is not None and weight.shape[:1] == bias.shape:
+        # deltas x std + mean is what the last convolution gives with scaled weights
+        stds, means = (bias.new_tensor(values).repeat(len(bias) // 4) for values in (head.stds, head.means))
+        translation.tensors["head.reg_out.weight"] = weight * stds[:, None, None, None]
+        translation.tensors["head.reg_out.bias"] = bias * stds + means
+    return head
+
+
+def _class_layer(checkpoint: Checkpoint, translation: Translation, beside: list[str]) -> str | None:
+    """The file's name of the class layer that `translation` then has too; None where the dialect's own is there."""
+    channels = translation.tensors.get(_LAST_CHANNELS)
+    if channels is None or any(not name.startswith(BACKBONE) for name in translation.tensors):
+        return None
+    layer = find_class_layer([*translation.unexpected, *beside], checkpoint.tensors, channels.numel())
+    if layer is None:
+        return None
+    for ours, leaf in zip(_CLASS_LAYER, ("weight", "bias"), strict=True):
+        source = f"{layer}.{leaf}"
+        translation.tensors[ours], translation.sources[ours] = checkpoint.tensors[source], (source,)
+    translation.unexpected[:] = [name for name in translation.unexpected if not name.startswith(f"{layer}.")]
+    return layer
