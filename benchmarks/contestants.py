@@ -12,7 +12,8 @@ from pvt_edge.benchmarks.timing import take_turn
 from pvt_edge.bundle import Bundle
 from pvt_edge.machine.cpu import usable_cores
 from pvt_edge.predictor import Predictor
-from pvt_edge.runtimes import RUNTIMES, Runtime
+from pvt_edge.runtimes import RUNTIMES
+from pvt_edge.runtimes.session import Session
 
 GPU_CALLERS = 2  # of an engine: one copies while the other computes
 
@@ -48,7 +49,7 @@ def open_contestant(opening: Opening, bundle: Bundle, pictures: Pictures, stack:
     return Contestant(*turns, first.device, threads, len(runtimes), predictors[0], first.float_precision)
 
 
-def _open_callers(opening: Opening, stack: ExitStack) -> tuple[list[Runtime], int | None]:
+def _open_callers(opening: Opening, stack: ExitStack) -> tuple[list[Session], int | None]:
     """One runtime for latency, and for throughput one for every caller; with the threads of each."""
     if opening.hint == "latency":
         return [stack.enter_context(opening.open())], opening.threads

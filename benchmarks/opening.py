@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.benchmarks.record import Hint
-from pvt_edge.runtimes import RUNTIMES, Runtime, TensorSpec, open_runtime
+from pvt_edge.runtimes import RUNTIMES, TensorSpec, open_runtime
+from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import require
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Opening:
         """Import what the runtime needs. Raises `RuntimeMissingError`."""
         require(self.package_of)
 
-    def open(self) -> Runtime:
+    def open(self) -> Session:
         """The runtime, loaded. Raises a `PvtEdgeError`."""
         if self.model is not None:
             return self._open_torch(self.model)
@@ -75,7 +76,7 @@ class Opening:
             streams=self.streams,
         )
 
-    def _open_torch(self, wanted: TorchModel) -> Runtime:
+    def _open_torch(self, wanted: TorchModel) -> Session:
         import torch
 
         from pvt_edge.export.stock import NamedOutputs, StockGraph

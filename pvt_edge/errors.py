@@ -32,6 +32,11 @@ def described(given: object) -> str:
     return f"a {type(given).__name__}{of}"
 
 
+def escaped(text: str) -> str:
+    """The text in one line: a file's name may hold line breaks, and what moves a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def nearest(given: str, known: Iterable[str]) -> str | None:
     """The one of the `known` names that `given` most likely means, whatever its case; None where none is near."""
     names = {name.lower(): name for name in reversed([*known])}

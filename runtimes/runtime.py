@@ -27,18 +27,8 @@ class Runtime(Protocol):
     name: str
     precision: str  # what really runs: "fp32", "bf16", "fp16", "int8"
     device: str
-    callers: int  # threads that keep it busy, each with a runtime of its own from `again`
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-
-    @property
-    def float_precision(self) -> str:
-        """What the float part of the model runs in: that of an int8 model is float too."""
-        ...
-
-    def again(self) -> "Runtime":
-        """The same loaded model for another thread, where `callers` is more than 1; close it on its own."""
-        ...
 
     def infer(self, feeds: "Mapping[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
         """Arrays by output name, owned by the caller, for arrays by input name.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.runtimes.boundary import one_line
-from pvt_edge.runtimes.runtime import Runtime
 from pvt_edge.runtimes.tensorrt_library import how_to_install
 
 if TYPE_CHECKING:
@@ -245,7 +244,7 @@ def open_runtime(
     threads: int | None = None,
     hint: Literal["latency", "throughput"] = "latency",
     streams: int | None = None,
-) -> Runtime:
+) -> "Session":
     """The runtime `name` with the model file at `path` loaded.
 
     `hint` and `streams` are for a runtime that schedules several callers itself; others run one and leave them.
@@ -257,5 +256,5 @@ def open_runtime(
     check_precision(name, precision)
     entry = runtime_entry(name)
     scheduling = {"hint": hint, "streams": streams} if entry.schedules else {}
-    opener = cast(Callable[..., Runtime], entry.opener)
+    opener = cast("Callable[..., Session]", entry.opener)
     return opener(path, precision=precision, device=device, threads=threads, **scheduling)

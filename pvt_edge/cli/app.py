@@ -16,10 +16,9 @@ from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
 from pvt_edge.cli.steps import STOPPED
-from pvt_edge.cli.stream_summary import printable
 from pvt_edge.cli.val import val
 from pvt_edge.cli.verify import verify
-from pvt_edge.errors import PictureWarning, PvtEdgeError
+from pvt_edge.errors import PictureWarning, PvtEdgeError, escaped
 from pvt_edge.extras import missing_package
 
 app = typer.Typer(
@@ -83,7 +82,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """A line for what is odd with a picture; other warnings as Python shows them."""
-    text = f"warning: {printable(str(message))}\n" if issubclass(category, PictureWarning) else None
+    text = f"warning: {escaped(str(message))}\n" if issubclass(category, PictureWarning) else None
     (file or sys.stderr).write(text or warnings.formatwarning(message, category, filename, lineno, line))
 
 

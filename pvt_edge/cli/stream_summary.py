@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pvt_edge.cli.progress import status_lines
+from pvt_edge.errors import escaped
 from pvt_edge.mean_speed import MeanSpeed
 from pvt_edge.sources import ImageFiles
 from pvt_edge.streams.counting import ObjectCounter
@@ -46,7 +47,7 @@ class StreamSummary:
         """
         skipped = [line for source in self._runner.sources for line in source.skipped]
         for line in skipped[:MOST_SKIPPED]:
-            console.print(f"skipped: {printable(line)}", style="yellow", markup=False, highlight=False)
+            console.print(f"skipped: {escaped(line)}", style="yellow", markup=False, highlight=False)
         if len(skipped) > MOST_SKIPPED:
             more = len(skipped) - MOST_SKIPPED
             console.print(f"skipped: {more} more", style="yellow", markup=False, highlight=False)
@@ -98,7 +99,7 @@ class StreamSummary:
 
     def _files(self, failed: "Sequence[Sink]") -> list[str]:
         return [
-            f"{'incomplete:' if sink in failed else 'wrote'} {printable(str(path.resolve()))}"
+            f"{'incomplete:' if sink in failed else 'wrote'} {escaped(str(path.resolve()))}"
             for sink in self._sinks
             for path in sink.written()
             if sink not in failed or path.exists()
@@ -114,8 +115,3 @@ def _by_class(counts: "Counter[str]") -> str:
     shown = ", ".join(f"{count:,} {name}" for name, count in counts.most_common(MOST_SHOWN))
     rest = len(counts) - MOST_SHOWN
     return f"{shown} and {_number(rest, 'more class', 'more classes')}" if rest > 0 else shown
-
-
-def printable(text: str) -> str:
-    """The text in one line: a file's name may hold line breaks, and what moves a terminal's cursor."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

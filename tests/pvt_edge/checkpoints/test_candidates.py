@@ -145,7 +145,11 @@ def test_averaged_model_of_torch(states, b0, blank, tmp_path):
 
 
 @pytest.mark.parametrize("form", [{}, {"_use_new_zipfile_serialization": False}], ids=["zip", "legacy"])
-@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: {"ema": m, "epoch": 1}, torch.nn.DataParallel], ids=str)
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda m: m, lambda m: {"ema": m, "epoch": 1}, torch.nn.DataParallel],
+    ids=["alone", "as EMA", "DataParallel"],
+)
 def test_whole_module(wrap, form, b0, blank, states, tmp_path):
     torch.save(wrap(copy.deepcopy(b0)), tmp_path / "a.pt", **form)
     load_weights(blank, tmp_path / "a.pt")
