@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from pvt_edge.bundle.schema import AccuracyRecord, PostprocessSpec
 from pvt_edge.bundle.ways import ways_of
+from pvt_edge.comparison.difference import ratio
+from pvt_edge.comparison.figure import FIGURES
 from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.export.parity import check_runs
 from pvt_edge.export.precision.trial import has_bf16
 from pvt_edge.runtimes import RUNTIMES, open_runtime
-from pvt_edge.verification.difference import compare, ratio
-from pvt_edge.verification.tolerance import FIGURES, TASK_FIGURES, tolerance
+from pvt_edge.tasks import get_task
+from pvt_edge.verification.comparing import compare
+from pvt_edge.verification.tolerance import tolerance
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pvt_edge.bundle.schema import Artifact, Manifest, Task
+    from pvt_edge.bundle.schema import Artifact, Manifest
 
     Arrays = Mapping[str, NDArray[Any]]
 
@@ -28,7 +31,7 @@ def measure_agreement(
     inputs: "Sequence[NDArray[np.uint8]]",
     expected: "Sequence[Arrays]",
     *,
-    task: "Task",
+    task: str,
     post: PostprocessSpec | None,
     source: str,
 ) -> AccuracyRecord | None:
@@ -44,7 +47,8 @@ def measure_agreement(
             found = check_runs(opened, INPUT_NAME, inputs)
         differences = [compare(task, got, want, spec) for got, want in zip(found, expected, strict=True)]
         metrics[f"{runtime}-{precision}"] = {
-            name: ratio(name, [difference.tallies[name] for difference in differences]) for name in TASK_FIGURES[task]
+            name: ratio(name, [difference.tallies[name] for difference in differences])
+            for name in get_task(task).figures
         }
         seen += sum(d.matches.n_found + d.matches.n_reference if d.matches else 1 for d in differences)
     if not seen:

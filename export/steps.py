@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pvt_edge.bundle import BundleWriter
-from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision, Task
+from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision
 from pvt_edge.errors import ExportError
 from pvt_edge.export.agreement import measure_agreement
 from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
@@ -274,7 +274,7 @@ class Steps:
         )
 
 
-def task_of(model: Model) -> Task:
+def task_of(model: Model) -> str:
     """What the model is for."""
     if isinstance(model, Classifier):
         return "classify"

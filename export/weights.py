@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pvt_edge.errors import UnknownNameError, WeightsError
+from pvt_edge.errors import WeightsError
 from pvt_edge.models.create import AUTO_VARIANT, Model, bundled_variant, create_model
-from pvt_edge.variants import TASKS, get_variant
+from pvt_edge.tasks import get_task
+from pvt_edge.variants import get_variant
 from pvt_edge.weights import BUNDLED, NO_WEIGHTS, get_bundled
 from pvt_edge.weights.download import Progress
 from pvt_edge.weights.obtaining import obtain
@@ -48,8 +49,8 @@ def resolve_weights(
             return _from_file(None, task, Path(weights), num_classes, head, ema)
         variant = bundled_variant(weights)
     row = get_variant(variant)
-    if task is not None and task not in TASKS:
-        raise UnknownNameError("task", task, TASKS)
+    if task is not None:
+        get_task(task)
     if weights is None:
         weights = next((name for name, b in BUNDLED.items() if b.variant == row.name and task in (None, b.task)), None)
     if weights is None:

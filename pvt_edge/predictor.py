@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.arguments import check_keywords, check_kind, check_number, check_text, check_whole, refuse_unknown
-from pvt_edge.boxes import Boxes
 from pvt_edge.bundle.reader import Bundle, find
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.choice import choose_artifact, choose_runtime
@@ -23,11 +22,12 @@ from pvt_edge.errors import ArgumentError, BundleError, DataError, PictureWarnin
 from pvt_edge.frame_info import FrameInfo
 from pvt_edge.given_picture import Picture, check_source, frame_of, frames_of, is_one
 from pvt_edge.pixel_depth import check_pixel_max
-from pvt_edge.postprocessing import ThresholdOptions, Thresholds, choose_thresholds, class_shares, select
-from pvt_edge.resizing import Placement, apply, plan, to_bgr, to_original
-from pvt_edge.results import Probs, Result
+from pvt_edge.postprocessing import ThresholdOptions, Thresholds, choose_thresholds
+from pvt_edge.resizing import Placement, apply, plan, to_bgr
+from pvt_edge.results import Result
 from pvt_edge.sources import Frame, Source, SourceOptions, VideoFile, open_source
 from pvt_edge.sources.network import HttpStream
+from pvt_edge.tasks import get_task
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -50,7 +50,6 @@ class Prepared:
 
 
 THRESHOLDS = tuple(ThresholdOptions.__annotations__)
-OUTPUTS = {"detect": ("boxes", "scores", "labels"), "classify": ("logits",), "features": ()}
 MAX_BATCH = 16  # of a dynamic batch, to bound memory
 
 
@@ -114,7 +113,8 @@ class Predictor:
                 f"model.json says the input is {spec.name} (batch, {spec.height}, {spec.width}, 3), the "
                 f"{runtime.name} artifact takes {takes.name} {takes.shape}; export again"
             )
-        absent = [name for name in OUTPUTS[self.manifest.task] if name not in gives]
+        self.task = get_task(self.manifest.task)
+        absent = [name for name in self.task.outputs if name not in gives]
         if absent:
             raise BundleError(
                 f"a {self.manifest.task} bundle needs the output {absent[0]}, the {runtime.name} artifact "
@@ -213,7 +213,7 @@ class Predictor:
         """The bundle's thresholds with those given in their place. Errors as for a call."""
         check_keywords("predictor", options, THRESHOLDS)
         given = [name for name, value in options.items() if value is not None]
-        if given and self.manifest.task != "detect":
+        if given and not self.task.has_thresholds:
             raise RuntimeInputError(f"{given[0]} is a detector's, this bundle's task is {self.manifest.task}")
         return choose_thresholds(self.manifest.postprocess or PostprocessSpec(), self.names, **options)
 
@@ -242,7 +242,8 @@ class Predictor:
         results = []
         for row, one in enumerate(prepared):
             began = perf_counter()
-            found = self._read_row({name: array[row] for name, array in arrays.items()}, one.placement, thresholds)
+            outputs = {name: array[row] for name, array in arrays.items()}
+            found = self.task.read(outputs, one.placement, thresholds, self.manifest)
             speed = {
                 "preprocess": one.preprocess_ms,
                 "inference": inferred_ms / len(prepared),
@@ -261,29 +262,6 @@ class Predictor:
                     f"the {self.runtime.name} {self.runtime.precision} artifact gave infinite or undefined "
                     f"{name}: its numbers overflow; take another precision and check with: pvt-edge verify"
                 )
-
-    def _read_row(self, row: dict[str, NDArray[Any]], placement: Placement, thresholds: Thresholds) -> dict[str, Any]:
-        """The fields of `Result` that one image's outputs fill."""
-        if self.manifest.task == "classify":
-            self._check_labels(len(row["logits"]))
-            return {"probs": Probs(class_shares(row["logits"], self.manifest.activation))}
-        if self.manifest.task == "features":
-            return {"features": {name: array.astype(np.float32) for name, array in row.items()}}
-        found = select(
-            to_original(row["boxes"], placement),
-            row["scores"].astype(np.float32, copy=False),
-            row["labels"],
-            conf=thresholds.conf,
-            iou=thresholds.iou,
-            max_det=thresholds.max_det,
-            classes=thresholds.classes,
-        )
-        self._check_labels(int(found.cls.max()) + 1 if len(found.cls) else 0)
-        return {"boxes": Boxes(*found)}
-
-    def _check_labels(self, classes: int) -> None:
-        if classes > len(self.names):
-            raise BundleError(f"the model knows {classes} classes and model.json names {len(self.names)}; export again")
 
     def close(self) -> None:
         """Free the model; a second call does nothing."""

@@ -38,8 +38,6 @@ VARIANTS: dict[str, Variant] = {
     )
 }
 
-TASKS = ("classify", "features", "detect")
-
 
 def get_variant(name: str) -> Variant:
     """The row called `name`, in any case; `UnknownNameError` names the nearest otherwise."""

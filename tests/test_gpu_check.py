@@ -12,11 +12,11 @@ from pvt_edge.bundle import Bundle, read_bundle
 from pvt_edge.bundle.schema import TensorRtSpec
 from pvt_edge.errors import RuntimeMissingError
 from pvt_edge.export.precision.record import Latency
-from pvt_edge.metrics.agreement import agreement
 from pvt_edge.runtimes import open_runtime
 from pvt_edge.runtimes.cuda import probe_cuda
 from pvt_edge.runtimes.tensorrt import GpuLatency
 from pvt_edge.scenes import draw_scene
+from pvt_edge.tasks import agreement
 
 
 @pytest.fixture(scope="module")

@@ -30,11 +30,11 @@ from pvt_edge.export.precision.record import Latency
 from pvt_edge.export.precision.trial import measure
 from pvt_edge.machine.cpu import read_cpu
 from pvt_edge.machine.versions import versions
-from pvt_edge.metrics.agreement import agreement
 from pvt_edge.runtimes import Runtime, open_runtime
 from pvt_edge.runtimes.cuda import CudaDevice, probe_cuda
 from pvt_edge.runtimes.tensorrt_library import load_library
 from pvt_edge.scenes import draw_scene
+from pvt_edge.tasks import agreement
 
 LIBRARIES = ("tensorrt", "tensorrt-rtx")
 PACKAGES = ("pvt-edge", "numpy", "cuda-bindings", "torch", "onnxruntime", "onnxruntime-gpu")

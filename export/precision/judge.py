@@ -10,19 +10,17 @@ import numpy as np
 
 from pvt_edge.errors import ExportError
 from pvt_edge.export.precision.record import Metric
-from pvt_edge.metrics.agreement import agreement
 from pvt_edge.metrics.top1 import place
+from pvt_edge.tasks import agreement, get_task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
+    from pvt_edge.comparison.difference import Arrays
     from pvt_edge.data.coco import CocoDataset, Sample
-    from pvt_edge.metrics.agreement import Arrays
     from pvt_edge.pixel_depth import PixelMax
     from pvt_edge.resizing import Placement
-
-WORDS = {"classify": "top-1 agreement with fp32", "detect": "matched-box F1 with fp32", "features": "cosine with fp32"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class AgreementJudge(Judge):
 
     @property
     def metric(self) -> Metric:
-        return Metric(name="agreement", words=WORDS[self.task], data=self.data)
+        return Metric(name="agreement", words=get_task(self.task).agreement_words, data=self.data)
 
     def value(self, outputs: "Sequence[Arrays]") -> float:
         return agreement(self.task, outputs, self.reference, self.post)["agreement"]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from pvt_edge.metrics.agreement import Arrays
+    from pvt_edge.comparison.difference import Arrays
 
 _LOG_ERRORS = 3
 

@@ -15,6 +15,7 @@ from pvt_edge.bundle.swap import alone, recover, siblings, vacant
 from pvt_edge.bundle.ways import Way, ways_of
 from pvt_edge.errors import BundleError, UnknownNameError
 from pvt_edge.runtimes.table import bundled_runtimes
+from pvt_edge.tasks import get_task
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,11 @@ def read_manifest(folder: Path) -> Manifest:
             "upgrade with pip install -U pvt-edge"
         )
     try:
-        return Manifest.model_validate(data)
+        manifest = Manifest.model_validate(data)
+        get_task(manifest.task)
+        return manifest
+    except UnknownNameError as error:
+        raise BundleError(f"{path} is wrong: {error}; delete {folder} and export again") from error
     except ValidationError as error:
         wrong = error.errors()
         first = f"{'.'.join(map(str, wrong[0]['loc'])) or 'the whole'}: {wrong[0]['msg']}"

@@ -9,7 +9,6 @@ from pvt_edge.runtimes.table import RUNTIMES
 SCHEMA_VERSION: Literal[1] = 1
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
-Task = Literal["classify", "features", "detect"]
 
 
 class _Record(BaseModel):
@@ -121,7 +120,7 @@ class Manifest(_Record):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     variant: str
-    task: Task
+    task: str
     labels: tuple[str, ...]
     input: InputSpec
     outputs: tuple[str, ...]

@@ -76,13 +76,13 @@ class StreamSummary:
 
     def _found(self, stills: bool) -> str:
         """What was found, and what is counted there: a video shows an object in many frames."""
-        task = self._runner.predictor.manifest.task
+        counts = self._runner.predictor.task.counts
         boxes = self.found.total()
-        if task == "features":
+        if counts is None:
             return "feature maps"
         if not boxes:
             return "nothing found"
-        if task == "classify":
+        if counts == "pictures":
             return _by_class(self.found)
         if self._runner.tracked:
             objects = self.objects.counts()

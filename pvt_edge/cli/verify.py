@@ -137,7 +137,7 @@ def _print(console: "Console", report: "VerifyReport") -> None:
     from rich import box
     from rich.table import Column, Table
 
-    from pvt_edge.verification.tolerance import FIGURES
+    from pvt_edge.comparison.figure import FIGURES
     from pvt_edge.verification.writing import SHEET
 
     names = list(report.artifacts[0].limits)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_number, check_path, check_text, check_whole, refuse_unknown
-from pvt_edge.errors import ArgumentError, PvtEdgeError, UnknownNameError, described
+from pvt_edge.errors import ArgumentError, PvtEdgeError, described
 from pvt_edge.models.backbone import PVTv2, initialise
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.detector import Detector
 from pvt_edge.models.retinanet import HeadConfig, get_head
-from pvt_edge.variants import TASKS, VARIANTS, get_variant
+from pvt_edge.tasks import get_task
+from pvt_edge.variants import VARIANTS, get_variant
 from pvt_edge.weights import get_bundled
 from pvt_edge.weights.obtaining import obtain
 from pvt_edge.weights.published import find_published, is_file_name
@@ -65,8 +66,7 @@ def create_model(
         raise ArgumentError(f"create_model(): drop_path must be 0 or more and less than 1, not {drop_path}")
     if isinstance(variant, (str, PathLike)) and Path(variant).suffix in CHECKPOINT_SUFFIXES:
         raise ArgumentError(f"create_model() takes a variant first, not a file: {creation_of(variant)}")
-    if task not in TASKS:
-        raise UnknownNameError("task", task, TASKS)
+    get_task(task)
     if variant is None or variant == AUTO_VARIANT:
         variant, num_classes = _variant_and_classes(task, weights, num_classes)
     row = get_variant(variant)

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pvt_edge.verification.difference import Tally, ratio
-from pvt_edge.verification.tolerance import FIGURES
+from pvt_edge.comparison.difference import Tally, ratio
+from pvt_edge.comparison.figure import FIGURES
 
 if TYPE_CHECKING:
-    from pvt_edge.metrics.agreement import Matches
+    from pvt_edge.comparison.matching import Matches
 
 # Measured on 149 BCCD pictures and drawn scenes: of 3,000 random draws no sound bf16 or int8 class of 10 pairs used
 # up more than 1.07 times the limit of the whole; 12 px or 0.1 of score planted in one class uses up 8 times.

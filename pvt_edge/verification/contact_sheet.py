@@ -7,29 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.postprocessing import class_shares
-from pvt_edge.verification.lettering import AMBER, GREY, INK, PAPER, RED, SAME, shorten, write
-from pvt_edge.verification.panels import PANEL_HW, box_panels, broken_panels, class_panels, map_panels
-from pvt_edge.verification.tolerance import FIGURES, times
+from pvt_edge.comparison.figure import FIGURES, times
+from pvt_edge.comparison.lettering import GREY, INK, PAPER, RED, shorten, write
+from pvt_edge.comparison.panels import PANEL_HW, broken_panels
+from pvt_edge.tasks import get_task
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest
-    from pvt_edge.verification.difference import Difference
+    from pvt_edge.comparison.difference import Difference
 
     Arrays = Mapping[str, NDArray[Any]]
 
 WORST = 10
 COLUMNS = 2  # of pairs
 GAP, MARGIN, CAPTION, HEAD = 4, 24, 26, 88
-BOX_LEGEND = (
-    (SAME, "both sides have it", 1),
-    (AMBER, "it moved (px) or changed its score (+ -) beyond the tolerance", 2),
-    (RED, "only this side has it", 2),
-)
-LEGENDS = {
-    "classify": "a red frame: another best class",
-    "features": "right, where the worst map differs: black within the tolerance, white at four times",
-}
 
 
 @dataclass(frozen=True)
@@ -95,15 +86,9 @@ class ContactSheet:
         limits: Mapping[str, float],
         answers: "tuple[Arrays, Arrays]",
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        found, reference = answers
         if not difference.finite:
             return broken_panels(image, difference.broken, difference.broken_reference)
-        if difference.matches is not None:
-            return box_panels(image, difference.matches, scale_xy, limits, self.manifest.labels)
-        if self.manifest.task == "classify":
-            shares = [class_shares(side["logits"][0], self.manifest.activation) for side in (found, reference)]
-            return class_panels(image, shares[0], shares[1], self.manifest.labels, same=difference.value("top1") == 1)
-        return map_panels(image, found, reference, limits["feature_error"])
+        return get_task(self.manifest.task).panels(image, scale_xy, difference, limits, answers, self.manifest)
 
     def _head(self, sheet: NDArray[np.uint8], compared: int) -> None:
         shown = len(self._entries)
@@ -113,10 +98,11 @@ class ContactSheet:
         name = f"PVT-v2 {self.manifest.variant}, {self.manifest.task}"
         write(sheet, f"{which}: {name}", (MARGIN, 38), title=True)
         at = write(sheet, f"left {self.reference}, the reference; right the artifact.  ", (MARGIN, 68), GREY)
-        if self.manifest.task != "detect":
-            write(sheet, LEGENDS[self.manifest.task], (at, 68), GREY)
+        legend = get_task(self.manifest.task).legend
+        if isinstance(legend, str):
+            write(sheet, legend, (at, 68), GREY)
             return
-        for colour, text, line in BOX_LEGEND:
+        for colour, text, line in legend:
             at = _chip(sheet, at, colour, text, line)
 
 

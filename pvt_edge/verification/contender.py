@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from pvt_edge.comparison.difference import Difference, Tally, ratio
+from pvt_edge.comparison.figure import FIGURES
 from pvt_edge.errors import PvtEdgeError
-from pvt_edge.verification.checks import check_shapes
+from pvt_edge.tasks import get_task
 from pvt_edge.verification.classes import ClassTallies
-from pvt_edge.verification.difference import Difference, Tally, compare, ratio
+from pvt_edge.verification.comparing import compare
 from pvt_edge.verification.report import ArtifactRow, PictureRow
 from pvt_edge.verification.side import Side, in_input_pixels
-from pvt_edge.verification.tolerance import FIGURES
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import PostprocessSpec
@@ -51,7 +52,7 @@ class Contender:
         manifest = self.side.bundle.manifest
         try:
             self.latest = found = in_input_pixels(self.side.answer(prepared), placement)
-            check_shapes(found, reference, manifest.task)
+            get_task(manifest.task).check_shapes(found, reference)
         except PvtEdgeError as error:
             self.side, self.fault = None, f"failed on {picture}: {error}"
             return None

@@ -1,9 +1,9 @@
 """report.md of a verification."""
 
+from pvt_edge.comparison.figure import FIGURES, times
 from pvt_edge.reporting.markdown import bold, bullets, code, plain, table
 from pvt_edge.reporting.rounding import counted
 from pvt_edge.verification.report import ArtifactRow, VerifyReport
-from pvt_edge.verification.tolerance import FIGURES, times
 
 WORST_SHOWN = 10
 UNREAD_SHOWN = 5

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pvt_edge.verification.tolerance import FIGURES
+from pvt_edge.comparison.figure import FIGURES
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.predictor import Predictor
-from pvt_edge.resizing import Placement, to_original
-from pvt_edge.verification.checks import check_answer, check_rows
+from pvt_edge.resizing import Placement
+from pvt_edge.tasks import get_task
+from pvt_edge.verification.checks import check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,12 +35,10 @@ class Side:
         manifest = self.bundle.manifest
         fed = np.repeat(prepared.input[None], self.predictor.batch or 1, axis=0)
         batch = self.runtime.infer({manifest.input.name: fed})
-        check_answer(batch, manifest.task, manifest.labels)
+        task = get_task(manifest.task)
+        task.check(batch, manifest.labels)
         check_rows(batch, manifest.task, self.precision)
-        arrays = {name: array[:1] for name, array in batch.items()}
-        if manifest.task == "detect":
-            arrays["boxes"] = to_original(arrays["boxes"][0], prepared.placement)[None]
-        return arrays
+        return task.to_picture({name: array[:1] for name, array in batch.items()}, prepared.placement)
 
 
 def in_input_pixels(arrays: "Arrays", placement: Placement) -> "Arrays":

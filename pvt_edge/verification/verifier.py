@@ -20,6 +20,7 @@ from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, Runtim
 from pvt_edge.given_picture import check_source
 from pvt_edge.pixel_depth import check_pixel_max
 from pvt_edge.sources import SourceOptions, open_source
+from pvt_edge.tasks import get_task
 from pvt_edge.verification.checks import check_comparable, other_postprocessing
 from pvt_edge.verification.contact_sheet import ContactSheet
 from pvt_edge.verification.contender import Contender
@@ -137,7 +138,7 @@ def verify(
             pictures=done,
             pictures_there=source.frame_count,
             seed=seed,
-            conf=post.conf if ours.manifest.task == "detect" else None,
+            conf=post.conf if get_task(ours.manifest.task).has_thresholds else None,
             artifacts=tuple(contender.row(post.conf) for contender in contenders),
             skipped=tuple(skipped),
             unread=tuple(source.skipped),
@@ -175,7 +176,7 @@ def _compare_on(
         contender, difference = worst
         answers = (contender.latest, reference)
         # maps lie over the input, which may be a part of the picture
-        image = prepared.input if baseline.bundle.manifest.task == "features" else prepared.image
+        image = prepared.input if get_task(baseline.bundle.manifest.task).maps else prepared.image
         sheet.offer(picture, image, placement.scale_xy, contender.name, difference, contender.limits, answers)
 
 

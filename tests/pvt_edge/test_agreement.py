@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.errors import DataError, UnknownNameError
-from pvt_edge.metrics.agreement import (
-    agreement,
-    classification_agreement,
-    detection_agreement,
-    features_agreement,
-)
+from pvt_edge.errors import DataError, RuntimeInputError, UnknownNameError
 from pvt_edge.postprocessing import select
+from pvt_edge.tasks import agreement
 
 POST = PostprocessSpec(conf=0.5, iou=0.6, max_det=100)
 OVERLAPPING = PostprocessSpec(conf=0.5, iou=0.95, max_det=100)  # an NMS that leaves neighbours alone
@@ -59,7 +54,7 @@ NOTHING = detections()
     ],
 )
 def test_classification(found, reference, share, cosine, worst):
-    figures = classification_agreement(found, reference)
+    figures = agreement("classify", found, reference)
     assert list(figures) == ["agreement", "top1_agreement", "cosine", "worst_cosine"]
     assert list(figures.values()) == pytest.approx([share, share, cosine, worst], abs=1e-7)
     assert agreement("classify", found, reference) == figures
@@ -68,9 +63,9 @@ def test_classification(found, reference, share, cosine, worst):
 def test_classification_of_many_classes():
     reference = [{"logits": row[None]} for row in np.random.default_rng(0).normal(size=(20, 1000)).astype(np.float32)]
     found = [{"logits": arrays["logits"].copy()} for arrays in reference]
-    assert list(classification_agreement(found, reference).values()) == [1, 1, 1, 1]
+    assert list(agreement("classify", found, reference).values()) == [1, 1, 1, 1]
     found[7]["logits"][0, found[7]["logits"].argmin()] = reference[7]["logits"].max() + 1
-    figures = classification_agreement(found, reference)
+    figures = agreement("classify", found, reference)
     assert figures["agreement"] == 0.95
     assert figures["worst_cosine"] < figures["cosine"] < 1
 
@@ -79,16 +74,16 @@ def test_classification_of_many_classes():
 def test_the_largest_numbers_of_a_dtype(dtype):
     largest = np.finfo(dtype).max
     found, reference = [{"logits": np.array([[largest, 0]], dtype)}], [{"logits": np.full((1, 2), largest, dtype)}]
-    assert classification_agreement(found, reference)["cosine"] == pytest.approx(math.sqrt(0.5))
+    assert agreement("classify", found, reference)["cosine"] == pytest.approx(math.sqrt(0.5))
 
 
 @pytest.mark.parametrize("broken", NOT_FINITE)
 def test_logits_that_are_not_finite(broken):
     whole = logits(1, 2)
     for found, reference in (([logits(broken, 2), whole], [whole] * 2), ([whole] * 2, [logits(broken, 2), whole])):
-        assert list(classification_agreement(found, reference).values()) == [0.5, 0.5, 0.5, 0]
+        assert list(agreement("classify", found, reference).values()) == [0.5, 0.5, 0.5, 0]
     both = [logits(broken, 2)]
-    assert list(classification_agreement(both, both).values()) == [0, 0, 0, 0]
+    assert list(agreement("classify", both, both).values()) == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +97,7 @@ def test_logits_that_are_not_finite(broken):
     ],
 )
 def test_features(found, reference, mean, worst):
-    figures = features_agreement(found, reference)
+    figures = agreement("features", found, reference)
     assert list(figures) == ["agreement", "cosine", "worst_cosine"]
     assert list(figures.values()) == pytest.approx([mean, mean, worst], abs=1e-7)
     assert agreement("features", found, reference) == figures
@@ -112,7 +107,7 @@ def test_features(found, reference, mean, worst):
 def test_one_map_that_is_not_finite_spoils_its_picture(broken):
     whole, spoilt = maps(a=[1, 2], b=[3, 4]), maps(a=[1, 2], b=[3, broken])
     for found, reference in (([spoilt, whole], [whole] * 2), ([whole] * 2, [spoilt, whole])):
-        assert list(features_agreement(found, reference).values()) == [0.5, 0.5, 0]
+        assert list(agreement("features", found, reference).values()) == [0.5, 0.5, 0]
 
 
 A, B, C = (0, 0, 10, 10), (20, 0, 30, 10), (40, 0, 50, 10)
@@ -144,18 +139,18 @@ BOTH = detections((*A, 0.9, 0), (*B, 0.8, 1))
     ],
 )
 def test_detections(found, reference, f1, precision, recall, score_drift, box_drift_px):
-    figures = detection_agreement(found, reference, POST)
+    figures = agreement("detect", found, reference, POST)
     assert list(figures) == ["agreement", "f1", "precision", "recall", "score_drift", "box_drift_px"]
     assert list(figures.values()) == pytest.approx([f1, f1, precision, recall, score_drift, box_drift_px], abs=1e-6)
     assert agreement("detect", found, reference, POST) == figures
-    other_way = detection_agreement(reference, found, POST)
+    other_way = agreement("detect", reference, found, POST)
     assert (other_way["f1"], other_way["precision"], other_way["recall"]) == pytest.approx((f1, recall, precision))
 
 
 def test_one_to_one():
     found = [detections((*A, 0.9, 0))]
     reference = [detections((0, 0, 10, 9, 0.9, 0), (0, 0, 10, 8, 0.8, 0))]
-    figures = detection_agreement(found, reference, OVERLAPPING)
+    figures = agreement("detect", found, reference, OVERLAPPING)
     assert (figures["f1"], figures["precision"], figures["recall"]) == pytest.approx((2 / 3, 1, 0.5))
 
 
@@ -163,7 +158,7 @@ def test_the_largest_overlap_goes_first():
     # by score, the 6 px box would take the 9 px one (3 px off) and leave the 12 px one to the 10 px box (2 px off)
     found = [detections((0, 0, 10, 6, 0.9, 0), (0, 0, 10, 10, 0.8, 0))]
     reference = [detections((0, 0, 10, 9, 0.9, 0), (0, 0, 10, 12, 0.8, 0))]
-    figures = detection_agreement(found, reference, OVERLAPPING)
+    figures = agreement("detect", found, reference, OVERLAPPING)
     assert figures["f1"] == 1
     assert figures["box_drift_px"] == (1 + 6) / 2
 
@@ -175,7 +170,7 @@ def test_of_equal_overlaps_the_best_scores_pair():
         x, y = 20 * i, 10 + i % 5
         found += [(x, 0, x + 10, y - 1, 0.6, 0), (x, 1, x + 10, y, 0.9, 0)]
         reference.append((x, 0, x + 10, y, 0.8, 0))
-    figures = detection_agreement([detections(*found)], [detections(*reference)], OVERLAPPING)
+    figures = agreement("detect", [detections(*found)], [detections(*reference)], OVERLAPPING)
     assert figures["precision"] == 0.5
     assert figures["score_drift"] == pytest.approx(0.1)
 
@@ -197,42 +192,42 @@ def test_of_equal_overlaps_the_best_scores_pair():
 def test_fair_at_the_threshold(conf, found, reference, f1):
     sides = [[detections((*A, score, 0))] for score in (found, reference)]
     post = PostprocessSpec(conf=conf)
-    assert detection_agreement(*sides, post)["f1"] == f1
-    assert detection_agreement(*reversed(sides), post)["f1"] == f1
+    assert agreement("detect", *sides, post)["f1"] == f1
+    assert agreement("detect", *reversed(sides), post)["f1"] == f1
 
 
 def test_what_neither_side_detects_takes_no_partner():
     # the 9 px box overlaps the reference's most and is below the threshold: the 8 px one is still matched
     found = [detections((0, 0, 10, 8, 0.9, 0), (0, 0, 10, 9, 0.48, 0))]
     reference = [detections((*A, 0.9, 0))]
-    figures = detection_agreement(found, reference, OVERLAPPING)
+    figures = agreement("detect", found, reference, OVERLAPPING)
     assert (figures["precision"], figures["recall"]) == (1, 1)
 
 
 def test_a_pair_drifts_once():
     # A is matched both ways, B and C one way only
     sides = [[detections((*A, a, 0), (*B, b, 0), (*C, c, 0))] for a, b, c in ((0.9, 0.51, 0.49), (0.8, 0.49, 0.52))]
-    assert detection_agreement(*sides, POST)["score_drift"] == pytest.approx((0.1 + 0.02 + 0.03) / 3)
+    assert agreement("detect", *sides, POST)["score_drift"] == pytest.approx((0.1 + 0.02 + 0.03) / 3)
 
 
 def test_max_det():
     reference = [detections((*A, 0.9, 0), (*B, 0.8, 0), (*C, 0.7, 0))]
-    assert detection_agreement([detections((*A, 0.9, 0))], reference, PostprocessSpec(max_det=1))["f1"] == 1
-    assert detection_agreement([detections((*A, 0.9, 0))], reference, PostprocessSpec(max_det=2))["f1"] < 1
+    assert agreement("detect", [detections((*A, 0.9, 0))], reference, PostprocessSpec(max_det=1))["f1"] == 1
+    assert agreement("detect", [detections((*A, 0.9, 0))], reference, PostprocessSpec(max_det=2))["f1"] < 1
 
 
 def test_boxes_of_many_classes_in_one_place():
     reference = [detections(*((*A, 0.9 - k / 400, k) for k in range(80)))]
-    assert detection_agreement(reference, reference, POST)["f1"] == 1
+    assert agreement("detect", reference, reference, POST)["f1"] == 1
     found = [detections(*((*A, 0.9 - k / 400, k + (k >= 60)) for k in range(80)))]  # class 60 gone, 80 in its place
-    figures = detection_agreement(found, reference, POST)
+    figures = agreement("detect", found, reference, POST)
     assert (figures["precision"], figures["recall"]) == pytest.approx((79 / 80, 79 / 80))
     assert figures["score_drift"] == pytest.approx(19 / 79 / 400, rel=1e-3)
 
 
 def test_half_precision_scores():
     half = [{name: array.astype(np.float16) if name == "scores" else array for name, array in BOTH.items()}]
-    figures = detection_agreement(half, [BOTH], POST)
+    figures = agreement("detect", half, [BOTH], POST)
     assert figures["f1"] == 1
     assert 0 < figures["score_drift"] < 1e-3
 
@@ -244,10 +239,10 @@ def test_detections_that_are_not_finite(name, broken):
         return arrays | {name: np.full_like(arrays[name], broken)}
 
     for found, reference in (([spoilt(BOTH), BOTH], [BOTH] * 2), ([BOTH] * 2, [spoilt(BOTH), BOTH])):
-        assert list(detection_agreement(found, reference, POST).values()) == [0.5, 0.5, 0.5, 0.5, 0, 0]
+        assert list(agreement("detect", found, reference, POST).values()) == [0.5, 0.5, 0.5, 0.5, 0, 0]
     unseen = detections((*A, 0.1, 0))  # the reference detects nothing: agreement is lost all the same
-    assert list(detection_agreement([spoilt(unseen)], [unseen], POST).values()) == [0] * 6
-    assert list(detection_agreement([spoilt(BOTH)], [spoilt(BOTH)], POST).values()) == [0] * 6
+    assert list(agreement("detect", [spoilt(unseen)], [unseen], POST).values()) == [0] * 6
+    assert list(agreement("detect", [spoilt(BOTH)], [spoilt(BOTH)], POST).values()) == [0] * 6
 
 
 def by_definition(found, reference, post):
@@ -293,17 +288,19 @@ def test_agrees_with_the_definition(seed, iou):
         rows[:, :5] += rng.normal(0, [2, 2, 2, 2, 0.03], (60, 5))
         found.append(detections(*rows))
     post = PostprocessSpec(conf=0.5, iou=iou, max_det=20)
-    figures = detection_agreement(found, reference, post)
+    figures = agreement("detect", found, reference, post)
     expected = by_definition(found, reference, post)
     assert (figures["f1"], figures["precision"], figures["recall"]) == pytest.approx(expected)
     assert 0.3 < figures["f1"] < 1
-    assert detection_agreement(reference, reference, post)["f1"] == 1
+    assert agreement("detect", reference, reference, post)["f1"] == 1
 
 
-def test_thresholds_are_the_bundles_where_none_are_given():
+def test_a_detector_is_compared_above_a_threshold():
     found, reference = [detections((*A, 0.9, 0), (*B, 0.3, 0))], [detections((*A, 0.9, 0))]
-    assert agreement("detect", found, reference) == detection_agreement(found, reference, PostprocessSpec())
-    assert agreement("detect", found, reference)["f1"] < agreement("detect", found, reference, POST)["f1"] == 1
+    assert agreement("detect", found, reference, PostprocessSpec())["f1"] < 1
+    assert agreement("detect", found, reference, POST)["f1"] == 1
+    with pytest.raises(RuntimeInputError, match="threshold"):
+        agreement("detect", found, reference)
 
 
 def test_no_such_task():
@@ -319,7 +316,7 @@ def test_not_the_same_pictures(task, arrays):
     for found, reference in (([], []), ([arrays], []), ([arrays], [arrays] * 2)):
         told = f"cannot compare {len(found)} pictures found and {len(reference)} of the reference"
         with pytest.raises(DataError, match=told):
-            agreement(task, found, reference)
+            agreement(task, found, reference, POST)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.data.coco import read_coco
 from pvt_edge.errors import DataError, ExportError
 from pvt_edge.export.precision.judge import AgreementJudge, box_judge, top1_judge
-from pvt_edge.metrics.agreement import agreement
 from pvt_edge.metrics.detector import detector_accuracy
 from pvt_edge.resizing import apply, plan
 from pvt_edge.runtimes import TensorSpec
 from pvt_edge.scenes import LABELS, draw_scene, write_scenes
+from pvt_edge.tasks import agreement
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 

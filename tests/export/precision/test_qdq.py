@@ -13,7 +13,7 @@ from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.placement import place
 from pvt_edge.export.precision.qdq import LAYERS, add_qdq
 from pvt_edge.export.precision.recipes import RECIPES
-from pvt_edge.metrics.agreement import detection_agreement
+from pvt_edge.tasks import agreement
 
 from .network import answers
 
@@ -232,7 +232,7 @@ def test_a_detector_detects_what_openvino_detects(lite_onnx, detector, detector_
     theirs = [dict(zip(names, answers(placed, picture), strict=True)) for picture in scenes]
     scores = np.sort(np.concatenate([arrays["scores"][0] for arrays in exact]))[::-1]
     post = PostprocessSpec(conf=float(scores[300]), iou=1.0, max_det=300)
-    figures = detection_agreement(ours, theirs, post)
+    figures = agreement("detect", ours, theirs, post)
     assert figures["f1"] > f1
     assert figures["score_drift"] < drift
-    assert detection_agreement(ours, exact, post)["score_drift"] > 1e-4  # it is rounded
+    assert agreement("detect", ours, exact, post)["score_drift"] > 1e-4  # it is rounded

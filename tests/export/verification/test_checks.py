@@ -6,7 +6,8 @@ import pytest
 import pvt_edge
 from pvt_edge.errors import BundleError
 from pvt_edge.sources import Frame, read_image
-from pvt_edge.verification.checks import check_answer, check_rows
+from pvt_edge.tasks import get_task
+from pvt_edge.verification.checks import check_rows
 from pvt_edge.verification.side import Side, open_side
 
 from .test_difference import A, B, detections, logits, maps
@@ -19,11 +20,11 @@ def spoilt(answer, **outputs):
 
 
 def test_sound_answers():
-    check_answer(detections(A, B), "detect", ("ant", "bee"))
-    check_answer(detections(), "detect", ("ant", "bee"))
-    check_answer(detections(A, (0, 0, 0, 0, 0, -1)), "detect", ("ant",))  # a candidate without a score is none
-    check_answer(logits(1, 2), "classify", ("ant", "bee"))
-    check_answer(maps(1, 2), "features", ())
+    get_task("detect").check(detections(A, B), ("ant", "bee"))
+    get_task("detect").check(detections(), ("ant", "bee"))
+    get_task("detect").check(detections(A, (0, 0, 0, 0, 0, -1)), ("ant",))  # a candidate without a score is none
+    get_task("classify").check(logits(1, 2), ("ant", "bee"))
+    get_task("features").check(maps(1, 2), ())
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_sound_answers():
 )
 def test_no_answer_of_such_a_model(answer, task, told):
     with pytest.raises(BundleError, match=told):
-        check_answer(answer, task, ("ant",))
+        get_task(task).check(answer, ("ant",))
 
 
 def batch(*rows):

@@ -5,7 +5,7 @@ import pytest
 import pvt_edge
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.verification.classes import ClassTallies
-from pvt_edge.verification.difference import compare
+from pvt_edge.verification.comparing import compare
 from pvt_edge.verification.tolerance import tolerance
 
 from .faults import copy_bundle, move_boxes, plant

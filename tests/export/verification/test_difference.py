@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from pvt_edge.bundle.schema import PostprocessSpec
+from pvt_edge.comparison.difference import Tally, ratio
+from pvt_edge.comparison.figure import FIGURES
 from pvt_edge.errors import RuntimeInputError
-from pvt_edge.verification.difference import Tally, compare, ratio
-from pvt_edge.verification.tolerance import DEFAULTS, FIGURES, TASK_FIGURES, check_limits, tolerance
+from pvt_edge.tasks import TASKS, get_task
+from pvt_edge.verification.comparing import compare
+from pvt_edge.verification.tolerance import check_limits, tolerance
 
 POST = PostprocessSpec(conf=0.25, iou=0.5)
 NAN, INF = float("nan"), float("inf")
@@ -57,7 +60,7 @@ def test_figures(case):
     task, found, reference, expected = CASES[case]
     difference = compare(task, found, reference, POST)
     assert difference.finite
-    assert [difference.value(name) for name in TASK_FIGURES[task]] == pytest.approx(expected, abs=1e-4)
+    assert [difference.value(name) for name in get_task(task).figures] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
@@ -70,7 +73,7 @@ def test_no_number_is_no_agreement(task, sound, output, value):
     for found, reference, broken in ((spoilt, sound, ((output,), ())), (sound, spoilt, ((), (output,)))):
         difference = compare(task, found, reference, POST)
         assert (difference.broken, difference.broken_reference) == broken
-        assert difference.value(TASK_FIGURES[task][0]) == 0
+        assert difference.value(get_task(task).figures[0]) == 0
         assert difference.severity(tolerance(task, "int8")) == INF
 
 
@@ -88,8 +91,8 @@ def test_severity_is_1_at_the_limit():
 
 
 def test_each_precision_may_differ_more_than_the_last():
-    for task, rows in DEFAULTS.items():
-        for name, column in zip(TASK_FIGURES[task], zip(*rows.values(), strict=True), strict=True):
+    for task in TASKS.values():
+        for name, column in zip(task.figures, zip(*task.tolerances.values(), strict=True), strict=True):
             loosening = [1 - limit for limit in column] if FIGURES[name].least else list(column)
             assert loosening == sorted(loosening)
             assert len(set(loosening)) == len(loosening)

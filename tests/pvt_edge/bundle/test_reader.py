@@ -79,7 +79,8 @@ def test_broken_json(bundle, folder, text):
         ({"variant": 7}, "variant: Input should be a valid string"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
         ({"input": {"height": 8, "width": 224}}, "input.height: Input should be greater than or equal to 32"),
-        ({"variant": 7, "task": "sing"}, "(and 1 more)"),
+        ({"variant": 7, "labels": 3}, "(and 1 more)"),
+        ({"task": "sing"}, "unknown task 'sing'"),
     ],
 )
 def test_wrong_fields(bundle, folder, fields, told):

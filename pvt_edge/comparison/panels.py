@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.verification.difference import relative_error
-from pvt_edge.verification.lettering import AMBER, GREEN, INK, LIGHT, RED, SAME, shorten, text_width, write
+from pvt_edge.comparison.lettering import AMBER, GREEN, INK, LIGHT, RED, SAME, shorten, text_width, write
+from pvt_edge.comparison.vectors import relative_error
 
 if TYPE_CHECKING:
-    from pvt_edge.metrics.agreement import Matches
+    from pvt_edge.comparison.matching import Matches
 
     Arrays = Mapping[str, NDArray[Any]]
     Panels = tuple[NDArray[np.uint8], NDArray[np.uint8]]

@@ -1,0 +1,1 @@
+"""How two answers to the same picture differ: figures, matched boxes, vectors, and pictures of it."""

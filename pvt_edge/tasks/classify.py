@@ -1,0 +1,96 @@
+"""Classification: logits -> shares of classes."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
+from pvt_edge.comparison.vectors import is_finite, logit_cosine, mean_and_worst
+from pvt_edge.errors import BundleError
+from pvt_edge.postprocessing import against_rest, class_shares, softmax
+from pvt_edge.tasks.task import Panels, Task, check_classes
+
+if TYPE_CHECKING:
+    from pvt_edge.bundle.schema import Manifest, PostprocessSpec
+    from pvt_edge.postprocessing import Thresholds
+    from pvt_edge.resizing import Placement
+
+TIE = 0.01  # of the share: between classes so near to each other, rounding decides which is the best
+
+
+class Classify(Task):
+    """Outputs: logits (B, K)."""
+
+    name = "classify"
+    outputs = ("logits",)
+    figures = ("top1", "cosine", "score_drift")
+    # Measured on B0 with real and drawn pictures, sound artifacts and planted faults (docs/verify.md): two float32
+    # runtimes use up a twentieth of the first row at most, bf16 and int8 a little more than half of theirs.
+    tolerances = {  # noqa: RUF012
+        "fp32": (0.999, 0.999999, 1e-5),
+        "fp16": (0.99, 0.99999, 2e-3),
+        "bf16": (0.98, 0.9998, 1e-2),
+        "int8": (0.95, 0.998, 3e-2),
+    }
+    agreement_words = "top-1 agreement with fp32"
+    counts = "pictures"
+    legend = "a red frame: another best class"
+
+    def read(
+        self, row: Mapping[str, NDArray[Any]], placement: "Placement", thresholds: "Thresholds", manifest: "Manifest"
+    ) -> dict[str, Any]:
+        from pvt_edge.results import Probs
+
+        check_classes(len(row["logits"]), manifest.labels)
+        return {"probs": Probs(class_shares(row["logits"], manifest.activation))}
+
+    def check(self, arrays: Arrays, names: Sequence[str]) -> None:
+        if arrays["logits"].ndim != 2:
+            raise BundleError(f"gives logits {arrays['logits'].shape}, not (batch, classes); export again")
+        check_classes(arrays["logits"].shape[1], names)
+
+    def compare(self, found: Arrays, reference: Arrays, post: "PostprocessSpec") -> Difference:
+        """Whether both have the same best class, and by how much they differ.
+
+        "top1" counts a class that the reference gives all but the same share as its best, "cosine" is that of the
+        logits, "score_drift" the difference in the share of the reference's best class.
+        """
+        alike = logit_cosine(found["logits"][0], reference["logits"][0])
+        got, want = against_rest(found["logits"][0]), against_rest(reference["logits"][0])
+        shares, best = softmax(want), int(want.argmax())
+        drift = abs(float(softmax(got)[best]) - float(shares[best]))
+        same = float(shares[best] - shares[int(got.argmax())]) <= TIE
+        return Difference({"top1": Tally(same, 1), "cosine": Tally(alike, 1), "score_drift": Tally(drift, 1)})
+
+    def agreement(
+        self, found: Sequence[Arrays], reference: Sequence[Arrays], post: "PostprocessSpec | None"
+    ) -> dict[str, float]:
+        """How often both have the same best class.
+
+        "agreement" and "top1_agreement": the share 0..1 of pictures with the same best class, the first of equals as a
+        predictor has it; of one class alone, the same side of a half. "cosine" and "worst_cosine" of the logits, -1..1:
+        mean and least over the pictures.
+        """
+        pairs = [(got["logits"][0], want["logits"][0]) for got, want in paired(found, reference)]
+        same = [
+            is_finite(got, want) and against_rest(got).argmax() == against_rest(want).argmax() for got, want in pairs
+        ]
+        share = float(np.mean(same))
+        cosines = [logit_cosine(got, want) for got, want in pairs]
+        return {"agreement": share, "top1_agreement": share, **mean_and_worst(cosines)}
+
+    def panels(
+        self,
+        image: NDArray[np.uint8],
+        scale_xy: tuple[float, float],
+        difference: Difference,
+        limits: Mapping[str, float],
+        answers: tuple[Arrays, Arrays],
+        manifest: "Manifest",
+    ) -> Panels:
+        from pvt_edge.comparison.panels import class_panels
+
+        found, reference = (class_shares(side["logits"][0], manifest.activation) for side in answers)
+        return class_panels(image, found, reference, manifest.labels, same=difference.value("top1") == 1)

@@ -1,0 +1,105 @@
+"""What every task says of itself."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.comparison.difference import Arrays, Difference
+from pvt_edge.comparison.figure import Figure
+from pvt_edge.errors import BundleError
+
+if TYPE_CHECKING:
+    from pvt_edge.bundle.schema import Manifest, PostprocessSpec
+    from pvt_edge.postprocessing import Thresholds
+    from pvt_edge.resizing import Placement
+
+Panels = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+LegendEntry = tuple[tuple[int, int, int], str, int]  # colour BGR, what it means, width of the line
+
+
+class Task(ABC):
+    """One kind of model: its outputs, what they become in a `Result`, and how two answers are compared.
+
+    Attributes:
+        name: As `--task` and model.json spell it.
+        outputs: What the graph must give; empty where any names will do.
+        figures: The rows of `FIGURES` that `verify` judges by, in the order of its tables.
+        own_figures: Those of them that the table does not have yet.
+        tolerances: Precision -> the limit of each figure.
+        agreement_words: What "agreement" is, in a table's head.
+        has_thresholds: Whether confidence, overlap and counts cut its answers.
+        counts: What the summary of a run counts: "boxes", "pictures" by class, or nothing.
+        maps: Whether its outputs lie over the input, which may be a part of the picture.
+        legend: What marks mean on the contact sheet: a sentence, or colours with their meaning.
+    """
+
+    name: ClassVar[str]
+    outputs: ClassVar[tuple[str, ...]] = ()
+    figures: ClassVar[tuple[str, ...]]
+    own_figures: ClassVar[Mapping[str, Figure]] = {}
+    tolerances: ClassVar[Mapping[str, tuple[float, ...]]]
+    agreement_words: ClassVar[str]
+    has_thresholds: ClassVar[bool] = False
+    counts: ClassVar[str | None] = None
+    maps: ClassVar[bool] = False
+    legend: ClassVar[str | tuple[LegendEntry, ...]] = ""
+
+    @abstractmethod
+    def read(
+        self, row: Mapping[str, NDArray[Any]], placement: "Placement", thresholds: "Thresholds", manifest: "Manifest"
+    ) -> dict[str, Any]:
+        """The fields of `Result` that one picture's outputs fill, arrays without their batch axis.
+
+        Raises `BundleError` where they are of more classes than the manifest names.
+        """
+
+    def check(self, arrays: Arrays, names: Sequence[str]) -> None:
+        """Raise `BundleError` unless a batch of outputs is that of such a model that knows the classes `names`."""
+        return
+
+    def check_shapes(self, found: Arrays, reference: Arrays) -> None:
+        """Raise `BundleError` unless outputs can be compared value by value."""
+        for name, want in reference.items():
+            if name not in found or found[name].shape != want.shape:
+                shape = found[name].shape if name in found else "nothing"
+                raise BundleError(f"gives {shape} for {name}, the reference {want.shape}: export both at the same size")
+
+    def to_picture(self, arrays: Arrays, placement: "Placement") -> Arrays:
+        """One picture's outputs with what is counted in pixels of the input brought to those of the picture."""
+        return arrays
+
+    @abstractmethod
+    def compare(self, found: Arrays, reference: Arrays, post: "PostprocessSpec") -> Difference:
+        """The difference of finite answers to one picture, a batch axis of 1; boxes in the same pixels."""
+
+    @abstractmethod
+    def agreement(
+        self, found: Sequence[Arrays], reference: Sequence[Arrays], post: "PostprocessSpec | None"
+    ) -> dict[str, float]:
+        """See `pvt_edge.tasks.agreement`."""
+
+    @abstractmethod
+    def panels(
+        self,
+        image: NDArray[np.uint8],
+        scale_xy: tuple[float, float],
+        difference: Difference,
+        limits: Mapping[str, float],
+        answers: tuple[Arrays, Arrays],
+        manifest: "Manifest",
+    ) -> Panels:
+        """The reference's and the artifact's answer to one picture, drawn with what differs marked.
+
+        `answers` are the artifact's and the reference's; `scale_xy` is from the picture to the pixels of its boxes.
+        """
+
+
+def check_classes(count: int, names: Sequence[str], least: int = 0) -> None:
+    """Raise `BundleError` where a model knows more classes than are named, or gives ids below 0."""
+    if least < 0:
+        raise BundleError(f"gives the class id {least}, and ids count from 0; export again")
+    if count > len(names):
+        raise BundleError(f"knows {count} classes and model.json names {len(names)}; export again")
