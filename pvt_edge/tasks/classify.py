@@ -1,7 +1,7 @@
 """Classification: logits -> shares of classes."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Classify(Task):
     figures = ("top1", "cosine", "score_drift")
     # Measured on B0 with real and drawn pictures, sound artifacts and planted faults (docs/verify.md): two float32
     # runtimes use up a twentieth of the first row at most, bf16 and int8 a little more than half of theirs.
-    tolerances = {  # noqa: RUF012
+    tolerances: ClassVar = {
         "fp32": (0.999, 0.999999, 1e-5),
         "fp16": (0.99, 0.99999, 2e-3),
         "bf16": (0.98, 0.9998, 1e-2),

@@ -1,7 +1,7 @@
 """Detection: candidates -> boxes with classes."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Detect(Task):
     outputs = ("boxes", "scores", "labels")
     figures = ("f1", "box_px", "score_drift")
     # measured as those of classifiers
-    tolerances = {  # noqa: RUF012
+    tolerances: ClassVar = {
         "fp32": (0.999, 1e-3, 1e-5),
         "fp16": (0.995, 0.1, 1e-3),
         "bf16": (0.99, 0.5, 6e-3),

@@ -1,0 +1,171 @@
+"""A task and a runtime that nothing in the package knows, added as docs/extending.md says, and used."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pytest
+
+import pvt_edge
+from pvt_edge.benchmarks.rows import Choice, plan_rows
+from pvt_edge.bundle import BundleWriter, read_bundle
+from pvt_edge.bundle.schema import InputSpec, Manifest, Provenance, ResizeSpec
+from pvt_edge.comparison.difference import Difference, Tally, paired
+from pvt_edge.comparison.figure import FIGURES, Figure
+from pvt_edge.comparison.panels import PANEL_HW
+from pvt_edge.errors import BundleError
+from pvt_edge.runtimes import RUNTIMES, RuntimeEntry, TensorSpec, missing
+from pvt_edge.runtimes.session import Session
+from pvt_edge.scenes import draw_scene
+from pvt_edge.tasks import TASKS, Task, register
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+pytestmark = pytest.mark.skipif(missing("onnxruntime") is not None, reason="ONNX Runtime is not installed")
+HEIGHT, WIDTH = 64, 96
+
+
+class Tone(Task):
+    """The mean colour of a picture."""
+
+    name = "tone"
+    outputs = ("tone",)
+    figures = ("tone_error",)
+    own_figures: ClassVar = {"tone_error": Figure("tone error", "tone", "max_tone_error", least=False)}
+    tolerances: ClassVar = {"fp32": (1e-3,), "fp16": (0.1,), "bf16": (1.0,), "int8": (2.0,)}
+    agreement_words = "mean difference of tone"
+
+    def read(self, row, placement, thresholds, manifest):
+        return {"features": {"tone": row["tone"]}}
+
+    def compare(self, found, reference, post):
+        return Difference({"tone_error": Tally(float(np.abs(found["tone"] - reference["tone"]).max()), 1)})
+
+    def agreement(self, found, reference, post):
+        gaps = [np.abs(got["tone"] - want["tone"]).mean() / 255 for got, want in paired(found, reference)]
+        return {"agreement": 1 - float(np.mean(gaps))}
+
+    def panels(self, image, scale_xy, difference, limits, answers, manifest):
+        found, reference = (np.full((*PANEL_HW, 3), side["tone"][0].round(), np.uint8) for side in answers)
+        return reference, found
+
+
+class ReferenceRuntime(Session):
+    """ONNX's own evaluator in Python."""
+
+    def __init__(self, path, *, precision="auto", device="auto", threads=None):
+        from onnx.reference import ReferenceEvaluator
+
+        self._evaluator = ReferenceEvaluator(str(path))
+        super().__init__(
+            "onnx-reference",
+            str(path),
+            precision="fp32",
+            device="cpu",
+            inputs=(TensorSpec("images", "uint8", (1, HEIGHT, WIDTH, 3)),),
+            outputs=(TensorSpec("tone", "float32", (1, 3)),),
+        )
+
+    @classmethod
+    def probe(cls, facts):
+        facts["version"] = onnx.__version__
+
+    def _run(self, arrays):
+        return dict(zip(["tone"], self._evaluator.run(None, arrays), strict=True))
+
+    def _release(self):
+        self._evaluator = None
+
+
+@pytest.fixture
+def extended() -> Iterator[None]:
+    register(Tone())
+    RUNTIMES["onnx-reference"] = RuntimeEntry(
+        __name__,
+        "ReferenceRuntime",
+        packages=("onnx",),
+        extra="export",
+        precisions=("fp32",),
+        reads="onnxruntime",
+        auto_rank=9,
+        auto_precisions=("fp32",),
+    )
+    yield
+    del TASKS["tone"], FIGURES["tone_error"], RUNTIMES["onnx-reference"]
+
+
+def write_tone(folder, *, off=0.0):
+    """A bundle whose one graph gives the mean colour, `off` grey levels too bright."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Add", ["mean", "off"], ["tone"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tone",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, (1, HEIGHT, WIDTH, 3))],
+        [helper.make_tensor_value_info("tone", TensorProto.FLOAT, (1, 3))],
+        [
+            helper.make_tensor("axes", TensorProto.INT64, (2,), [1, 2]),
+            helper.make_tensor("off", TensorProto.FLOAT, (), [off]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    with BundleWriter(folder) as writer:
+        onnx.save(model, str(writer.path("model.fp32.onnx")))
+        writer.finish(
+            Manifest(
+                variant="none",
+                task="tone",
+                labels=(),
+                input=InputSpec(height=HEIGHT, width=WIDTH),
+                outputs=("tone",),
+                resize=ResizeSpec(mode="stretch"),
+                artifacts=(writer.artifact("onnxruntime", "fp32", "model.fp32.onnx"),),
+                provenance=Provenance(pvt_edge="0", created="2026-01-01", weights="none", versions={}, machine="any"),
+            )
+        )
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(3):
+        cv2.imwrite(str(folder / f"{seed}.png"), draw_scene(seed, HEIGHT, WIDTH).image)
+    return folder
+
+
+def test_predict(extended, tmp_path, pictures):
+    bundle = write_tone(tmp_path / "tone")
+    for runtime in ("auto", "onnx-reference"):
+        with pvt_edge.load(bundle, runtime) as predictor:
+            results = predictor(pictures)
+        for result in results:
+            assert result.features["tone"] == pytest.approx(result.image.mean(axis=(0, 1)), abs=1e-3)
+    assert '"tone"' in results[0].to_json()
+
+
+def test_verify(extended, tmp_path, pictures):
+    sound, bright = write_tone(tmp_path / "sound"), write_tone(tmp_path / "bright", off=3.0)
+    assert pvt_edge.verify(sound, images=pictures, artifacts=["onnx-reference"], reference="onnxruntime:fp32")
+    report = pvt_edge.verify(bright, images=pictures, against=sound, out=tmp_path / "report")
+    assert not report
+    assert report.artifacts[0].figures["tone_error"] == pytest.approx(3.0, abs=1e-3)
+    assert (tmp_path / "report" / "contact_sheet.jpg").exists()
+
+
+def test_benchmark_rows(extended, tmp_path):
+    bundle = read_bundle(write_tone(tmp_path / "tone"))
+    rows = {plan.name: plan.opening is not None for plan in plan_rows(bundle, Choice(), "no weights")}
+    assert rows["onnx-reference fp32"]
+    assert [way.absent is None for way in bundle.ways() if way.runtime == "openvino"] == [False] * 4
+
+
+def test_without_them_the_bundle_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="unknown task 'tone'"):
+        read_bundle(write_tone(tmp_path / "tone"))
