@@ -39,7 +39,7 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
     for name in AUTO_RUNTIMES:
         if name not in held:
             reasons.append(f"{name} has no artifact in it")
-        elif (reason := missing(name) or _unfit(name)) is not None:
+        elif (reason := missing(name) or _unfit(name) or _excluded(bundle, name)) is not None:
             reasons.append(reason)
         else:
             return name
@@ -64,9 +64,9 @@ def _unfit(runtime: str) -> str | None:
 def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> tuple["Artifact", str]:
     """The artifact to open and the precision to run it in, of which "auto" is left to the runtime.
 
-    "auto" takes what the bundle found to pay; OpenVINO then runs an fp32 artifact in bf16 where the CPU can.
-    Raises `UnknownNameError`, `BundleError` that lists what the bundle has, or `RuntimeInputError` for a precision
-    that OpenCV does not run.
+    "auto" takes what the bundle found to pay, never what it found to lose too much; OpenVINO then runs an fp32
+    artifact in bf16 where the CPU can. Raises `UnknownNameError`, `BundleError` that lists what the bundle has or says
+    why "auto" takes none of it, or `RuntimeInputError` for a precision that OpenCV does not run.
     """
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
@@ -74,12 +74,29 @@ def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> 
         check_precision(runtime, precision)
     if precision != "auto":
         return bundle.artifact(runtime, precision), precision
-    held = [artifact.precision for artifact in bundle.manifest.artifacts if artifact.runtime == runtime]
+    if (reason := _excluded(bundle, runtime)) is not None:
+        raise BundleError(f"{reason}: name the precision to run it all the same")
+    excluded = bundle.manifest.auto_excluded
+    held = [p for p in _precisions(bundle, runtime) if f"{runtime}-{p}" not in excluded]
     stated = bundle.manifest.auto_precision.get(runtime)
     first: str = next((p for p in AUTO_PRECISIONS[runtime] if p in held), "fp32")
     chosen: str = stated or first
     widens = runtime == "openvino" and (stated == "bf16" or (stated is None and chosen == "fp32"))
+    widens = widens and "openvino-bf16" not in excluded
     return bundle.artifact(runtime, chosen), "auto" if widens else chosen
+
+
+def _precisions(bundle: "Bundle", runtime: str) -> list[str]:
+    return [artifact.precision for artifact in bundle.manifest.artifacts if artifact.runtime == runtime]
+
+
+def _excluded(bundle: "Bundle", runtime: str) -> str | None:
+    """Why "auto" takes nothing of the runtime, where the bundle says so of all that it holds for it."""
+    excluded = bundle.manifest.auto_excluded
+    names = [f"{runtime}-{precision}" for precision in _precisions(bundle, runtime)]
+    if not names or any(name not in excluded for name in names):
+        return None
+    return f"auto takes none of {runtime}: {'; '.join(f'{name} is excluded, {excluded[name]}' for name in names)}"
 
 
 def ways_to_run(artifacts: "Iterable[Artifact]") -> "list[tuple[Artifact, str]]":

@@ -11,7 +11,7 @@ from pvt_edge.export.parity import check_runs
 from pvt_edge.export.precision.trial import has_bf16
 from pvt_edge.export.request import ENGINE_FORMATS
 from pvt_edge.export.verification.difference import compare, ratio
-from pvt_edge.export.verification.tolerance import FIGURES, TASK_FIGURES, tolerance
+from pvt_edge.export.verification.tolerance import FIGURES, TASK_FIGURES, outside
 from pvt_edge.runtimes import open_runtime
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def agreement_lines(manifest: "Manifest") -> list[tuple[str, bool]]:
     lines = []
     for key, figures in (manifest.agreement.metrics if manifest.agreement else {}).items():
         runtime, _, precision = key.rpartition("-")
-        limits = tolerance(manifest.task, precision)
-        within = all(FIGURES[figure].within(value, limits[figure]) for figure, value in figures.items())
+        within = not outside(manifest.task, precision, figures)
         told = ", ".join(f"{FIGURES[figure].words} {FIGURES[figure].text(value)}" for figure, value in figures.items())
         lines.append((f"{runtime} {precision}: {told}", within))
     return lines
