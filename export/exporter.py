@@ -66,10 +66,10 @@ def export_model(
     for detectors; `calib` pictures for INT8 (a folder, pattern, list or video), of which `calib_n` are drawn by
     `seed`, at least 16 unless `allow_small`; `plan` a precision plan (a JSON file, or a bundle with one) in place of
     a search; `max_drop` what INT8 may lose of `metric` (auto, agreement with FP32, top1, map), by default 0.005 of
-    map and top1, 0.02 of agreement, and without limit for weights that were not loaded; `tune` "full" to search and time
-    placements, "quick" to time the recorded recipe against floats, "off" to take it untimed (True is full, False off);
-    `require_int8` whether an INT8 asked for that is not worth writing is an `ExportError`; `data` labelled pictures: a COCO file with its `images`, or
-    a folder of class folders; `labels` one per class; `batch` the static batch, or any with `dynamic_batch`; `engine`
+    map and top1, 0.02 of agreement, and without limit for weights that were not loaded; `tune` "full" to search and
+    time placements, "quick" to time the recorded recipe against floats, "off" to take it untimed (True is full, False
+    off); `require_int8` whether an INT8 asked for that is not worth writing is an `ExportError`; `data` labelled
+    pictures: a COCO file with its `images`, or a folder of class folders; `labels` one per class; `batch` the static batch, or any with `dynamic_batch`; `engine`
     how TensorRT is to build; `resize` and `postprocess` what the bundle asks of its host; `weights_file`, `dialect`
     and `command` go into its provenance; `progress` is told each step. A model with the bundled weights brings its
     size, labels and calibration scenes, and its accuracy is measured; one with published weights brings its labels.

@@ -98,7 +98,8 @@ def quantise(
 
 def beyond(drop: float, record: "SearchRecord") -> str:
     """How a loss is too large: "loses 0.0312 of AP on 48 scenes, more than the budget of 0.02"."""
-    return f"loses {drop:.4f} of {record.metric.words} on {record.metric.data}, more than the budget of {record.max_drop:g}"
+    metric = record.metric
+    return f"loses {drop:.4f} of {metric.words} on {metric.data}, more than the budget of {record.max_drop:g}"
 
 
 def make_judge(

@@ -91,8 +91,8 @@ def export(
     tune: Annotated[
         str | None,
         typer.Option(
-            help="Placement of INT8. full: searched and timed, the default. quick: the recorded one, kept only where it "
-            "is faster. off: the recorded one, untimed.",
+            help="Placement of INT8. full: searched and timed, the default. quick: the recorded one, kept only where "
+            "it is faster. off: the recorded one, untimed.",
             metavar="full|quick|off",
         ),
     ] = None,
