@@ -18,7 +18,7 @@ SYSTEM := chromium chromium-driver ffmpeg xvfb python3-gi gir1.2-gst-rtsp-server
 demo: $(STAMPS)/package
 	mkdir -p out/demo
 	cd out/demo && ../../$(BIN)/python -m pvt_edge.scenes scenes --count 12 --clip clip.mp4
-	$(BIN)/pvt-edge export --variant b0 --int8 --no-tune --out out/demo/b0
+	$(BIN)/pvt-edge export --variant b0 --int8 --tune quick --out out/demo/b0
 	$(BIN)/pvt-edge predict out/demo/b0 out/demo/scenes/images --save out/demo/annotated --json out/demo/images.jsonl
 	$(BIN)/pvt-edge predict out/demo/b0 out/demo/clip.mp4 --save out/demo/annotated.mp4 --json out/demo/clip.jsonl
 	@echo "look at out/demo/annotated/ and out/demo/annotated.mp4"

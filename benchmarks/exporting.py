@@ -61,7 +61,7 @@ def export_to_measure(
         allow_small=drawn,
         max_drop=1.0 if drawn else None,
         metric="auto" if bundled else "agreement",
-        tune=False,
+        tune="off",
         labels=chosen.labels,
         batch=batches[0] if len(batches) == 1 else 1,
         dynamic_batch=len(batches) > 1,

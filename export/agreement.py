@@ -14,7 +14,7 @@ from pvt_edge.export.precision.trial import has_bf16
 from pvt_edge.runtimes import RUNTIMES, open_runtime
 from pvt_edge.tasks import get_task
 from pvt_edge.verification.comparing import compare
-from pvt_edge.verification.tolerance import tolerance
+from pvt_edge.verification.tolerance import outside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,8 +61,7 @@ def agreement_lines(manifest: "Manifest") -> list[tuple[str, bool]]:
     lines = []
     for key, figures in (manifest.agreement.metrics if manifest.agreement else {}).items():
         runtime, _, precision = key.rpartition("-")
-        limits = tolerance(manifest.task, precision)
-        within = all(FIGURES[figure].within(value, limits[figure]) for figure, value in figures.items())
+        within = not outside(manifest.task, precision, figures)
         told = ", ".join(f"{FIGURES[figure].words} {FIGURES[figure].text(value)}" for figure, value in figures.items())
         lines.append((f"{runtime} {precision}: {told}", within))
     return lines

@@ -21,11 +21,13 @@ from pvt_edge.bundle import Bundle, BundleWriter
 from pvt_edge.bundle.schema import Manifest, PostprocessSpec, ResizeSpec
 from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ArgumentError
+from pvt_edge.export.auto_precision import choose_auto, find_excluded
 from pvt_edge.export.precision.search import SearchInterruptedError
 from pvt_edge.export.provenance import provenance
 from pvt_edge.export.report.report import write_report
 from pvt_edge.export.request import (
     ExportRequest,
+    Tune,
     check_labels,
     default_imgsz,
     default_labels,
@@ -58,7 +60,8 @@ def export_model(
     plan: "str | PathLike[str] | None" = None,
     max_drop: float | None = None,
     metric: str = "auto",
-    tune: bool = True,
+    tune: Tune | bool = "full",
+    require_int8: bool = False,
     data: "str | PathLike[str] | None" = None,
     images: "str | PathLike[str] | None" = None,
     labels: Sequence[str] | None = None,
@@ -81,17 +84,19 @@ def export_model(
     for detectors; `calib` pictures for INT8 (a folder, pattern, list or video), of which `calib_n` are drawn by
     `seed`, at least 16 unless `allow_small`; `plan` a precision plan (a JSON file, or a bundle with one) in place of
     a search; `max_drop` what INT8 may lose of `metric` (auto, agreement with FP32, top1, map), by default 0.005 of
-    map and top1, 0.02 of agreement, and without limit for weights that were not loaded; `tune` whether placements are
-    searched and timed, else the recorded recipe is taken; `data` labelled pictures: a COCO file with its `images`, or
-    a folder of class folders; `labels` one per class; `batch` the static batch, or any with `dynamic_batch`; `engine`
-    how TensorRT is to build; `resize` (a name or ResizeSpec) and `postprocess` what the bundle asks of its host;
-    `pixel_max` the value that is white in pictures of 16 bits (4095, or "auto"), here and when the bundle runs;
-    `weights_file`, `dialect` and `command` go into its provenance; `progress` is told each step. A model with the
-    bundled weights brings its size, labels and calibration scenes, and its accuracy is measured; one with published
-    weights brings its labels.
+    map and top1, 0.02 of agreement, and without limit for weights that were not loaded; `tune` "full" to search and
+    time placements, "quick" to time the recorded recipe against floats, "off" to take it untimed (True is full, False
+    off); `require_int8` whether an INT8 asked for that is not worth writing is an `ExportError`; `data` labelled
+    pictures: a COCO file with its `images`, or a folder of class folders; `labels` one per class; `batch` the static
+    batch, or any with `dynamic_batch`; `engine` how TensorRT is to build; `resize` (a name or ResizeSpec) and
+    `postprocess` what the bundle asks of its host; `pixel_max` the value that is white in pictures of 16 bits (4095, or
+    "auto"), here and when the bundle runs; `weights_file`, `dialect` and `command` go into its provenance; `progress`
+    is told each step. A model with the bundled weights brings its size, labels and calibration scenes, and its accuracy
+    is measured; one with published weights brings its labels.
 
     FP32 artifacts must give the model's answers before they are kept. FP16 ones must stay within the budget. INT8 ones
-    must too, and those for the CPU be faster here than floats, or they are not written and the report says why.
+    must too, and those for the CPU be faster here than floats unless nothing is timed, or they are not written and the
+    report says why. "auto" takes the fastest that stays within the budget and within the tolerance of `verify`.
     TensorRT's engines are built where it and a GPU are; elsewhere its graphs are written, for `build_bundle` on the
     device. Raises a `PvtEdgeError` that says what
     failed, and then leaves whatever was in `out` as it was; `SearchInterruptedError` on Ctrl-C during the search, its
@@ -115,7 +120,8 @@ def export_model(
         plan=Path(plan) if plan is not None else None,
         max_drop=max_drop,
         metric=metric,
-        tune=tune,
+        tune=tune if isinstance(tune, str) else "full" if tune else "off",
+        require_int8=require_int8,
         data=Path(data) if data is not None else None,
         images=Path(images) if images is not None else None,
         trained=model.weights_name is not None,
@@ -144,6 +150,8 @@ def export_model(
             raise
         accuracy = steps.measure_accuracy(artifacts) if bundled else None
         agreement = steps.measure_agreement(artifacts)
+        graphs = steps.tensorrt.spec.graphs if steps.tensorrt else {}
+        excluded = find_excluded(task_of(model), agreement, steps.over_budget, graphs)
         steps.tell("writing the bundle")
         chosen = steps.quantisation
         manifest = Manifest(
@@ -156,7 +164,9 @@ def export_model(
             postprocess=request.postprocess,
             activation="sigmoid" if task_of(model) == "classify" and len(request.labels) == 1 else "softmax",
             artifacts=artifacts,
-            auto_precision=steps.auto_precision,
+            auto_precision=choose_auto(steps.preferred, excluded),
+            auto_excluded=excluded,
+            not_written=steps.not_written,
             tensorrt=steps.tensorrt.spec if steps.tensorrt else None,
             precision_plan=chosen.plan.blocks if chosen and chosen.plan else None,
             calibration=steps.calibration.record if steps.calibration else None,

@@ -1,15 +1,17 @@
 """The INT8 part of an export: what it is judged by, the search, and the files of what it chose."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ExportError
 from pvt_edge.export.precision.judge import AgreementJudge, Judge, box_judge, top1_judge
 from pvt_edge.export.precision.layers import find_blocks
+from pvt_edge.export.precision.onnx_session import outputs_of
 from pvt_edge.export.precision.plan import plan_of, read_plan
 from pvt_edge.export.precision.ranges import observe
 from pvt_edge.export.precision.recipes import RECORDED
+from pvt_edge.export.precision.record import GraphTrial
 from pvt_edge.export.precision.search import Placement, Search
 
 if TYPE_CHECKING:
@@ -43,6 +45,22 @@ class Quantisation:
         """The chosen placement for OpenVINO."""
         return self.search.placed(self.blocks)
 
+    def judge_onnx(self, model: "onnx.ModelProto") -> "Quantisation":
+        """The same with `model`, the placement as ONNX Runtime runs it, judged: its kernels round in their own way."""
+        value, details = self.search.judge.judge(outputs_of(model, self.search.judge.inputs))
+        drop, budget = self.search.base - value, self.search.max_drop
+        trial = GraphTrial(
+            name="int8 onnx",
+            words="the placement kept, in ONNX Runtime",
+            int8_blocks=len(self.blocks),
+            float_blocks=len(self.search.blocks) - len(self.blocks),
+            value=round(value, 5),
+            drop=round(drop, 5),
+            details={key: round(number, 5) for key, number in details.items()},
+            within_budget=budget is None or drop <= budget,
+        )
+        return replace(self, record=self.record.model_copy(update={"onnx": trial}))
+
     def onnx_model(self, fp32: "onnx.ModelProto") -> "onnx.ModelProto":
         """The chosen placement for ONNX Runtime and TensorRT, made of the exported `fp32`."""
         from pvt_edge.export.precision.qdq import add_qdq
@@ -69,7 +87,7 @@ def quantise(
             raise ExportError(
                 f"the precision plan {request.plan} runs no block in INT8: leave --int8 out (precisions= in Python)"
             )
-    elif not request.tune:
+    elif request.tune != "full":
         given, placement = RECORDED[judge.task].blocks(known), "recorded"
     tell(f"observing ranges on {len(calibration.inputs)} pictures")
     batches = calibration.batches(1 if request.dynamic_batch else request.batch)
@@ -78,6 +96,12 @@ def quantise(
     record = search.run(given, request.tune)
     plan = plan_of(variant, judge.task, known, search.placements[search.chosen]) if search.chosen else None
     return Quantisation(search, record, plan)
+
+
+def beyond(drop: float, record: "SearchRecord") -> str:
+    """How a loss is too large: "loses 0.0312 of AP on 48 scenes, more than the budget of 0.02"."""
+    metric = record.metric
+    return f"loses {drop:.4f} of {metric.words} on {metric.data}, more than the budget of {record.max_drop:g}"
 
 
 def make_judge(

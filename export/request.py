@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pvt_edge.bundle.schema import InputSpec, PostprocessSpec, ResizeSpec
 from pvt_edge.engines.options import BuildOptions
@@ -18,10 +19,19 @@ from pvt_edge.weights.published import labels_of
 
 FORMATS = ("onnx", "openvino", "tensorrt", "tensorrt-rtx")
 ENGINE_FORMATS = ("tensorrt", "tensorrt-rtx")
+# OpenVINO runs its fp32 file in float16, and an engine is never float32
+FORMAT_PRECISIONS = {
+    "onnx": ("fp32", "fp16", "int8"),
+    "openvino": ("fp32", "int8"),
+    "tensorrt": ("fp16", "int8"),
+    "tensorrt-rtx": ("fp16", "int8"),
+}
 PRECISIONS = ("fp32", "fp16", "int8")
 METRICS = ("auto", "agreement", "top1", "map")
 DEFAULT_BUDGET = {"map": 0.005, "top1": 0.005, "agreement": 0.02}
+TUNES = ("full", "quick", "off")
 RESIZE_MODES = ("letterbox", "stretch", "crop")
+Tune = Literal["full", "quick", "off"]
 CalibrationSource = str | Path | Sequence[str | Path]
 
 
@@ -45,10 +55,11 @@ class ExportRequest:
     plan: str | Path | None = None
     max_drop: float | None = None
     metric: str = "auto"
-    tune: bool = True
+    tune: Tune = "full"
     data: str | Path | None = None
     images: str | Path | None = None
     trained: bool = True  # whether the weights came from somewhere
+    require_int8: bool = False  # or nothing is written
     engine: BuildOptions = field(default_factory=BuildOptions)
     pixel_max: PixelMax = None
 
@@ -61,6 +72,16 @@ class ExportRequest:
     def half(self) -> bool:
         """Whether a float16 graph is asked for."""
         return "fp16" in self.precisions
+
+    @property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """(runtime, precision) of every artifact asked for."""
+        return tuple(
+            ("onnxruntime" if name == "onnx" else name, precision)
+            for name in self.formats
+            for precision in self.precisions
+            if precision in FORMAT_PRECISIONS[name]
+        )
 
     @property
     def engine_formats(self) -> tuple[str, ...]:
@@ -149,6 +170,8 @@ class ExportRequest:
         self._check_metric()
 
     def _check_metric(self) -> None:
+        if self.tune not in TUNES:
+            raise UnknownNameError("tune", self.tune, TUNES)
         if self.metric not in METRICS:
             raise UnknownNameError("metric", self.metric, METRICS)
         if self.max_drop is not None and not 0 <= self.max_drop <= 1:

@@ -18,7 +18,7 @@ from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
 from pvt_edge.export.parity import check_parity, check_runs, model_outputs
 from pvt_edge.export.precision.trial import measure
-from pvt_edge.export.quantising import Quantisation, make_judge, quantise
+from pvt_edge.export.quantising import Quantisation, beyond, make_judge, quantise
 from pvt_edge.export.request import ENGINE_FORMATS, ExportRequest
 from pvt_edge.export.tensorrt.writing import TensorRtExport, open_workshops, write_tensorrt
 from pvt_edge.models.backbone import PVTv2
@@ -36,7 +36,7 @@ Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is 
 PARITY_IMAGES = 2
 AGREEMENT_IMAGES = 4
 AUDIT_SCENES = 16  # drawn ones, where no pictures were given
-ONNX_SECONDS = 6.0
+ONNX_SECONDS, QUICK_ONNX_SECONDS = 6.0, 2.0
 ACCURACY_SCENES, ACCURACY_SEED = 48, 3  # seeds of training and calibration lie elsewhere
 
 
@@ -51,7 +51,9 @@ class Steps:
         self.calibration: CalibrationSet | None = None
         self.quantisation: Quantisation | None = None
         self.tensorrt: TensorRtExport | None = None
-        self.auto_precision: dict[str, Precision] = {}
+        self.preferred: dict[str, Sequence[Precision]] = {}  # by runtime, the fastest first
+        self.over_budget: dict[str, str] = {}  # what "auto" may not take, and why
+        self.reasons: dict[str, str] = {}  # why what was asked for is not written
         self.workshops, self.no_workshop = open_workshops(request)
         if request.int8:
             self.tell("collecting calibration pictures")
@@ -104,13 +106,28 @@ class Steps:
         if "openvino" in request.formats or request.cpu_int8:
             artifacts += self._write_openvino()
         if self.quantisation is not None and self.quantisation.plan and request.onnx_int8:
-            artifacts.append(self._write_qdq(fp32_onnx))
+            artifacts += self._write_qdq(fp32_onnx)
         if request.tensorrt_graphs:
             artifacts += self._write_tensorrt()
+        self.not_written = self._find_not_written(artifacts)
         if not artifacts:  # INT8 alone was asked for, and is not worth writing
-            raise ExportError(self.quantisation.record.verdict if self.quantisation else "nothing to write")
+            raise ExportError("; ".join(dict.fromkeys(self.not_written.values())))
         self._choose_onnx(artifacts)
         return tuple(artifacts)
+
+    def _find_not_written(self, artifacts: Sequence[Artifact]) -> dict[str, str]:
+        """Why what was asked for is not among the `artifacts`. Raises `ExportError` for an INT8 that is required."""
+        held = {(artifact.runtime, artifact.precision) for artifact in artifacts}
+        graphs = self.tensorrt.spec.graphs if self.tensorrt else {}
+        missed = {}
+        for runtime, precision in self.request.asked:
+            if (runtime, precision) in held:
+                continue
+            name, engine = f"{runtime}-{precision}", runtime in ENGINE_FORMATS and precision in graphs
+            missed[name] = "; ".join(self.no_workshop) if engine else self.reasons.get(name, "")
+            if precision == "int8" and self.request.require_int8 and not engine:
+                raise ExportError(f"INT8 is required and not there for {runtime}: {missed[name]}; nothing was written")
+        return missed
 
     def _write_onnx(self, graph: DeployGraph, path: Path) -> None:
         self.tell("exporting ONNX")
@@ -150,17 +167,28 @@ class Steps:
         self.quantisation = quantise(
             model, judge, calibration, self.request, variant_of(self.model), INPUT_NAME, self.tell_more
         )
+        search, record = self.quantisation.search, self.quantisation.record
         if "openvino" in self.request.formats:
-            self.auto_precision["openvino"] = self.quantisation.search.fastest
+            self.preferred["openvino"] = search.preferred
+        if not record.kept:
+            self.reasons |= {"openvino-int8": record.verdict, "onnxruntime-int8": record.verdict}
+        if (bf16 := search.candidates.get("bf16")) is not None and not bf16.within_budget:
+            self.over_budget["openvino-bf16"] = beyond(bf16.drop, record)
 
-    def _write_qdq(self, fp32: Path) -> Artifact:
+    def _write_qdq(self, fp32: Path) -> list[Artifact]:
         import onnx
 
         assert self.quantisation is not None
-        path = self.writer.path("model.int8.onnx")
-        onnx.save(self.quantisation.onnx_model(onnx.load(str(fp32))), str(path))
+        self.tell_more("judging INT8 in ONNX Runtime")
+        model = self.quantisation.onnx_model(onnx.load(str(fp32)))
+        self.quantisation = self.quantisation.judge_onnx(model)
+        trial = self.quantisation.record.onnx
+        if trial is not None and not trial.within_budget:
+            self.reasons["onnxruntime-int8"] = f"in ONNX Runtime it {beyond(trial.drop, self.quantisation.record)}"
+            return []
+        onnx.save(model, str(self.writer.path("model.int8.onnx")))
         self._check_runs("onnxruntime", "model.int8.onnx")
-        return self.writer.artifact("onnxruntime", "int8", "model.int8.onnx")
+        return [self.writer.artifact("onnxruntime", "int8", "model.int8.onnx")]
 
     def _write_tensorrt(self) -> list[Artifact]:
         self.tell("exporting ONNX for TensorRT")
@@ -185,7 +213,12 @@ class Steps:
             reasons=self.no_workshop,
             tell=self.tell_more,
         )
-        self.auto_precision |= self.tensorrt.auto_precision
+        for library, fastest in self.tensorrt.auto_precision.items():
+            others: list[Precision] = [precision for precision in self.tensorrt.spec.graphs if precision != fastest]
+            self.preferred[library] = (fastest, *others)
+        if request.int8 and "int8" not in self.tensorrt.spec.graphs:
+            names = ("onnxruntime", *request.engine_formats)
+            self.reasons |= {f"{name}-int8": self.tensorrt.record.notes[-1] for name in names}
         return self.tensorrt.artifacts
 
     def _audit_pictures(self) -> CalibrationSet:
@@ -202,16 +235,17 @@ class Steps:
         files = {a.precision: self.writer.path(a.file) for a in artifacts if a.runtime == "onnxruntime"}
         if len(files) < 2:
             return
-        if not self.request.tune:
-            self.auto_precision["onnxruntime"] = "fp32" if "fp32" in files else "fp16"
+        if self.request.tune == "off":
+            self.preferred["onnxruntime"] = [p for p in ("fp32", "fp16", "int8") if p in files]
             return
         self.tell_more("timing ONNX Runtime")
+        seconds = ONNX_SECONDS if self.request.tune == "full" else QUICK_ONNX_SECONDS
         with ExitStack() as opened:
             runtimes = {p: opened.enter_context(open_runtime("onnxruntime", path)) for p, path in files.items()}
             batch = max(next(iter(runtimes.values())).inputs[0].shape[0], 1)
             feeds = {INPUT_NAME: np.repeat(self.probes[0], batch, axis=0)}
-            latency = measure({p: partial(runtime.infer, feeds) for p, runtime in runtimes.items()}, ONNX_SECONDS)
-        self.auto_precision["onnxruntime"] = min(files, key=lambda p: latency[p].p50)
+            latency = measure({p: partial(runtime.infer, feeds) for p, runtime in runtimes.items()}, seconds)
+        self.preferred["onnxruntime"] = sorted(files, key=lambda p: latency[p].p50)
 
     def _ir_artifact(self, precision: str) -> Artifact:
         return self.writer.artifact(

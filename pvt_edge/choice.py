@@ -26,7 +26,7 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
         return runtime
     reasons = []
     for name in able:
-        reason = missing(name) or _unfit(name)
+        reason = missing(name) or _unfit(name) or _excluded(bundle, name)
         if reason is None:
             return name
         reasons.append(reason)
@@ -55,9 +55,9 @@ def _unfit(runtime: str) -> str | None:
 def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> tuple["Artifact", str]:
     """The artifact to open and the precision to run it in, of which "auto" is left to the runtime.
 
-    "auto" takes what the bundle found to pay; OpenVINO then runs an fp32 artifact in bf16 where the CPU can.
-    Raises `UnknownNameError`, `BundleError` that lists what the bundle has, or `RuntimeInputError` for a precision
-    that OpenCV does not run.
+    "auto" takes what the bundle found to pay, never what it found to lose too much; OpenVINO then runs an fp32
+    artifact in bf16 where the CPU can. Raises `UnknownNameError`, `BundleError` that lists what the bundle has or says
+    why "auto" takes none of it, or `RuntimeInputError` for a precision that OpenCV does not run.
     """
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
@@ -66,11 +66,29 @@ def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> 
         check_precision(runtime, precision)
     if precision != "auto":
         return bundle.artifact(runtime, precision), precision
-    held = [way.precision for way in bundle.ways() if way.runtime == runtime and way.artifact and not way.rounded]
+    if (reason := _excluded(bundle, runtime)) is not None:
+        raise BundleError(f"{reason}: name the precision to run it all the same")
+    excluded = bundle.manifest.auto_excluded
+    held = [precision for precision in _stored(bundle, runtime) if f"{runtime}-{precision}" not in excluded]
     stated = bundle.manifest.auto_precision.get(runtime)
     first: str = next((p for p in entry.auto_precisions if p in held), "fp32")
     chosen: str = stated or first
     rounds = entry.rounds_to is not None and (
         stated == entry.rounds_to or (stated is None and chosen == entry.rounds[entry.rounds_to])
     )
+    rounds = rounds and f"{runtime}-{entry.rounds_to}" not in excluded
     return bundle.artifact(runtime, chosen), "auto" if rounds else chosen
+
+
+def _stored(bundle: "Bundle", runtime: str) -> list[str]:
+    """The precisions of the files that the runtime runs as they are."""
+    return [way.precision for way in bundle.ways() if way.runtime == runtime and way.artifact and not way.rounded]
+
+
+def _excluded(bundle: "Bundle", runtime: str) -> str | None:
+    """Why "auto" takes nothing of the runtime, where the bundle says so of all that it has for it."""
+    excluded = bundle.manifest.auto_excluded
+    names = [f"{runtime}-{precision}" for precision in _stored(bundle, runtime)]
+    if not names or any(name not in excluded for name in names):
+        return None
+    return f"auto takes none of {runtime}: {'; '.join(f'{name} is excluded, {excluded[name]}' for name in names)}"

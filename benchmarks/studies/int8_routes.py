@@ -100,7 +100,7 @@ def compare(name: str, folder: Path, seconds: float, tune: bool) -> dict[str, An
         precisions=("fp32", "int8"),
         imgsz=imgsz,
         calib=scenes,
-        tune=tune,
+        tune="full" if tune else "off",
     ).folder
     search = json.loads((bundle / "report.json").read_text())["search"]
     stock, stock_int8 = default_route(model, imgsz, scenes, folder)

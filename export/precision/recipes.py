@@ -79,5 +79,5 @@ FOR_TENSORRT = (
     Recipe("int8 mlp", "MLPs, neck and head", (r"\.mlp\.fc[12]$", HEAD)),
 )
 
-# What --no-tune takes: the fastest on the machine the README's figures come from.
+# What --tune quick and off take: the fastest on the machine the README's figures come from.
 RECORDED = {"detect": RECIPES[2], "classify": RECIPES[2], "features": RECIPES[2]}

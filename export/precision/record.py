@@ -63,6 +63,19 @@ class LayerGroup(_Record):
     layers: int  # executed, in the second
 
 
+class GraphTrial(_Record):
+    """An ONNX graph, judged on this machine's CPU."""
+
+    name: str  # "fp16", "int8 tensorrt", "int8 onnx"
+    words: str
+    int8_blocks: int
+    float_blocks: int
+    value: float  # of the metric
+    drop: float  # against fp32
+    details: dict[str, float] = {}
+    within_budget: bool
+
+
 class SearchRecord(_Record):
     """One search, whole."""
 
@@ -79,6 +92,7 @@ class SearchRecord(_Record):
     sensitivities: tuple[BlockSensitivity, ...]
     sensitivity_pictures: int | None = None  # how many of the metric's pictures blocks were measured on; None: all
     layer_groups: tuple[LayerGroup, ...] = ()
+    onnx: GraphTrial | None = None  # the placement kept, as `model.int8.onnx` runs it
     verdict: str  # "int8 14.2 ms, bf16 17.9 ms, fp32 31.0 ms (p50, 2 threads): int8 kept, AP -0.003"
     kept: bool  # whether INT8 was written
     interrupted: bool = False
@@ -113,19 +127,6 @@ class OverflowAudit(_Record):
     def pinned(self) -> tuple[str, ...]:
         """The tensors that stay float32."""
         return tuple(row.tensor for row in self.ranges if row.pinned)
-
-
-class GraphTrial(_Record):
-    """A graph for TensorRT, judged on this machine's CPU."""
-
-    name: str  # "fp16", "int8 tensorrt"
-    words: str
-    int8_blocks: int
-    float_blocks: int
-    value: float  # of the metric
-    drop: float  # against fp32
-    details: dict[str, float] = {}
-    within_budget: bool
 
 
 class TensorRtRecord(_Record):

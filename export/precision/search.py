@@ -15,6 +15,8 @@ from pvt_edge.export.precision.ranges import Ranges
 from pvt_edge.export.precision.recipes import RECIPES, moves
 from pvt_edge.export.precision.record import BlockSensitivity, Candidate, Latency, LayerGroup, SearchRecord
 from pvt_edge.export.precision.trial import Trial, has_bf16, measure
+from pvt_edge.export.precision.verdict import FLOAT, p50, verdict
+from pvt_edge.export.request import Tune
 from pvt_edge.machine.cpu import read_cpu
 
 if TYPE_CHECKING:
@@ -26,9 +28,9 @@ Tell = Callable[[str], None]  # what is being tried now
 SENSITIVITY_PICTURES = 8
 TIMING_SECONDS = 3.0  # a candidate; fp32 and bf16 count as two
 RECIPE_SECONDS = 1.5  # a recipe, to see where to start from
+QUICK_SECONDS = 1.5  # a candidate, where only the recorded placement is timed
 MOVE_SECONDS = 1.2  # a move, half of it for what it is compared with
 WORTH_MOVING = 0.995  # of the time before
-FLOAT = ("fp32", "bf16")
 
 
 class SearchInterruptedError(KeyboardInterrupt):
@@ -61,15 +63,16 @@ class Search:
         self.blocks = find_blocks(self.model)
         self.bf16 = has_bf16()
 
-    def run(self, given: Collection[str] | None = None, tune: bool = True) -> SearchRecord:
+    def run(self, given: Collection[str] | None = None, tune: Tune = "full") -> SearchRecord:
         """Measure, choose, and say so.
 
-        With `given` blocks only their placement is tried, as it is. Without `tune` nothing is timed and no block is
-        tried alone: `given` is judged and kept if the budget holds. Raises `SearchInterruptedError` on Ctrl-C.
+        With `given` blocks only their placement is tried, as it is. "quick" tries no block alone; "off" times nothing
+        either: `given` is judged and kept if the budget holds. Raises `SearchInterruptedError` on Ctrl-C.
         """
+        full, timed = tune == "full", tune != "off"
         try:
             self._judge_float()
-            if tune:
+            if full:
                 self._measure_blocks(RECIPES[-1].blocks(self.blocks))
             if given is not None:
                 self._judge_placement(f"int8 {self.placement}", f"the placement {self.placement}", frozenset(given))
@@ -78,16 +81,23 @@ class Search:
                     self._judge_placement(recipe.name, recipe.words, recipe.blocks(self.blocks))
                 self._climb()
                 self._hold_budget()
-            if tune:
-                self._time()
-            self._choose(tune)
-            if tune and self.chosen:
+            if timed:
+                self._time(TIMING_SECONDS if full else QUICK_SECONDS)
+            self._choose(timed)
+            if full and self.chosen:
                 self._count_layers(self.placements[self.chosen])
         except KeyboardInterrupt:
             raise SearchInterruptedError(
-                self.record("the search was interrupted", kept=False, tuned=tune, interrupted=True)
+                self.record("the search was interrupted", kept=False, tuned=full, interrupted=True)
             ) from None
-        return self.record(self._verdict(), kept=self.chosen is not None, tuned=tune)
+        told = verdict(
+            self.candidates,
+            self.placements,
+            metric=self.judge.metric,
+            max_drop=self.max_drop,
+            threads=self.threads,
+        )
+        return self.record(told, kept=self.chosen is not None, tuned=full)
 
     @property
     def chosen(self) -> str | None:
@@ -95,12 +105,12 @@ class Search:
         return next((c.name for c in self.candidates.values() if c.chosen and c.name not in FLOAT), None)
 
     @property
-    def fastest(self) -> Precision:
-        """The precision that "auto" should take: fp32, bf16 or int8."""
-        best = min((c for c in self.candidates.values() if c.latency), key=_p50, default=None)
-        if best is None:
-            return "int8" if self.chosen else "bf16" if self.bf16 else "fp32"
-        return "fp32" if best.name == "fp32" else "bf16" if best.name == "bf16" else "int8"
+    def preferred(self) -> tuple[Precision, ...]:
+        """The precisions that hold the budget, the fastest first; int8, bf16, fp32 where nothing was timed."""
+        names: dict[str | None, Precision] = {self.chosen: "int8", "bf16": "bf16", "fp32": "fp32"}
+        there = [(self.candidates[name], kind) for name, kind in names.items() if name in self.candidates]
+        within = [(candidate, kind) for candidate, kind in there if candidate.within_budget]
+        return tuple(kind for _, kind in sorted(within, key=lambda pair: p50(pair[0])))
 
     def record(self, verdict: str, *, kept: bool, tuned: bool = True, interrupted: bool = False) -> SearchRecord:
         """What was measured so far, as data."""
@@ -139,7 +149,7 @@ class Search:
         if self.bf16:
             trial = Trial(self.model, bf16=True)
             outputs = tuple(trial.run(picture) for picture in self.judge.inputs)
-            self._add("bf16", "the same file, run in bfloat16", frozenset(), outputs, gated=False)
+            self._add("bf16", "the same file, run in bfloat16", frozenset(), outputs)
 
     def _judge_placement(self, name: str, words: str, blocks: frozenset[str]) -> bool:
         """Judge a placement unless it was already; whether the budget holds."""
@@ -236,14 +246,14 @@ class Search:
                 else:
                     low = count + 1
 
-    def _time(self) -> None:
+    def _time(self, seconds: float) -> None:
         worth = {name: blocks for name, blocks in self.placements.items() if self.candidates[name].within_budget}
         trials = {"fp32": Trial(self.model, bf16=False)}
         if self.bf16:
             trials["bf16"] = Trial(self.model, bf16=True)
         trials |= {name: Trial(self.placed(blocks), bf16=self.bf16) for name, blocks in worth.items()}
         self.tell(f"timing {len(trials)} candidates in turns")
-        for name, latency in self._latencies(trials, TIMING_SECONDS * len(trials)).items():
+        for name, latency in self._latencies(trials, seconds * len(trials)).items():
             self.candidates[name] = self.candidates[name].model_copy(update={"latency": latency})
 
     def _count_layers(self, blocks: frozenset[str]) -> None:
@@ -253,41 +263,20 @@ class Search:
         floating, chosen = (Trial(m, bf16=self.bf16, counters=True).layer_ms(picture) for m in models)
         self.groups = layer_groups(floating, chosen)
 
-    def _choose(self, tune: bool) -> None:
+    def _choose(self, timed: bool) -> None:
         within = [c for name, c in self.candidates.items() if name in self.placements and c.within_budget]
-        best = min(within, key=_p50, default=None) if tune else next(iter(within), None)
-        floats = [c for c in self.candidates.values() if c.name in FLOAT and c.latency]
-        slower = tune and any(_p50(c) <= _p50(best) for c in floats) if best else True
+        best = min(within, key=p50, default=None) if timed else next(iter(within), None)
+        floats = [c for c in self.candidates.values() if c.name in FLOAT and c.latency and c.within_budget]
+        slower = timed and any(p50(c) <= p50(best) for c in floats) if best else True
         if best and (self.placement == "given" or not slower):  # a plan is taken at its word, "auto" is not
             self.candidates[best.name] = best.model_copy(update={"chosen": True})
         elif floats:
-            fastest = min(floats, key=_p50)
+            fastest = min(floats, key=p50)
             self.candidates[fastest.name] = fastest.model_copy(update={"chosen": True})
-
-    def _verdict(self) -> str:
-        """One line: "int8 14.2 ms, bf16 17.9 ms, fp32 31.0 ms (p50, 2 threads): int8 kept, AP -0.003"."""
-        metric = self.judge.metric.words
-        placed = [self.candidates[name] for name in self.placements]
-        best = self.candidates[self.chosen] if self.chosen else None
-        shown = best or min((c for c in placed if c.within_budget), key=_p50, default=None)
-        rows = [("int8", shown), *((name, self.candidates.get(name)) for name in reversed(FLOAT))]
-        times = [f"{name} {c.latency.p50:.1f} ms" for name, c in rows if c and c.latency]
-        head = f"{', '.join(times)} (p50, {self.threads} threads): " if times else ""
-        if best:
-            return f"{head}int8 kept, {metric} {0.0 - best.drop:+.3f}"
-        if shown is None:
-            least = min(placed, key=lambda c: c.drop, default=None)
-            lost = f"the best placement tried loses {least.drop:.4f}" if least else "none was tried"
-            return f"{head}int8 not written: {metric} may fall by {self.max_drop}, {lost}; allow more with --max-drop"
-        return f"{head}int8 not written: it is not faster here"
 
 
 def _with_reference(judge: Judge, reference: tuple) -> Judge:  # type: ignore[type-arg]
     return replace(judge, reference=reference)
-
-
-def _p50(candidate: Candidate) -> float:
-    return candidate.latency.p50 if candidate.latency else float("inf")
 
 
 def _sensitive_first(sensitivity: BlockSensitivity) -> tuple[float, float]:

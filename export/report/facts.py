@@ -21,6 +21,9 @@ def facts(manifest: Manifest, search: SearchRecord | None, tensorrt: TensorRtRec
             {"file": a.file, "runtime": a.runtime, "precision": a.precision, "bytes": whole_bytes(a)}
             for a in manifest.artifacts
         ],
+        "auto_precision": manifest.auto_precision,
+        "auto_excluded": manifest.auto_excluded,
+        "not_written": manifest.not_written,
         # the pictures themselves are listed in model.json
         "calibration": calibration.model_dump(mode="json", exclude={"images"}) if calibration else None,
         "command": manifest.provenance.command,

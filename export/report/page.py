@@ -81,7 +81,8 @@ def _candidates(search: SearchRecord) -> str:
     if search.interrupted:
         why = "the search was cut short"
     else:
-        why = "the budget had ruled it out" if search.tuned else "the recorded recipe is taken without timing it"
+        timed = any(candidate.latency for candidate in search.candidates)
+        why = "the budget had ruled it out" if timed else "the recorded recipe is taken without timing it"
     lines = [
         "## Candidates",
         table([*columns, "against fp32", "within budget", "chosen"], [_candidate(search, c) for c in search.candidates],
@@ -131,7 +132,7 @@ def _method(manifest: Manifest, search: SearchRecord) -> str:
 def _timing(search: SearchRecord) -> str:
     numbers = {plain(c.name): c.latency.inferences for c in search.candidates if c.latency}
     if not numbers:
-        return "nothing was timed"
+        return "nothing was timed, so that INT8 is not known to be faster here (`--tune quick` or `full` times it)"
     if len(set(numbers.values())) == 1:
         inferences = f"{counted(next(iter(numbers.values())), 'inference')} of each candidate"
     else:
@@ -201,11 +202,18 @@ def _calibration(manifest: Manifest) -> str:
 
 
 def _artifacts(manifest: Manifest, search: SearchRecord | None) -> str:
+    """The files, what `auto` takes of them and what it does not, and what is not there."""
     rows = [[code(a.file), a.runtime, a.precision, mebibytes(whole_bytes(a))] for a in manifest.artifacts]
     text = f"## Artifacts\n\n{table(['file', 'runtime', 'precision', 'MiB'], rows, words=3)}"
-    if search and search.runtime in manifest.auto_precision:
-        text += f"\n\n`--precision auto` takes {manifest.auto_precision[search.runtime]} on {search.runtime}."
-    return text
+    taken = [f"{precision} on {runtime}" for runtime, precision in manifest.auto_precision.items()]
+    if taken:
+        text += f"\n\n`--precision auto` takes {', '.join(taken)}."
+    if search and search.onnx:
+        onnx, words = search.onnx, plain(search.metric.words)
+        text += f"\n\nIn ONNX Runtime, INT8 has {words} {fraction(onnx.value)}, {drop(onnx.drop)} lost."
+    told = [f"`auto` does not take {name}: {plain(why)}" for name, why in manifest.auto_excluded.items()]
+    told += [f"Asked for and not written, {name}: {plain(why)}" for name, why in manifest.not_written.items()]
+    return "\n\n".join([text, *([bullets(told)] if told else [])])
 
 
 def _again(manifest: Manifest) -> str:

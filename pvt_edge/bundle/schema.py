@@ -129,6 +129,8 @@ class Manifest(_Record):
     activation: Literal["softmax", "sigmoid"] = "softmax"  # what makes shares of a classifier's logits
     artifacts: tuple[Artifact, ...]
     auto_precision: dict[str, Precision] = {}  # runtime -> the precision "auto" takes there
+    auto_excluded: dict[str, str] = {}  # what "auto" does not take, and why: {"openvino-bf16": "loses 0.0312 ..."}
+    not_written: dict[str, str] = {}  # what was asked for and is not there, and why: {"openvino-int8": "..."}
     tensorrt: TensorRtSpec | None = None
     calibration: CalibrationRecord | None = None
     precision_plan: dict[str, Literal["int8", "float"]] | None = None  # what of int8 runs in which, by block name

@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.bundle import Bundle
     from pvt_edge.bundle.schema import CalibrationRecord, Manifest
+    from pvt_edge.export.request import Tune
 
 
 def export(
@@ -98,8 +99,18 @@ def export(
         Path | None, typer.Option(help="A precision plan to take instead of searching: JSON, or a bundle with one.")
     ] = None,
     tune: Annotated[
-        bool, typer.Option("--tune/--no-tune", help="Search and time placements of INT8, or take the recorded one.")
-    ] = True,
+        str | None,
+        typer.Option(
+            help="Placement of INT8. full: searched and timed, the default. quick: the recorded one, kept only where "
+            "it is faster. off: the recorded one, untimed.",
+            metavar="full|quick|off",
+        ),
+    ] = None,
+    no_tune: Annotated[bool, typer.Option("--no-tune", help="--tune off.")] = False,
+    require_int8: Annotated[
+        bool,
+        typer.Option("--require-int8", help="--int8, and exit 1 with nothing written where INT8 is not worth writing."),
+    ] = False,
     num_classes: Annotated[int | None, typer.Option(min=1, help="Default: what the weights have.")] = None,
     head: Annotated[str | None, typer.Option(help="Detection head: retinanet or lite.")] = None,
     labels: Annotated[
@@ -146,6 +157,7 @@ def export(
         batches=batches,
     )
     chosen_formats = parse_list(formats)
+    int8 = int8 or require_int8
     # an engine is float16 unless INT8 is asked for, never float32
     fp16 = fp16 or (not int8 and any(name.startswith("tensorrt") for name in chosen_formats))
     precisions = ("fp32", *(("fp16",) if fp16 else ()), *(("int8",) if int8 else ()))
@@ -191,7 +203,8 @@ def export(
             data=data,
             images=images,
             plan=plan,
-            tune=tune,
+            tune=_tune(tune, no_tune),
+            require_int8=require_int8,
             labels=read_labels(labels) if labels else chosen.labels,
             batch=batch_size,
             dynamic_batch=dynamic_batch,
@@ -206,8 +219,30 @@ def export(
     seconds = perf_counter() - started
     if json:
         content: dict[str, Any] = {"bundle": str(bundle.folder), "seconds": round(seconds, 1)}
+        content["asked"] = _asked(bundle.manifest)
         write_json(content | {"manifest": bundle.manifest.model_dump(mode="json")}, json)
     _report(console, bundle, seconds)
+
+
+def _tune(tune: str | None, no_tune: bool) -> "Tune":
+    """How INT8 is tuned; `--no-tune` is off."""
+    from pvt_edge.export.request import TUNES
+
+    if tune is not None and tune not in TUNES:
+        raise typer.BadParameter(f"{tune!r} is not full, quick or off", param_hint="--tune")
+    if no_tune and tune not in (None, "off"):
+        raise typer.BadParameter(f"--tune {tune} and --no-tune contradict each other", param_hint="--no-tune")
+    return "off" if no_tune else cast("Tune", tune or "full")
+
+
+def _asked(manifest: "Manifest") -> dict[str, dict[str, Any]]:
+    """By runtime and precision, whether what was asked for was written, its file, and why it was not."""
+    asked: dict[str, dict[str, Any]] = {
+        f"{a.runtime}-{a.precision}": {"written": True, "file": a.file, "reason": None} for a in manifest.artifacts
+    }
+    return asked | {
+        name: {"written": False, "file": None, "reason": reason} for name, reason in manifest.not_written.items()
+    }
 
 
 def _report(console: "Console", bundle: "Bundle", seconds: float) -> None:
@@ -232,6 +267,7 @@ def _report(console: "Console", bundle: "Bundle", seconds: float) -> None:
         _report_search(console, report)
         _report_tensorrt(console, report)
         console.print(f"report: {_short(bundle.folder) / 'report.md'}", highlight=False)
+    _report_choices(console, manifest)
     console.print(f"wrote {bundle.folder} in {seconds:.0f} s", highlight=False)
     shown = shlex.quote(str(_short(bundle.folder)))
     held = {artifact.runtime for artifact in manifest.artifacts}
@@ -252,6 +288,18 @@ def _report_agreement(console: "Console", manifest: "Manifest") -> None:
     for line, within in agreement_lines(manifest):
         told = line if within else f"{line}: outside the tolerance of pvt-edge verify"
         console.print(f"  {told}", style=None if within else "yellow", markup=False, highlight=False)
+
+
+def _report_choices(console: "Console", manifest: "Manifest") -> None:
+    """What `auto` takes and what it does not, and what was asked for and is not there."""
+    taken = ", ".join(f"{precision} on {runtime}" for runtime, precision in manifest.auto_precision.items())
+    lines = [f"auto takes {taken}"] if taken else []
+    told = [f"auto does not take {name}: {why}" for name, why in manifest.auto_excluded.items()]
+    told += [f"not written, {name}: {why}" for name, why in manifest.not_written.items()]
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
+    for line in told:
+        console.print(line, style="yellow", markup=False, highlight=False)
 
 
 def _report_search(console: "Console", report: dict[str, Any]) -> None:

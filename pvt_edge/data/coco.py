@@ -1,5 +1,6 @@
 """COCO annotation files: images with labelled boxes."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,15 +96,15 @@ def _notes(content: Content, samples: tuple[Sample, ...]) -> list[str]:
     empty = sum(not len(sample.labels) for sample in samples)
     crowds = sum(bool(item.get("iscrowd", 0)) for item in annotations)
     over = sum(_reaches_out(sample) for sample in samples)
+    ids = Counter(repr(item["id"]) for item in annotations if item.get("id") is not None)
+    same = sum(count for count in ids.values() if count > 1)
     told = [
         (flat, f"boxes without area: {flat}; no detection can match them"),
         (over, f"boxes that reach out of their picture: {over}; they are taken as they are"),
         (crowds, f"crowd boxes: {crowds}; they are neither to be found nor wrong when found, as COCO has it"),
         (empty, f"pictures without boxes: {empty}; whatever is found there is wrong"),
-        (
-            any(item.get("id") == 0 for item in annotations),
-            "an annotation has the id 0, which pycocotools takes for no match: number them from 1",
-        ),
+        (same, f"annotations that share an id: {same}; each counts, of which pycocotools by hand would forget some"),
+        ("0" in ids, "an annotation has the id 0; it counts, where pycocotools by hand would take it for no match"),
     ]
     return [line for count, line in told if count]
 

@@ -35,14 +35,14 @@ def annotation_faults(content: Content) -> list[str]:
         fault = _annotation_fault(item, images, categories)
         if fault:
             faults.append(f"{_name(item, number)} {fault}")
-    # pycocotools would forget all but the last of them
-    return faults or _doubles("annotations", "id", [item for item in content["annotations"] if "id" in item])
+    return faults
 
 
 def _name(item: Item, number: int) -> str:
+    """Its id, which may be anything: boxes are numbered afresh where they are counted."""
     if "id" not in item:
         return f"annotation number {number}, which has no id,"
-    return f"annotation {item['id']}" if _is_integer(item["id"]) else f"annotation number {number}"
+    return f"annotation {_shown(item['id'])}"
 
 
 def _annotation_fault(item: Item, images: dict[Any, Item], categories: set[Any]) -> str | None:
@@ -53,8 +53,6 @@ def _annotation_fault(item: Item, images: dict[Any, Item], categories: set[Any])
         return f"is of image {item['image_id']!r}, which the file does not list"
     if item["category_id"] not in categories:
         return f"is of category {item['category_id']!r}, which the file does not list"
-    if not _is_integer(item.get("id", 1)):
-        return f"has the id {_shown(item['id'])}: an id is an integer"
     if not _is_size(item.get("area", 0)):
         return f"has the area {_shown(item['area'])}: an area is a finite number of square pixels, 0 or more"
     if item.get("iscrowd", 0) not in (0, 1):  # which False and True are
@@ -109,8 +107,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_integer(value: Any) -> bool:
-    """Whether it is an integer that pycocotools, which keeps annotation ids as floats, can take."""
-    return isinstance(value, int) and not isinstance(value, bool) and _is_finite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _shown(value: object) -> str:

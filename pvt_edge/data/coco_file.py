@@ -17,8 +17,9 @@ def read_coco_file(path: Path) -> Content:
     """The file's content: lists of objects "images", "annotations" and "categories", of those `KEYS` that they have.
 
     Raises `OSError` where it cannot be read, `ValueError` that names the faults: it is no COCO JSON; ids that are
-    missing, double, unknown, of mixed types or too large; names that are missing or double; boxes that are not four
-    finite numbers, have a negative size or lie outside their picture; sizes, areas and crowd flags that are none.
+    missing, double, unknown, of mixed types or too large (those of annotations may be anything); names that are missing
+    or double; boxes that are not four finite numbers, have a negative size or lie outside their picture; sizes, areas
+    and crowd flags that are none.
     """
     content = _load(path)
     for part, find in (

@@ -51,7 +51,9 @@ def build_bundle(
         built = [engine_artifact(writer, library, p, passport) for p, passport in passports.items()]
         kept = [engine_artifact(writer, library, a.precision, a.passport) for a in kept]  # with the cache as it now is
         engines = sorted([*kept, *built], key=lambda a: list(graphs).index(a.precision))
-        auto = faster_engine(writer, bundle.manifest.input, workshop, [a.precision for a in engines], tell)
+        excluded = bundle.manifest.auto_excluded
+        held = [a.precision for a in engines if f"{library}-{a.precision}" not in excluded]
+        auto = faster_engine(writer, bundle.manifest.input, workshop, held, tell)
         manifest = bundle.manifest.model_copy(
             update={
                 "artifacts": (*others, *engines),

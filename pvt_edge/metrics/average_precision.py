@@ -83,12 +83,13 @@ def coco_figures(dataset: CocoDataset, rows: list[Row], image_ids: Sequence[int]
 
 
 def _whole(content: Content) -> dict[str, Any]:
-    """The content with what pycocotools cannot do without and `read_coco` can, in rows that it may write to."""
-    rows = content["annotations"]
-    taken = max((row["id"] for row in rows if "id" in row), default=0)
+    """The content with what pycocotools cannot do without and `read_coco` can, in rows that it may write to.
+
+    Boxes are numbered afresh from 1: it takes the id 0 for no match, and of two with the same id it forgets one.
+    """
     annotations = [
-        {"id": number, "iscrowd": 0, "area": row["bbox"][2] * row["bbox"][3]} | row
-        for number, row in enumerate(rows, max(taken, 0) + 1)  # never 0, which it takes for no match
+        {"iscrowd": 0, "area": row["bbox"][2] * row["bbox"][3]} | row | {"id": number}
+        for number, row in enumerate(content["annotations"], 1)
     ]
     return content | {"annotations": annotations, "info": {}}
 

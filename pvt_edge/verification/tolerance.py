@@ -37,6 +37,16 @@ def check_limits(task: str, limits: Limits) -> dict[str, float]:
     return chosen
 
 
+def outside(task: str, precision: str, figures: Mapping[str, float]) -> str:
+    """What of `figures`, by name, an artifact of that precision may not have, in words; "" where all is within."""
+    limits = tolerance(task, precision)
+    return ", ".join(
+        f"{FIGURES[name].words} {FIGURES[name].text(value)}, {FIGURES[name].beyond(value, limits[name])}"
+        for name, value in figures.items()
+        if not FIGURES[name].within(value, limits[name])
+    )
+
+
 def tolerance(task: str, *precisions: str, given: Mapping[str, float] | None = None) -> dict[str, float]:
     """Limit by figure, in the task's order, for two sides of these precisions: those of the looser, and what is
     `given` in their place."""

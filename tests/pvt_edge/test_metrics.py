@@ -158,6 +158,37 @@ def test_files_without_area_and_crowd(dataset, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "number",
+    [lambda i: i, lambda i: i - 3, lambda i: 7, lambda i: f"a{i}", lambda i: i / 2, lambda i: None, lambda i: 10**400],
+    ids=["from 0", "negative", "all the same", "strings", "fractions", "null", "beyond any float"],
+)
+def test_ids_of_annotations_do_not_matter(dataset, tmp_path, number):
+    content = json.loads(dataset.annotations.read_text())
+    for i, row in enumerate(content["annotations"]):
+        row["id"] = number(i)
+    path = tmp_path / "numbered.json"
+    path.write_text(json.dumps(content))
+    numbered, found = read_coco(path, tmp_path), imperfect(dataset)
+    assert average_precision(numbered, found) == average_precision(dataset, found)
+    assert average_precision(numbered, perfect(dataset)) == pytest.approx(dict.fromkeys(KEYS, 1.0))
+
+
+def test_pictures_and_classes_from_0(dataset, tmp_path):
+    content = json.loads(dataset.annotations.read_text())
+    for row in content["annotations"]:
+        row["image_id"] -= 100
+        row["category_id"] = (4, 9).index(row["category_id"])
+    for i in range(4):
+        content["images"][i]["id"] = i
+    for i in range(2):
+        content["categories"][i]["id"] = i
+    path = tmp_path / "from-0.json"
+    path.write_text(json.dumps(content))
+    found = [(image_id - 100, detections) for image_id, detections in imperfect(dataset)]
+    assert average_precision(read_coco(path, tmp_path), found) == average_precision(dataset, imperfect(dataset))
+
+
 class Seer:
     """A runtime that finds the boxes of the picture it is shown, in pixels of its input."""
 

@@ -165,11 +165,11 @@ def test_the_verdict_says_what_was_chosen(measured):
     if record.kept:
         words = re.escape(record.metric.words)
         assert re.fullmatch(rf"{VERDICT}int8 kept, {words} [+-]\d\.\d{{3}}", record.verdict)
-        assert (search.chosen, search.fastest) == (chosen[0].name, "int8")
+        assert (search.chosen, search.preferred[0]) == (chosen[0].name, "int8")
         assert sum(group.layers for group in record.layer_groups) > 0
     else:
         assert re.fullmatch(rf"{VERDICT}int8 not written: it is not faster here", record.verdict)
-        assert (search.chosen, search.fastest, record.layer_groups) == (None, chosen[0].name, ())
+        assert (search.chosen, search.preferred[0], record.layer_groups) == (None, chosen[0].name, ())
 
 
 def test_the_fastest_is_kept(start, timed):
@@ -178,7 +178,7 @@ def test_the_fastest_is_kept(start, timed):
     record = search.run()
     assert record.kept
     assert search.chosen == "int8 late"
-    assert search.fastest == "int8"
+    assert search.preferred[0] == "int8"
     assert [candidate.name for candidate in record.candidates if candidate.chosen] == ["int8 late"]
     times = "int8 4.0 ms, bf16 7.0 ms, fp32 10.0 ms" if "bf16" in FLOATS else "int8 4.0 ms, fp32 10.0 ms"
     lost = by_name(record)["int8 late"].drop
@@ -211,7 +211,7 @@ def test_int8_that_is_not_faster_is_not_kept(start, timed, latencies, fastest):
     timed(latencies)
     search, _ = start()
     record = search.run()
-    assert (record.kept, search.chosen, search.fastest) == (False, None, fastest)
+    assert (record.kept, search.chosen, search.preferred[0]) == (False, None, fastest)
     assert [candidate.name for candidate in record.candidates if candidate.chosen] == [fastest]
     assert record.verdict == (
         f"int8 2.5 ms, bf16 {latencies['bf16']} ms, fp32 {latencies['fp32']} ms (p50, {record.threads} threads): "
@@ -278,7 +278,7 @@ def test_given_blocks_that_are_slower_are_taken_at_their_word(start, timed):
     timed({"int8 given": 5.0, "bf16": 4.0})
     search, _ = start(placement="given")
     record = search.run(MLP)
-    assert (record.kept, search.chosen, search.fastest) == (True, "int8 given", "bf16")
+    assert (record.kept, search.chosen, search.preferred[0]) == (True, "int8 given", "bf16")
     assert [candidate.name for candidate in record.candidates if candidate.chosen] == ["int8 given"]
     assert "int8 5.0 ms, bf16 4.0 ms, fp32 10.0 ms" in record.verdict
 
@@ -306,11 +306,11 @@ def no_clock(monkeypatch):
 @pytest.mark.usefixtures("no_clock")
 def test_without_tuning_nothing_is_timed(start):
     search, steps = start(placement="recorded")
-    record = search.run(MLP, tune=False)
+    record = search.run(MLP, tune="off")
     assert set(by_name(record)) == FLOATS | {"int8 recorded"}
     assert all(candidate.latency is None for candidate in record.candidates)
     assert (record.tuned, record.sensitivities, record.layer_groups) == (False, (), ())
-    assert (record.kept, search.chosen, search.fastest) == (True, "int8 recorded", "int8")
+    assert (record.kept, search.chosen, search.preferred[0]) == (True, "int8 recorded", "int8")
     assert record.verdict == f"int8 kept, top-1 agreement with fp32 {-by_name(record)['int8 recorded'].drop:+.3f}"
     assert not [step for step in steps if "alone" in step]
 
@@ -318,9 +318,9 @@ def test_without_tuning_nothing_is_timed(start):
 @pytest.mark.usefixtures("no_clock")
 def test_without_tuning_the_budget_holds_all_the_same(start):
     search, _ = start(max_drop=0.0, placement="recorded")
-    record = search.run(BLOCKS, tune=False)
+    record = search.run(BLOCKS, tune="off")
     assert (record.kept, search.chosen) == (False, None)
-    assert search.fastest == ("bf16" if "bf16" in FLOATS else "fp32")
+    assert search.preferred[0] == ("bf16" if "bf16" in FLOATS else "fp32")
     assert record.verdict.startswith("int8 not written: top-1 agreement with fp32 may fall by 0.0, the best placement")
 
 
@@ -329,7 +329,7 @@ def test_a_real_model_without_tuning(tiny, tiny_ranges, scenes):
     judge = AgreementJudge(tuple(scenes), "classify", None, "three scenes")
     search = Search(tiny, tiny_ranges, judge, "b0", None, lambda step: None, "recorded")
     blocks = RECORDED["classify"].blocks(find_blocks(tiny))
-    record = search.run(blocks, tune=False)
+    record = search.run(blocks, tune="off")
     assert record.kept
     assert by_name(record)["int8 recorded"].int8_blocks == len(blocks)
     assert by_name(record)["int8 recorded"].details["cosine"] < 1
@@ -370,7 +370,7 @@ def test_a_budget_that_nothing_holds(start, timed, budget):
     search, _ = start(max_drop=budget)
     record = search.run()
     assert (record.kept, search.chosen) == (False, None)
-    assert search.fastest != "int8"
+    assert search.preferred[0] != "int8"
     least = min(candidate.drop for candidate in record.candidates if candidate.name in search.placements)
     floats = "bf16 10.0 ms, fp32 10.0 ms" if "bf16" in FLOATS else "fp32 10.0 ms"
     assert record.verdict == (
