@@ -109,7 +109,8 @@ class FrameInfo:
     """Which frame: `id` from 0, `captured_at` in Unix seconds, `age_ms` its age when the result was ready.
 
     A frame that was dropped has used up its id. `page` counts from 1 in a file of several pages (a TIFF stack, an
-    animation), else it is None. `stream` is None outside streams.
+    animation), else it is None; `video_s` is when a video file shows it, in seconds after its first frame, else None.
+    `stream` is None outside streams.
     """
 
     id: int = 0
@@ -117,6 +118,7 @@ class FrameInfo:
     age_ms: float = 0.0
     stream: StreamInfo | None = None
     page: int | None = None
+    video_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -237,13 +239,14 @@ class Result:
     def to_json(self) -> str:
         """One line: {"path", "frame", "orig_hw", "speed", "predictions"}, the last as `summary` gives it.
 
-        The "frame" of a page has "page". A stream's lines have "stream" too, {"id", "source", "dropped",
-        "reconnects", "decode_errors"}, and "counts" of its lines and zones.
+        The "frame" has "video_s", null but for video files, and that of a page "page". A stream's lines have "stream"
+        too, {"id", "source", "dropped", "reconnects", "decode_errors"}, and "counts" of its lines and zones.
         """
         frame: dict[str, Any] = {
             "id": self.frame.id,
             "captured_at": self.frame.captured_at,
             "age_ms": round(self.frame.age_ms, 3),
+            "video_s": None if self.frame.video_s is None else round(self.frame.video_s, 6),
         }
         if self.frame.page is not None:
             frame["page"] = self.frame.page
