@@ -97,7 +97,7 @@ class TimedEncoder:
         rate = Fraction(fps).limit_denominator(1001)
         try:
             self._container: OutputContainer | None = av.open(os.path.abspath(path), "w", options=options)
-            self._stream: VideoStream = self._container.add_stream(
+            self._stream: VideoStream = self._container.add_stream(  # type: ignore[assignment]  # by the codec's name
                 codec, rate=rate, options=dict(OPTIONS.get(codec, {}))
             )
             self._set_up(self._stream, codec)

@@ -44,6 +44,7 @@ class VideoFile(Sink):
         self._encoder: Encoder | None = None
         self._wh = (0, 0)
         self._begin_s = 0.0  # by the clock of the frames
+        self._image: NDArray[np.uint8] | None = None  # the last one
         self.length_s = 0.0
         self._finished = False
 
@@ -58,10 +59,19 @@ class VideoFile(Sink):
         at_s = self._shown_at(result.frame)
         self._check_disk(self._encoder)
         try:
-            self._encoder.write(self._fit(result), at_s)
+            self._image = self._fit(result)
+            self._encoder.write(self._image, at_s)
         except DataError as error:
             raise DataError(f"{self._named(error)}: the recording ends after {self._encoder.frames} frames") from error
         self.length_s = at_s + 1 / self.fps
+
+    def hold_until(self, now_s: float) -> None:
+        """Show the last frame until `now_s` by the clock of the frames, when the next video goes on."""
+        gap_s = now_s - self._begin_s - self.length_s
+        if self._encoder is None or self._image is None or not 0.5 / self.fps < gap_s < LONGEST_STILL_S:
+            return
+        self._encoder.write(self._image, self.length_s + gap_s - 1 / self.fps)
+        self.length_s += gap_s
 
     def _shown_at(self, frame: "FrameInfo") -> float:
         """When the frame is shown, in seconds after the first."""

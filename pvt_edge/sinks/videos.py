@@ -35,7 +35,10 @@ class VideoFiles(Sink):
         stream = result.frame.stream.id if result.frame.stream is not None else 0
         now = clock_s(result.frame, live=self._live)
         if stream in self._open and self._segment_s and self._lasts_s(stream, now) >= self._segment_s - ROUNDING_S:
-            self._open.pop(stream)[0].close()
+            video = self._open.pop(stream)[0]
+            if now is not None:
+                video.hold_until(now)
+            video.close()
         if stream not in self._open:
             self._segments[stream] = self._segments.get(stream, 0) + 1
             self._last[stream] = self._name(stream)

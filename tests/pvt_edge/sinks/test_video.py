@@ -338,3 +338,14 @@ def test_segments_of_a_video_file_are_by_its_clock(tmp_path):
             sinks.write(result(number, at=1000.0, video_s=number / 10))
     counts = [len(list(open_source(path))) for path in sorted(tmp_path.iterdir())]
     assert counts == [10, 10, 5]
+
+
+def test_segments_of_a_camera_that_drops_frames_play_in_real_time(tmp_path):
+    with open_sinks(tmp_path / "out.mp4", fps=25, live=True, segment_s=1.0) as sinks:
+        for number, at in enumerate([0.0, 0.7, 1.3, 1.9, 2.4]):
+            sinks.write(result(number, at=1000 + at))
+    lengths = []
+    for path in sorted(tmp_path.iterdir()):
+        with av.open(str(path)) as container:
+            lengths.append(container.duration / 1e6)
+    assert lengths == pytest.approx([1.3, 1.1, 0.04], abs=0.001)
