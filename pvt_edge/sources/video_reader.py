@@ -70,7 +70,7 @@ class VideoReader:
         stream.thread_type = "AUTO"
         self.fps = _rate(stream)
         self.frame_count, self.indexed = count_pictures(stream, self._container, self.fps)
-        cuts = bool(self._container.format.flags & PASSES_ON_CUTS)
+        cuts = bool(_bits(self._container.format.flags) & PASSES_ON_CUTS)
         self._parts_are_cut = not cuts  # of MPEG streams a whole packet may be called damaged
         self._clock = VideoClock(self.fps, cut=cuts)
         self._bgr = BgrConverter()
@@ -140,7 +140,7 @@ class VideoReader:
 
 def video_streams(container: "InputContainer") -> "list[VideoStream]":
     """The videos in a file, first the one that players show by default; cover art is none."""
-    videos = [stream for stream in container.streams.video if not int(stream.disposition) & ATTACHED_PICTURE]
+    videos = [stream for stream in container.streams.video if not _bits(stream.disposition) & ATTACHED_PICTURE]
     best = container.streams.best("video")
     return sorted(videos, key=lambda stream: stream is not best)
 
@@ -173,6 +173,11 @@ def _length_s(stream: "VideoStream", container: "InputContainer") -> float | Non
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration else None
+
+
+def _bits(flags: Any) -> int:
+    """The flags as a number: PyAV 17 gives an `enum.Flag`."""
+    return int(getattr(flags, "value", flags))
 
 
 def _reason(error: Exception) -> str:
