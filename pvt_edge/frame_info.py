@@ -22,7 +22,8 @@ class FrameInfo:
     """Which frame: `id` from 0, `captured_at` in Unix seconds, `age_ms` its age when the result was ready.
 
     A frame that was dropped has used up its id. `page` counts from 1 in a file of several pages (a TIFF stack, an
-    animation), else it is None. `stream` is None outside streams.
+    animation), else it is None; `video_s` is when a video file shows it, in seconds after its first frame, else None.
+    `stream` is None outside streams.
     """
 
     id: int = 0
@@ -30,6 +31,7 @@ class FrameInfo:
     age_ms: float = 0.0
     stream: StreamInfo | None = None
     page: int | None = None
+    video_s: float | None = None
 
 
 @dataclass(frozen=True)

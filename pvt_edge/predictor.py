@@ -250,7 +250,7 @@ class Predictor:
                 "postprocess": (perf_counter() - began) * 1e3,
             }
             frame = one.frame
-            info = FrameInfo(frame.id, frame.captured_at, frame.age_ms, page=frame.page)
+            info = FrameInfo(frame.id, frame.captured_at, frame.age_ms, page=frame.page, video_s=frame.video_s)
             results.append(Result(one.image, self.names, path=frame.path, speed=speed, frame=info, **found))
         return results
 

@@ -229,13 +229,14 @@ class Result:
     def to_json(self) -> str:
         """One line: {"path", "frame", "orig_hw", "speed", "predictions"}, the last as `summary` gives it.
 
-        The "frame" of a page has "page". A stream's lines have "stream" too, {"id", "source", "dropped",
-        "reconnects", "decode_errors"}, and "counts" of its lines and zones.
+        The "frame" has "video_s", null but for video files, and that of a page "page". A stream's lines have "stream"
+        too, {"id", "source", "dropped", "reconnects", "decode_errors"}, and "counts" of its lines and zones.
         """
         frame: dict[str, Any] = {
             "id": self.frame.id,
             "captured_at": self.frame.captured_at,
             "age_ms": round(self.frame.age_ms, 3),
+            "video_s": None if self.frame.video_s is None else round(self.frame.video_s, 6),
         }
         if self.frame.page is not None:
             frame["page"] = self.frame.page

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("stream", "source", "frame", "captured_at"),
-    *("name", "class", "confidence", "x1", "y1", "x2", "y2", "track_id", "page"),
+    *("name", "class", "confidence", "x1", "y1", "x2", "y2", "track_id", "page", "video_s"),
 )
 
 
@@ -45,7 +45,7 @@ class CsvRows(Sink):
                     [stream.id if stream is not None else "", source, frame.id, f"{frame.captured_at:.3f}"]
                     + [row.get(key, "") for key in ("name", "class", "confidence")]
                     + [box.get(side, "") for side in ("x1", "y1", "x2", "y2")]
-                    + [row.get("track_id"), frame.page]
+                    + [row.get("track_id"), frame.page, "" if frame.video_s is None else f"{frame.video_s:.6f}"]
                 )
             self._file.flush()
         except (OSError, ValueError) as error:  # ValueError: a closed file

@@ -8,11 +8,12 @@ from pathlib import Path
 from pvt_edge.errors import DataError
 from pvt_edge.picture_file import WRITABLE
 from pvt_edge.sinks.csv_rows import CsvRows
+from pvt_edge.sinks.encoders import CODECS
 from pvt_edge.sinks.images import ImageFile, ImageFolder
 from pvt_edge.sinks.json_lines import JsonLines
 from pvt_edge.sinks.place import dated
 from pvt_edge.sinks.sink import Sink, Sinks
-from pvt_edge.sinks.video import CODECS, VideoFile
+from pvt_edge.sinks.video import VideoFile
 from pvt_edge.sinks.videos import VideoFiles
 from pvt_edge.sinks.webhook import Webhook
 from pvt_edge.sources.source import VIDEO_SUFFIXES

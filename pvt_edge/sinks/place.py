@@ -9,6 +9,7 @@ from uuid import uuid4
 from pvt_edge.errors import DataError
 from pvt_edge.picture_file import MARK
 
+DIRECTIVE = re.compile("%[aAbBcdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ%]")  # of strftime, without flags and widths
 LOOKED_AT_BYTES = 64 << 10  # of a file's beginning and end, for the mark
 JSON_LINE = re.compile(rb'\{"path": .{0,4096}?"frame": \{"id": \d+, "captured_at": ', re.DOTALL)
 CSV_HEAD = b"stream,source,frame,captured_at,name,class,confidence,"
@@ -77,12 +78,13 @@ def mark_video(path: Path) -> None:
 def dated(path: str | Path) -> Path:
     """The path with the present time put in for %Y, %m ..., so that a restart does not write over the last run.
 
-    Folders that are there under the very name keep it: "100%done/out.mp4" goes into "100%done".
+    Folders that are there under the very name keep it: "100%done/out.mp4" goes into "100%done". Other signs behind a %
+    mean nothing: "clip%03d.mp4" is a name.
 
     >>> dated("out.mp4").name
     'out.mp4'
     """
     made = Path()
     for part in Path(path).parts:
-        made /= part if "%" not in part or os.path.isdir(made / part) else time.strftime(part)
+        made /= part if os.path.isdir(made / part) else DIRECTIVE.sub(lambda found: time.strftime(found[0]), part)
     return made

@@ -1,10 +1,12 @@
 """Annotated frames as a video file."""
 
 import shutil
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pvt_edge.errors import DataError
+from pvt_edge.errors import DataError, PictureWarning
+from pvt_edge.sinks.encoders import CODECS, Encoder, holds_a_picture, open_encoder
 from pvt_edge.sinks.place import check_place, mark_video
 from pvt_edge.sinks.sink import Sink
 
@@ -12,18 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pvt_edge.results import Result
+    from pvt_edge.results import FrameInfo, Result
 
-DEFAULT_FPS, MOST_FPS = 25.0, 240.0  # some streams claim 90000, the clock of their time stamps
-# Suffix -> the codecs to try: first what OpenCV's wheels can write, then what other builds may.
-CODECS = {
-    ".mp4": ("mp4v", "avc1"),
-    ".m4v": ("mp4v", "avc1"),
-    ".mov": ("mp4v", "avc1"),
-    ".mkv": ("mp4v", "avc1"),
-    ".avi": ("MJPG", "XVID"),
-    ".webm": ("VP90", "VP80"),
-}
+DEFAULT_FPS, MOST_FPS = 25.0, 1000.0  # some streams claim 90000, the clock of their time stamps
 RESERVE_BYTES, INDEX_BYTES = 8 << 20, 32  # left free on the disk for the end of the file; of the index, a frame
 LONGEST_STILL_S = 2.0  # that one frame is shown where a live source was away for longer
 
@@ -31,11 +24,13 @@ LONGEST_STILL_S = 2.0  # that one frame is shown where a live source was away fo
 class VideoFile(Sink):
     """A video of the annotated frames, as large as the first; a frame of another size is fitted into it.
 
-    Written beside its place under a name with ".part" and renamed by `close`, which also runs when the work
-    stops half-way; without a frame there is no file. `fps` None: 25. `live` shows each frame until the next was
-    captured, so that the video's clock is right however many frames were dropped; an outage is cut out. Raises
-    `DataError` at once for a place that cannot be written, and for a disk that is nearly full while there is still
-    room to finish the file.
+    Each frame of a video file is shown at its own time, each of a `live` source when it was captured, however many were
+    dropped in between; an outage is cut out. Other pictures follow one another at `fps`, None: 25. AVI, and OpenCV
+    where PyAV is missing, have an even rate: a frame is repeated there, or left out where several come within 1 / fps.
+
+    Written beside its place under a name with ".part" and renamed by `close`, which also runs when the work stops
+    half-way; without a frame there is no file. Raises `DataError` at once for a place that cannot be written, and for
+    a disk that is nearly full while there is still room to finish the file.
     """
 
     def __init__(self, path: str | Path, *, fps: float | None = None, live: bool = False) -> None:
@@ -46,36 +41,51 @@ class VideoFile(Sink):
             raise DataError(f"cannot write {path}: a video's suffix must be one of {' '.join(CODECS)}")
         check_place(self.path)
         self._aside = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
-        self._writer: Any = None
-        self._shown: NDArray[np.uint8] | None = None
+        self._encoder: Encoder | None = None
         self._wh = (0, 0)
-        self._frames = 0
-        self._started_at = 0.0
+        self._begin_s = 0.0  # by the clock of the frames
+        self._image: NDArray[np.uint8] | None = None  # the last one
+        self.length_s = 0.0
+        self._finished = False
 
     def write(self, result: "Result") -> None:
-        if self._writer is None:
+        if self._finished:
+            raise DataError(f"cannot write to {self.path}: it is closed")
+        if self._encoder is None:
             if result.path is not None and self.path.exists() and self.path.samefile(result.path):
                 raise DataError(f"saving to {self.path} would write over its source; choose another name")
             self._wh = (result.orig_hw[1], result.orig_hw[0])
-            self._writer = self._open()
-            self._started_at = result.frame.captured_at
-        until = self._until(result.frame.captured_at) if self.live else self._frames + 1
-        if until <= self._frames:
-            return
-        self._check_disk()
-        for _ in range(until - self._frames - 1):
-            self._writer.write(self._shown)
-        self._shown = self._fit(result)
-        self._writer.write(self._shown)
-        self._frames = until
+            self._encoder = self._open()
+        at_s = self._shown_at(result.frame)
+        self._check_disk(self._encoder)
+        try:
+            self._image = self._fit(result)
+            self._encoder.write(self._image, at_s)
+        except DataError as error:
+            raise DataError(f"{self._named(error)}: the recording ends after {self._encoder.frames} frames") from error
+        self.length_s = at_s + 1 / self.fps
 
-    def _until(self, captured_at: float) -> int:
-        """How many of the video's frames there are once this one is shown."""
-        until = round((captured_at - self._started_at) * self.fps) + 1
-        if not 0 <= until - self._frames <= max(1, LONGEST_STILL_S * self.fps):  # an outage, or a clock that was set
-            self._started_at = captured_at - self._frames / self.fps
-            return self._frames + 1
-        return until
+    def hold_until(self, now_s: float) -> None:
+        """Show the last frame until `now_s` by the clock of the frames, when the next video goes on."""
+        gap_s = now_s - self._begin_s - self.length_s
+        if self._encoder is None or self._image is None or not 0.5 / self.fps < gap_s < LONGEST_STILL_S:
+            return
+        self._encoder.write(self._image, self.length_s + gap_s - 1 / self.fps)
+        self.length_s += gap_s
+
+    def _shown_at(self, frame: "FrameInfo") -> float:
+        """When the frame is shown, in seconds after the first."""
+        now_s = clock_s(frame, live=self.live)
+        if now_s is None:
+            return self.length_s
+        if self.length_s == 0.0:
+            self._begin_s = now_s
+        at_s = now_s - self._begin_s
+        waits_s = at_s - self.length_s + 1 / self.fps
+        outage = frame.video_s is None and waits_s > max(LONGEST_STILL_S, 1 / self.fps)
+        if outage or waits_s < 0:  # or a clock that was set
+            self._begin_s, at_s = now_s - self.length_s, self.length_s
+        return at_s
 
     def _fit(self, result: "Result") -> "NDArray[np.uint8]":
         image = result.annotated
@@ -87,41 +97,57 @@ class VideoFile(Sink):
         fit = ResizeSpec(mode="letterbox", fill_bgr=(0, 0, 0))
         return apply(image, plan(result.orig_hw, (self._wh[1], self._wh[0]), fit), fit)
 
-    def _check_disk(self) -> None:
+    def _check_disk(self, encoder: Encoder) -> None:
         free = shutil.disk_usage(self.path.parent).free
-        if free < RESERVE_BYTES + self._frames * INDEX_BYTES:  # OpenCV does not report failed writes
+        if free < RESERVE_BYTES + encoder.frames * INDEX_BYTES + encoder.reserve_bytes:
             raise DataError(
-                f"the disk of {self.path} is full ({free >> 20} MiB left): the recording ends after {self._frames} "
+                f"the disk of {self.path} is full ({free >> 20} MiB left): the recording ends after {encoder.frames} "
                 "frames; make room or record elsewhere"
             )
 
-    def _open(self) -> Any:
-        import cv2
-
+    def _open(self) -> Encoder:
         check_place(self.path)  # OpenCV does not say why a place cannot be written
-        codecs = CODECS[self.path.suffix.lower()]
-        for codec in codecs:
-            writer = cv2.VideoWriter(str(self._aside), cv2.VideoWriter.fourcc(*codec), self.fps, self._wh)
-            if writer.isOpened():
-                return writer
-        self._aside.unlink(missing_ok=True)  # what OpenCV began
-        raise DataError(
-            f"cannot write {self.path}: this OpenCV has none of the codecs {', '.join(codecs)} for "
-            f"{self._wh[0]}x{self._wh[1]} pixels; save to a .avi file or to a folder"
-        )
+        try:
+            encoder, told = open_encoder(self._aside, self._wh, self.fps, live=self.live)
+        except DataError as error:
+            self._aside.unlink(missing_ok=True)  # what was begun
+            raise DataError(f"cannot write {self.path}: {error}") from error
+        if told:
+            warnings.warn(f"{self.path}: {told}", PictureWarning, stacklevel=3)
+        return encoder
+
+    def _named(self, error: Exception) -> str:
+        """The error, with the name of the video and not of what is written aside."""
+        return str(error).replace(str(self._aside), str(self.path))
 
     def close(self) -> None:
-        if self._writer is None:
+        if self._encoder is None or self._finished:
             return
-        self._writer.release()
-        self._writer = None
+        self._finished = True
+        failure: Exception | None = None
         try:
-            if self._aside.stat().st_size == 0:  # OpenCV does not report failed writes
-                raise DataError(f"cannot write {self.path}: nothing arrived in the file; is the disk full?")
-            mark_video(self._aside)
+            self._encoder.close()
+        except DataError as error:
+            failure = error
+        try:
+            if not holds_a_picture(self._aside):  # OpenCV does not report failed writes
+                self._aside.unlink(missing_ok=True)
+                why = self._named(failure) if failure else f"cannot write {self.path}"
+                raise DataError(f"{why}: nothing of it can be played, so nothing was kept; is the disk full?")
+            try:
+                mark_video(self._aside)
+            except OSError as error:  # what can be played is kept all the same
+                failure = failure or DataError(f"cannot finish {self.path}: {error.strerror or error}")
             self._aside.replace(self.path)
         except OSError as error:
             raise DataError(f"cannot finish {self.path}: {error.strerror or error}") from error
+        if failure is not None:
+            raise DataError(self._named(failure)) from failure
 
     def written(self) -> list[Path]:
-        return [self.path] if self._frames else []
+        return [self.path] if self._encoder is not None and (not self._finished or self.path.exists()) else []
+
+
+def clock_s(frame: "FrameInfo", *, live: bool) -> float | None:
+    """When the frame is due, by the clock of its video file or camera; None for pictures, which follow one another."""
+    return frame.video_s if frame.video_s is not None else frame.captured_at if live else None

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.sinks.place import dated
 from pvt_edge.sinks.sink import Sink
-from pvt_edge.sinks.video import VideoFile
+from pvt_edge.sinks.video import VideoFile, clock_s
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result
 
+ROUNDING_S = 1e-3  # of the sum of many intervals
+
 
 class VideoFiles(Sink):
     """A `VideoFile` for each stream (out_0.mp4, out_1.mp4 ... where there are several) and each `segment_s` seconds
-    of it (out_0001.mp4, out_0002.mp4 ...). `fps` is by stream id; %Y, %m ... in the path are the time when each
-    file begins.
+    of it, by the clock of a camera or of a video file (out_0001.mp4, out_0002.mp4 ...). `fps` is by stream id; %Y, %m
+    ... in the path are the time when each file begins.
     """
 
     def __init__(
@@ -24,22 +26,29 @@ class VideoFiles(Sink):
     ) -> None:
         self.path, self.target = Path(path), str(path)
         self._fps, self._live, self._segment_s = fps, live, segment_s
-        self._open: dict[int, tuple[VideoFile, float]] = {}  # with when it began
+        self._open: dict[int, tuple[VideoFile, float | None]] = {}  # with when it began
         self._segments: dict[int, int] = {}
         self._last: dict[int, Path] = {}
         VideoFile(dated(path))  # refuses at once what cannot be written
 
     def write(self, result: "Result") -> None:
         stream = result.frame.stream.id if result.frame.stream is not None else 0
-        now = result.frame.captured_at
-        if stream in self._open and self._segment_s and now - self._open[stream][1] >= self._segment_s:
-            self._open.pop(stream)[0].close()
+        now = clock_s(result.frame, live=self._live)
+        if stream in self._open and self._segment_s and self._lasts_s(stream, now) >= self._segment_s - ROUNDING_S:
+            video = self._open.pop(stream)[0]
+            if now is not None:
+                video.hold_until(now)
+            video.close()
         if stream not in self._open:
             self._segments[stream] = self._segments.get(stream, 0) + 1
             self._last[stream] = self._name(stream)
             video = VideoFile(self._last[stream], fps=self._fps.get(stream), live=self._live)
             self._open[stream] = (video, now)
         self._open[stream][0].write(result)
+
+    def _lasts_s(self, stream: int, now: float | None) -> float:
+        video, began = self._open[stream]
+        return video.length_s if now is None or began is None else now - began
 
     def _name(self, stream: int) -> Path:
         number = f"_{stream}" if len(self._fps) > 1 else ""

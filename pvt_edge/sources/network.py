@@ -13,9 +13,6 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pvt_edge.credentials import login_of, redact
 from pvt_edge.errors import DataError, RuntimeMissingError
 from pvt_edge.sources.diagnosis import refusal, why_not
@@ -24,6 +21,10 @@ from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.port import Port
 from pvt_edge.sources.source import Frame
+from pvt_edge.sources.video_clock import VideoClock
+from pvt_edge.sources.video_faults import are_missing, damage_line
+from pvt_edge.sources.video_picture import BgrConverter
+from pvt_edge.sources.video_reader import count_pictures, video_streams
 from pvt_edge.sources.web_picture import fetch_picture
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class NetworkStream(LiveSource):
         self._lateness, self._late_s = Lateness(), 0.0
         self._catching_up = False
         self._count = 0
+        self._broken = False  # whether reading ended with an error, and not at an end
+        self._clock: VideoClock | None = None  # of a file
         self._busy = threading.RLock()  # a container that is closed while it reads takes the process down
 
     def _settings(self) -> dict[str, str]:
@@ -88,13 +91,14 @@ class NetworkStream(LiveSource):
         except (OSError, ValueError, RuntimeError):  # a blank or a nought in the address
             return None
         self._container = container
-        if not container.streams.video or container.streams.video[0].codec_context is None:
+        videos = video_streams(container)
+        if not videos or videos[0].codec_context is None:
             return None
-        stream = container.streams.video[0]
+        stream = videos[0]
         stream.thread_type = "SLICE"  # threads by frame would hold back one frame each
         self.fps = self._rate(stream)
         self._lateness, self._late_s, self._catching_up = Lateness(), 0.0, False
-        self._packets = container.demux(stream)
+        self._packets, self._bgr, self._broken = container.demux(stream), BgrConverter(), False
         return None
 
     def _refusal(self, error: Exception) -> str | None:
@@ -120,11 +124,12 @@ class NetworkStream(LiveSource):
         with self._busy:
             while (picture := self._next_picture()) is not None:
                 at, tick = time.time() - self._late_s, time.perf_counter() - self._late_s
-                image = _as_bgr(picture)
+                image = self._bgr.convert(picture)
                 if image is not None:
                     self.wh = (image.shape[1], image.shape[0])
                     self._count += 1
-                    return Frame(image, self._count - 1, at, fps=self.fps, tick=tick)
+                    video_s = self._clock.at(picture.time if picture.pts is not None else None) if self._clock else None
+                    return Frame(image, self._count - 1, at, fps=self.fps, tick=tick, video_s=video_s)
                 self.decode_errors += 1
             return None
 
@@ -139,6 +144,7 @@ class NetworkStream(LiveSource):
             try:
                 packet = next(self._packets, None)
             except (av.FFmpegError, OSError):  # timed out, broken off
+                self._broken = True
                 return None
             if packet is None:
                 return None
@@ -207,6 +213,10 @@ class HttpStream(NetworkStream):
 
     tells_time = False  # MJPEG has no times; FFMPEG makes them up
 
+    def __init__(self, address: str, options: SourceOptions) -> None:
+        super().__init__(address, options)
+        self._indexed = False  # whether `frame_count` is exact
+
     def connect(self) -> None:
         super().connect()
         container = self._container
@@ -215,32 +225,32 @@ class HttpStream(NetworkStream):
             if picture is not None:
                 self._first = Frame(picture.read(0, self.options.pixel_max).image)
                 self.live, self.frame_count = False, 1
-        elif container is not None and container.duration:
-            stream = container.streams.video[0]
-            seconds = container.duration / 1e6
+
+    def _open(self) -> str | None:
+        why = super()._open()
+        container = self._container
+        if why is None and container is not None and container.duration and not container.format.name.endswith("_pipe"):
             self.live = False
-            self.frame_count = stream.frames or round(seconds * (self.fps or 0)) or None
+            self.frame_count, self._indexed = count_pictures(video_streams(container)[0], container, self.fps)
+            self._clock = VideoClock(self.fps, cut=False)
+        return why
 
     def _rate(self, stream: Any) -> float | None:
         return None if stream.container.format.name == "mpjpeg" else super()._rate(stream)
 
     def read(self) -> Frame | None:
-        if self.frame_count == 1 and not self.live and self._first is None:  # a picture, given already
+        if self.frame_count == 1 and not self.live and self._first is None and self._clock is None:  # a picture
             self.ended = True
             return None
         frame = super().read()
-        if frame is None and not self.live:
+        if frame is None and not self.live and not self.ended:
             self.ended = True
-            if self.frame_count and self._count < 0.98 * self.frame_count - 2:
-                self.skipped.append(f"{self.name}: ends after {self._count} of {self.frame_count} frames")
+            self.skipped += self._faults()
         return frame
 
-
-def _as_bgr(picture: "VideoFrame") -> NDArray[np.uint8] | None:
-    """(H, W, 3), turned as the stream says; None where its pixels are of a kind that has no colours."""
-    try:
-        image = picture.to_ndarray(format="bgr24")
-    except ValueError:
-        return None
-    turns = picture.rotation // 90 % 4 if picture.rotation % 90 == 0 else 0
-    return np.ascontiguousarray(np.rot90(image, turns) if turns else image, np.uint8)
+    def _faults(self) -> list[str]:
+        missing = are_missing(self.frame_count if self._indexed else None, self._count + self.decode_errors)
+        lines = [damage_line(self.name, self.decode_errors)] if self.decode_errors else []
+        if self._broken or missing:
+            lines.append(f"{self.name}: ends after {self._count} of {self.frame_count or 'unknown'} frames")
+        return lines

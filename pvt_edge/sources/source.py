@@ -13,15 +13,18 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv"),
+    *(".3gp", ".asf", ".dv", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".mts", ".mxf", ".ogv", ".vob"),
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One picture: `image` (H, W, 3) uint8 BGR, `id` counting from 0, `captured_at` in Unix seconds.
 
-    `path` is the file it came from, `page` its number there from 1 where that has several, `fps` the source's frames
-    per second; None where there is none.
+    `path` is the file it came from, `page` its number there from 1 where that has several, `video_s` when a video file
+    shows it, in seconds after its first frame, `fps` the source's frames per second; None where there is none.
     """
 
     image: NDArray[np.uint8] = field(repr=False)
@@ -30,6 +33,7 @@ class Frame:
     path: str | None = None
     fps: float | None = None
     page: int | None = None
+    video_s: float | None = None
     tick: float = field(default_factory=time.perf_counter, repr=False)  # steady, where the wall clock may jump
 
     @property

@@ -1,57 +1,75 @@
 """A video file, frame by frame."""
 
 from collections.abc import Iterator
-from math import isfinite
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pvt_edge.errors import DataError
-from pvt_edge.sources.capture import quiet_opencv
+from pvt_edge.sources.opencv_video import OpenCvReader
 from pvt_edge.sources.source import Frame, Source
-
-# A container's frame count is its duration times its rate, so it may be off by a few frames.
-COUNT_TOLERANCE = 0.02
+from pvt_edge.sources.video_faults import are_missing, damage_line, is_cut_short
+from pvt_edge.sources.video_reader import VideoReader
 
 
 class VideoFile(Source):
-    """Frames of a video file. `DataError` when the file is empty, cut short too early or no video.
+    """Frames of a video file, each with its time in the video (`Frame.video_s`).
 
-    A file that ends before the frames it promises says so in `skipped`.
+    Pictures are as stored: fields of interlaced video woven, pixels not stretched to squares; turned as the file says.
+    Read through PyAV; where that is not installed through OpenCV, which is refused where it may not have written a
+    picture. `DataError` when the file is empty, cut short too early or no video. What was damaged and left out, and
+    a file that is cut short, are named in `skipped`. `frame_count` is about where the file has no index.
     """
 
     def __init__(self, path: Path) -> None:
-        import cv2
-
         super().__init__(str(path))
-        quiet_opencv()
         if path.stat().st_size == 0:
             raise DataError(f"cannot read {path}: the file is empty")
-        self._capture = cv2.VideoCapture(str(path))
-        found, first = self._capture.read()
-        self._first: NDArray[np.uint8] | None = np.asarray(first, np.uint8) if found else None
+        self._path = path
+        try:
+            self._reader = _open_reader(path)
+        except DataError as error:
+            raise DataError(f"cannot read {path} as a video: {error}") from error
+        self.fps, self.frame_count = self._reader.fps, self._reader.frame_count
+        self._first = self._reader.read()
         if self._first is None:
-            self._capture.release()
+            self._reader.close()
+            why = self._reader.broken or (f"{self._reader.damaged} are damaged" if self._reader.damaged else "")
             raise DataError(
-                f"cannot read {path} as a video: it is damaged, was not written to its end, or needs a codec "
-                "that this OpenCV lacks; try: ffmpeg -i IN -c:v libx264 OUT.mp4"
+                f"cannot read {path} as a video: it holds no picture that can be decoded{f' ({why})' if why else ''}; "
+                "it is damaged, was not written to its end, or needs another codec; try: "
+                "ffmpeg -i IN -c:v libx264 OUT.mp4"
             )
-        fps, count = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.fps = float(fps) if isfinite(fps) and fps > 0 else None
-        self.frame_count = int(count) if isfinite(count) and count > 0 else None
 
     def __iter__(self) -> Iterator[Frame]:
-        image, self._first = self._first, None
-        number = 0
-        while image is not None:
-            yield Frame(image, number, path=self.name, fps=self.fps)
-            number += 1
-            found, following = self._capture.read()
-            image = np.asarray(following, np.uint8) if found else None
-        promised = self.frame_count or 0
-        if number < promised - max(2, COUNT_TOLERANCE * promised):
-            self.skipped.append(f"{self.name}: ends after {number} of {promised} frames; the file is cut short")
+        shown, self._first = self._first, None
+        if shown is None:
+            return
+        count, last_s = 0, 0.0
+        while shown is not None:
+            number = count + self._reader.damaged  # what was left out has used up its number
+            yield Frame(shown.image, number, path=self.name, fps=self.fps, video_s=shown.video_s)
+            count, last_s = count + 1, shown.video_s
+            shown = self._reader.read()
+        self.skipped += self._faults(count, last_s)
+
+    def _faults(self, count: int, last_s: float) -> list[str]:
+        reader = self._reader
+        lines = [damage_line(self.name, reader.damaged, reader.damaged_s)] if reader.damaged else []
+        missing = are_missing(self.frame_count if reader.indexed else None, count + reader.damaged)
+        cut = is_cut_short(self._path)
+        if cut or missing or reader.broken or reader.stopped_early:
+            of_all = f" of {self.frame_count}" if (self.frame_count or 0) > count else ""
+            why = "the file is cut short" if cut else "the rest is damaged"
+            why += f" ({reader.broken})" if reader.broken else ""
+            lines.append(f"{self.name}: ends after {count}{of_all} frames, at {last_s:.2f} s; {why}")
+        return lines
 
     def close(self) -> None:
-        self._capture.release()
+        self._reader.close()
+
+
+def _open_reader(path: Path) -> VideoReader | OpenCvReader:
+    try:
+        import av  # noqa: F401 - asked before anything opens
+    except ImportError:
+        return OpenCvReader(path)
+    return VideoReader(path)

@@ -47,14 +47,17 @@ class Tracker:
             class_id=boxes.cls.astype(int),
             data={"row": np.arange(len(boxes))},  # the tracker gives them back in another order
         )
-        tracked = self._tracks.update(found, timestamp=self._tell_time(result.frame.captured_at))
+        tracked = self._tracks.update(found, timestamp=self._tell_time(result.frame.captured_at, result.frame.video_s))
         ids = np.full(len(boxes), -1, np.int64)
         if len(tracked):
             ids[tracked.data["row"]] = np.where(tracked.tracker_id < 0, -1, tracked.tracker_id + 1)
         return replace(result, boxes=replace(boxes, id=ids))
 
-    def _tell_time(self, captured_at: float) -> float:
-        """Seconds of the stream's own time: frames of a file are evenly spaced, however fast they are read."""
+    def _tell_time(self, captured_at: float, video_s: float | None) -> float:
+        """Seconds of the stream's own time: a video's, else for files evenly spaced, however fast they are read."""
+        if video_s is not None:
+            self._now_s = max(self._now_s, video_s + self._step_s)
+            return self._now_s
         gap_s = captured_at - self._captured_at if self._captured_at is not None else 0.0
         self._captured_at = captured_at
         self._now_s += gap_s if self._live and 0 < gap_s < LONGEST_GAP_S else self._step_s

@@ -1,13 +1,20 @@
 """Videos that are written, read back."""
 
+import subprocess
+import sys
+import textwrap
 import time
 from dataclasses import replace
+from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
 
-from pvt_edge.errors import DataError
+from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.sinks import VideoFile, open_sinks
+from pvt_edge.sources import open_source
 
 from .made import read_video, result
 
@@ -177,3 +184,168 @@ def test_segments_need_a_video(tmp_path):
     for save in (None, tmp_path / "folder"):
         with pytest.raises(DataError, match=r"give --save a name such as out.mp4"):
             open_sinks(save, segment_s=60)
+
+
+UNEVEN = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.5, 2.5, 3.5, 3.54, 5.5]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".mov"])
+def test_frames_of_a_video_file_keep_their_times(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    with VideoFile(path, fps=10) as sink:
+        for number, at in enumerate(UNEVEN):
+            sink.write(result(number, grey=20 * number, at=1000.0, video_s=3 + at))
+    frames = list(open_source(path))
+    assert [frame.video_s for frame in frames] == pytest.approx(UNEVEN, abs=0.001)
+    assert [round(frame.image[40:, 40:].mean() / 20) for frame in frames] == list(range(len(UNEVEN)))
+    with av.open(str(path)) as container:
+        assert container.duration / 1e6 == pytest.approx(5.6, abs=0.01)
+
+
+def test_an_avi_of_uneven_times_lasts_as_long(tmp_path):
+    with VideoFile(tmp_path / "out.avi", fps=10) as sink:
+        for number, at in enumerate(UNEVEN):
+            sink.write(result(number, grey=20 * number, video_s=at))
+    frames, fps = read_video(tmp_path / "out.avi")
+    assert (len(frames), fps) == (56, 10)
+    assert [round(frames[n][40:, 40:].mean() / 20) for n in (0, 5, 14, 15, 25, 55)] == [0, 5, 5, 6, 7, 10]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_live_video_shows_each_frame_when_it_was_captured(tmp_path, suffix):
+    at = [0.0, 0.04, 0.3, 0.9, 61.0, 61.2, 30.0, 30.1]  # drops, an outage, a clock that was set back
+    with VideoFile(tmp_path / f"out{suffix}", fps=25, live=True) as sink:
+        for number, captured_at in enumerate(at):
+            sink.write(result(number, at=1000 + captured_at))
+    times = [frame.video_s for frame in open_source(tmp_path / f"out{suffix}")]
+    assert times == pytest.approx([0.0, 0.04, 0.3, 0.9, 0.94, 1.14, 1.18, 1.28], abs=0.001)
+
+
+@pytest.mark.parametrize("fps", [480, 60, 30000 / 1001, 1])
+def test_the_rate_of_the_source_is_kept(tmp_path, fps):
+    with VideoFile(tmp_path / "out.mp4", fps=fps) as sink:
+        for number in range(12):
+            sink.write(result(number, video_s=number / fps))
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert float(container.streams.video[0].average_rate) == pytest.approx(fps)
+        assert container.duration / 1e6 == pytest.approx(12 / fps, abs=0.001)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "h264"), (".mkv", "h264"), (".webm", "vp9"), (".avi", "mjpeg")])
+@pytest.mark.parametrize("hw", [(360, 480), (359, 481), (720, 1280)])
+def test_browsers_play_it_and_no_row_is_lost(tmp_path, suffix, codec, hw):
+    rng = np.random.default_rng(0)
+    image = cv2.resize(rng.integers(0, 255, (6, 8, 3), np.uint8), hw[::-1], interpolation=cv2.INTER_CUBIC)
+    with VideoFile(tmp_path / f"out{suffix}") as sink:
+        for number in range(3):
+            sink.write(replace(result(number), image=image))
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name.replace("libvpx-", "").replace("libdav1d", "av1") == codec
+        assert stream.codec_context.pix_fmt in ("yuv420p", "yuvj420p")
+    shown = list(open_source(tmp_path / f"out{suffix}"))[1].image
+    assert shown.shape == (hw[0] + hw[0] % 2, hw[1] + hw[1] % 2, 3)
+    expected = replace(result(1), image=image).plot()
+    assert np.abs(shown[: hw[0], : hw[1]].astype(int) - expected).mean() < 6  # colours too: each size has its matrix
+
+
+def test_an_mp4_of_a_file_begins_with_its_index(tmp_path):
+    with VideoFile(tmp_path / "out.mp4") as sink:
+        sink.write(result())
+    data = (tmp_path / "out.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_a_live_mp4_that_breaks_off_plays_up_to_there(tmp_path):
+    sink = VideoFile(tmp_path / "out.mp4", fps=10, live=True)
+    for number in range(40):
+        sink.write(result(number, at=1000 + number / 10))
+    part = tmp_path / "power cut.mp4"
+    part.write_bytes((tmp_path / ".out.part.mp4").read_bytes())
+    sink.close()
+    assert 25 <= len(list(open_source(part))) <= 40
+    assert len(list(open_source(tmp_path / "out.mp4"))) == 40
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".webm"])
+@pytest.mark.parametrize("limit", [500, 200_000])
+@pytest.mark.parametrize("live", [False, True])
+def test_what_cannot_be_written_is_no_video_that_stays(tmp_path, suffix, limit, live):
+    path = tmp_path / f"out{suffix}"
+    code = textwrap.dedent(
+        """
+        import resource, signal, sys
+        import numpy as np
+        from pvt_edge.errors import DataError
+        from pvt_edge.results import Boxes, FrameInfo, Result
+        from pvt_edge.sinks import VideoFile
+
+        path, limit, live = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "True"
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+        boxes = Boxes([[10, 10, 30, 30]], [0.9], [0])
+        sink = VideoFile(path, fps=25, live=live)
+        try:
+            for n in range(30):
+                image = np.roll(noise, n, axis=0)
+                sink.write(Result(image, ("RBC",), boxes=boxes, frame=FrameInfo(n, n / 25)))
+        except DataError as error:
+            print(error)
+        try:
+            sink.close()
+        except DataError as error:
+            print(error)
+        print("written", [str(path) for path in sink.written()])
+        """
+    )
+    command = [sys.executable, "-c", code, str(path), str(limit), str(live)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert any("cannot" in line for line in lines[:-1])
+    if path.exists():
+        assert len(list(open_source(path))) >= 1
+    assert lines[-1] == f"written {[str(path)] if path.exists() else []}"
+    assert [name.name for name in tmp_path.iterdir()] == ([path.name] if path.exists() else [])
+
+
+def test_without_pyav_opencv_writes(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setitem(sys.modules, "av.codec", None)
+    sink = VideoFile(tmp_path / "out.mp4", fps=10)
+    with pytest.warns(PictureWarning, match="no H.264 encoder"):
+        sink.write(result(video_s=0.0))
+    sink.write(result(1, grey=200, video_s=0.5))
+    sink.close()
+    frames, fps = read_video(tmp_path / "out.mp4")
+    assert (len(frames), fps) == (6, pytest.approx(10))
+
+
+@pytest.mark.parametrize("name", ["2024-05-01T10:20:30", "clip%03d", "100%/a"])
+def test_names_are_taken_as_they_are(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path(name).parent.mkdir(exist_ok=True)
+    for suffix in (".mp4", ".mkv", ".webm", ".avi"):
+        with open_sinks(name + suffix) as sinks:
+            sinks.write(result())
+        assert sinks.written() == [] or sinks.written() == [Path(name + suffix)]
+        assert len(list(open_source(name + suffix))) == 1
+
+
+def test_segments_of_a_video_file_are_by_its_clock(tmp_path):
+    with open_sinks(tmp_path / "out.mp4", fps={0: 10}, segment_s=1.0) as sinks:
+        for number in range(25):
+            sinks.write(result(number, at=1000.0, video_s=number / 10))
+    counts = [len(list(open_source(path))) for path in sorted(tmp_path.iterdir())]
+    assert counts == [10, 10, 5]
+
+
+def test_segments_of_a_camera_that_drops_frames_play_in_real_time(tmp_path):
+    with open_sinks(tmp_path / "out.mp4", fps=25, live=True, segment_s=1.0) as sinks:
+        for number, at in enumerate([0.0, 0.7, 1.3, 1.9, 2.4]):
+            sinks.write(result(number, at=1000 + at))
+    lengths = []
+    for path in sorted(tmp_path.iterdir()):
+        with av.open(str(path)) as container:
+            lengths.append(container.duration / 1e6)
+    assert lengths == pytest.approx([1.3, 1.1, 0.04], abs=0.001)

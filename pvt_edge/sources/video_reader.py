@@ -1,0 +1,184 @@
+"""The pictures of a video file, through PyAV.
+
+OpenCV leaves the pictures of interlaced video unwritten, takes all colours for BT.601, and passes over what cannot be
+decoded in silence.
+"""
+
+import os
+import threading
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.errors import DataError, PictureWarning
+from pvt_edge.sources.video_clock import VideoClock
+from pvt_edge.sources.video_picture import BgrConverter
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+ATTACHED_PICTURE, PASSES_ON_CUTS = 0x400, 0x200  # FFMPEG's AV_DISPOSITION_ATTACHED_PIC, AVFMT_TS_DISCONT
+MOST_FPS, MOST_MEAN_FPS = 1000.0, 500.0  # above it is rather the clock of the time stamps
+
+UNREADABLE = "it is damaged, was not written to its end, or is no video"
+LARGEST_INDEX, LEAST_BYTES = 0.1, 16 << 10  # behind the last picture: a share of the file, and of a small one
+
+
+class Shown(NamedTuple):
+    """A picture (H, W, 3) uint8 BGR, and when it is shown: seconds after the first."""
+
+    image: NDArray[np.uint8]
+    video_s: float
+
+
+class VideoReader:
+    """Reads the video stream that players show by default; cover art is none. `DataError` for a file without.
+
+    `fps` is the mean rate. `frame_count` is exact where the file has an index (`indexed`), else about, by its length;
+    None where it tells neither. `damaged` counts what could not be decoded whole and was left out, with what was built
+    on it, the first at `damaged_s`; `broken` says why reading ended before the end of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import av
+
+        self.damaged, self.damaged_s = 0, 0.0
+        self.broken: str | None = None
+        self._busy = threading.RLock()  # a container that is closed while it reads takes the process down
+        try:  # an absolute name: FFMPEG takes "10:20.mp4" for an address; a playlist reaches no other places
+            self._container: InputContainer | None = av.open(
+                os.path.abspath(path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise DataError(f"{_reason(error)}; {UNREADABLE}") from error
+        videos = video_streams(self._container)
+        if not videos or videos[0].codec_context is None:
+            why = _why_unreadable(self._container, videos)
+            self._container.close()
+            raise DataError(why)
+        if len(videos) > 1:
+            used = f"of {len(videos)} video streams the one with index {videos[0].index} is used"
+            warnings.warn(f"{path}: {used}", PictureWarning, stacklevel=4)
+        stream = videos[0]
+        stream.thread_type = "AUTO"
+        self.fps = _rate(stream)
+        self.frame_count, self.indexed = count_pictures(stream, self._container, self.fps)
+        cuts = bool(_bits(self._container.format.flags) & PASSES_ON_CUTS)
+        self._parts_are_cut = not cuts  # of MPEG streams a whole packet may be called damaged
+        self._clock = VideoClock(self.fps, cut=cuts)
+        self._bgr = BgrConverter()
+        self._stream = stream
+        self._packets: Iterator[Any] = self._container.demux()
+        self._reached_bytes = 0  # of the file's bytes
+        self._pictures: deque[VideoFrame] = deque()
+        self._at_s = 0.0
+        self._unsure = False  # after a loss, until a picture comes that needs no other
+
+    def read(self) -> Shown | None:
+        """The next picture that is whole; None at the end."""
+        with self._busy:
+            while (picture := self._next()) is not None:
+                at_s = self._clock.at(picture.time if picture.pts is not None else None)
+                self._at_s = at_s
+                self._unsure = (self._unsure and not picture.key_frame) or picture.is_corrupt
+                image = None if self._unsure else self._bgr.convert(picture)
+                if image is not None:
+                    return Shown(image, at_s)
+                self._damage()
+            return None
+
+    def _next(self) -> "VideoFrame | None":
+        import av
+
+        while not self._pictures:
+            try:
+                packet = next(self._packets, None) if self._container is not None else None
+            except (av.FFmpegError, OSError) as error:
+                self.broken = _reason(error)
+                return None
+            if packet is None:
+                return None
+            self._reached_bytes = max(self._reached_bytes, (packet.pos or 0) + packet.size)
+            if packet.stream is not self._stream:
+                continue
+            if packet.is_corrupt and self._parts_are_cut:  # a part of a picture, at the end of a file that is cut
+                continue
+            try:
+                self._pictures.extend(packet.decode())
+            except (av.FFmpegError, OSError):
+                self._damage()
+        return self._pictures.popleft()
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether much of a Matroska or WebM file was not read: elsewhere its end may hold an index of any size."""
+        if self._container is None or "matroska" not in self._container.format.name:
+            return False
+        return self._container.size - self._reached_bytes > max(LARGEST_INDEX * self._container.size, LEAST_BYTES)
+
+    def _damage(self) -> None:
+        self.damaged_s = self.damaged_s if self.damaged else self._at_s
+        self.damaged += 1
+        self._unsure = True
+
+    def close(self) -> None:
+        """Free the file; a second call does nothing."""
+        with self._busy:
+            self._pictures.clear()
+            self._packets = iter(())
+            if self._container is not None:
+                self._container.close()
+                self._container = None
+
+
+def video_streams(container: "InputContainer") -> "list[VideoStream]":
+    """The videos in a file, first the one that players show by default; cover art is none."""
+    videos = [stream for stream in container.streams.video if not _bits(stream.disposition) & ATTACHED_PICTURE]
+    best = container.streams.best("video")
+    return sorted(videos, key=lambda stream: stream is not best)
+
+
+def _why_unreadable(container: "InputContainer", videos: "list[VideoStream]") -> str:
+    if videos:
+        return "it needs a codec that this PyAV lacks; try: ffmpeg -i IN -c:v libx264 OUT.mp4"
+    others = sorted({stream.type for stream in container.streams if stream.type != "video"})
+    return f"it holds no video, only {' and '.join(others)}" if others else UNREADABLE
+
+
+def _rate(stream: "VideoStream") -> float | None:
+    mean, guessed = stream.average_rate, stream.guessed_rate
+    rate = guessed if guessed and (not mean or mean > MOST_MEAN_FPS) else mean
+    return float(rate) if rate and 0 < rate <= MOST_FPS else None
+
+
+def count_pictures(stream: "VideoStream", container: "InputContainer", fps: float | None) -> tuple[int | None, bool]:
+    """(how many pictures are shown, whether that is by the index): those before the first of a cut are hidden."""
+    if stream.frames > 0:
+        entries = stream.index_entries
+        if len(entries) == stream.frames:
+            return sum(entry.size > 0 and not entry.is_discard for entry in entries), True
+        return stream.frames, False
+    seconds = _length_s(stream, container)
+    return (round(seconds * fps) or None if seconds and fps else None), False
+
+
+def _length_s(stream: "VideoStream", container: "InputContainer") -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration else None
+
+
+def _bits(flags: Any) -> int:
+    """The flags as a number: PyAV 17 gives an `enum.Flag`."""
+    return int(getattr(flags, "value", flags))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
