@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pvt_edge.bundle import Bundle, BundleWriter
 from pvt_edge.bundle.schema import Manifest, PostprocessSpec, ResizeSpec
 from pvt_edge.export.precision.search import SearchInterruptedError
+from pvt_edge.export.preprocessing import resolve_preprocessing
 from pvt_edge.export.provenance import provenance
 from pvt_edge.export.report.report import write_report
 from pvt_edge.export.request import (
@@ -22,6 +23,7 @@ from pvt_edge.export.request import (
 from pvt_edge.export.steps import Progress, Steps, task_of, variant_of
 from pvt_edge.export.tensorrt.options import BuildOptions
 from pvt_edge.models.create import Model
+from pvt_edge.preprocessing import Preprocessing
 from pvt_edge.weights import get_bundled
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def export_model(
     dynamic_batch: bool = False,
     engine: BuildOptions | None = None,
     resize: ResizeSpec | None = None,
+    preprocessing: Preprocessing | None = None,
     postprocess: PostprocessSpec | None = None,
     weights_file: Path | None = None,
     dialect: str | None = None,
@@ -66,7 +69,9 @@ def export_model(
     map and top1, 0.02 of agreement, and without limit for weights that were not loaded; `tune` whether placements are
     searched and timed, else the recorded recipe is taken; `data` labelled pictures: a COCO file with its `images`, or
     a folder of class folders; `labels` one per class; `batch` the static batch, or any with `dynamic_batch`; `engine`
-    how TensorRT is to build; `resize` and `postprocess` what the bundle asks of its host; `weights_file`, `dialect`
+    how TensorRT is to build; `preprocessing` what is to stand over what lies beside the weights and the default, mean
+    and std of values 0 to 255 (or 0 to 1, where none is above 1); `resize` the whole resize in place of its part of
+    that; `postprocess` what the bundle asks of its host; `weights_file`, `dialect`
     and `command` go into its provenance; `progress` is told each step. A model with the bundled weights brings its
     size, labels and calibration scenes, and its accuracy is measured; one with published weights brings its labels.
 
@@ -78,6 +83,13 @@ def export_model(
     measurements kept beside `out`.
     """
     bundled = get_bundled(model.weights_name)
+    pictures = resolve_preprocessing(
+        default_resize(model, dialect),
+        model.sidecar,
+        preprocessing or Preprocessing(),
+        whole_resize=resize,
+        labels_given=labels is not None,
+    )
     request = ExportRequest(
         allow_small=allow_small,
         plan=Path(plan) if plan is not None else None,
@@ -97,7 +109,8 @@ def export_model(
         dynamic_batch=dynamic_batch,
         engine=engine or BuildOptions(),
         labels=check_labels(model, labels or (bundled.labels if bundled else default_labels(model))),
-        resize=resize or default_resize(model, dialect),
+        resize=pictures.resize,
+        normalise=pictures.normalise,
         postprocess=postprocess or default_postprocess(model, bundled),
         bundled=bundled.name if bundled else None,
     )
@@ -120,6 +133,7 @@ def export_model(
             input=request.input_spec,
             outputs=steps.graph.output_names,
             resize=request.resize,
+            normalise=request.normalise,
             postprocess=request.postprocess,
             activation="sigmoid" if task_of(model) == "classify" and len(request.labels) == 1 else "softmax",
             artifacts=artifacts,
@@ -130,7 +144,11 @@ def export_model(
             accuracy=accuracy,
             agreement=agreement,
             provenance=provenance(
-                model.weights_name or "a model in memory", weights_file=weights_file, dialect=dialect, command=command
+                model.weights_name or "a model in memory",
+                weights_file=weights_file,
+                dialect=dialect,
+                command=command,
+                taken=pictures.taken,
             ),
         )
         if chosen is not None or steps.tensorrt is not None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pvt_edge.bundle.schema import InputSpec, PostprocessSpec, ResizeSpec
+from pvt_edge.bundle.schema import InputSpec, NormaliseSpec, PostprocessSpec, ResizeSpec
 from pvt_edge.errors import ExportError, UnknownNameError
 from pvt_edge.export.deploy.form import check_imgsz
 from pvt_edge.export.graph import INPUT_NAME
@@ -39,6 +39,7 @@ class ExportRequest:
     labels: tuple[str, ...]
     resize: ResizeSpec
     postprocess: PostprocessSpec | None
+    normalise: NormaliseSpec
     bundled: str | None  # name of bundled weights, which bring calibration and accuracy data of their own
     allow_small: bool = False
     plan: str | Path | None = None
@@ -164,9 +165,11 @@ class ExportRequest:
 
 
 def default_imgsz(model: Model, bundled: BundledWeights | None) -> tuple[int, int]:
-    """(height, width) where none is asked for: the bundled weights' own, 640x640 for detectors, 224x224 otherwise."""
+    """(height, width) where none is asked for: the weights' own, else 640x640 for detectors, 224x224 otherwise."""
     if bundled is not None:
         return bundled.imgsz
+    if model.sidecar is not None and model.sidecar.preprocessing.imgsz is not None:
+        return model.sidecar.preprocessing.imgsz
     return (640, 640) if isinstance(model, Detector) else (224, 224)
 
 
@@ -191,15 +194,15 @@ def resize_named(mode: str) -> ResizeSpec:
     if mode not in RESIZE_MODES:
         raise UnknownNameError("resize mode", mode, RESIZE_MODES)
     if mode == "crop":
-        return ResizeSpec(mode="crop", interpolation="cubic", crop_fraction=0.875)
+        return ResizeSpec(mode="crop", interpolation="bicubic", crop_fraction=0.875)
     return ResizeSpec(mode=mode)  # type: ignore[arg-type]
 
 
 def default_labels(model: Model) -> tuple[str, ...]:
-    """Those of published weights, else class_0, class_1, ...; none for features."""
+    """Those of published weights or beside the weights, else class_0, class_1, ...; none for features."""
     task = "classify" if isinstance(model, Classifier) else "detect"
     classes = model.num_classes if isinstance(model, Classifier | Detector) else 0
-    known = labels_of(model.weights_name, task) or ()
+    known = labels_of(model.weights_name, task) or (model.sidecar and model.sidecar.labels) or ()
     return known if len(known) == classes else tuple(f"class_{i}" for i in range(classes))
 
 

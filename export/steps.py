@@ -12,7 +12,7 @@ from pvt_edge.bundle import BundleWriter
 from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision, Task
 from pvt_edge.errors import ExportError
 from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
-from pvt_edge.export.graph import INPUT_NAME, DeployGraph
+from pvt_edge.export.graph import INPUT_NAME, DeployGraph, Target
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
 from pvt_edge.export.parity import check_parity, check_runs, model_outputs
@@ -57,7 +57,7 @@ class Steps:
             self.tell("collecting calibration pictures")
             self.calibration = self._collect_calibration()
         self.tell("rewriting the model into its deploy form")
-        self.graph = DeployGraph(model, request.imgsz)
+        self.graph = DeployGraph(model, request.imgsz, normalisation=request.normalise)
         self.probes = self._probes(PARITY_IMAGES)
         self.expected = model_outputs(model, self.graph, self.probes)
 
@@ -114,11 +114,16 @@ class Steps:
         self.tell("checking ONNX against the model")
         self._check("onnxruntime", path, "fp32")
 
+    def _deployed(self, target: Target, batch: int = 1) -> DeployGraph:
+        """The graph that is shaped for `target`."""
+        request = self.request
+        return DeployGraph(self.model, request.imgsz, normalisation=request.normalise, target=target, batch=batch)
+
     def _write_openvino(self) -> list[Artifact]:
         artifacts = []
         self.tell("converting to OpenVINO")
         traced = self.scratch / "openvino.onnx"
-        graph = DeployGraph(self.model, self.request.imgsz, target="openvino")
+        graph = self._deployed("openvino")
         export_onnx(graph, traced, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
         model = read_model(traced)
         own_biases(model)
@@ -161,7 +166,7 @@ class Steps:
         request = self.request
         batch = 1 if request.dynamic_batch else request.batch
         fp32 = self.scratch / "tensorrt.onnx"
-        graph = DeployGraph(self.model, request.imgsz, target="tensorrt", batch=batch)
+        graph = self._deployed("tensorrt", batch)
         export_onnx(graph, fp32, batch=request.batch, dynamic_batch=request.dynamic_batch)
         self.tell("checking it against the model")
         self._check("onnxruntime", fp32, "fp32")
