@@ -104,7 +104,7 @@ def _inside(checkpoint: Checkpoint) -> Mapping[str, Any]:
 
 def _noted(text: str, path: Path) -> PictureOptions:
     try:
-        said = {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(text).items()}
+        said: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
         return PictureOptions(Preprocessing(**said), taken=(f"preprocessing of {path.name}",))
     except (ValueError, TypeError, AttributeError) as error:
         raise refuse(path, f"its metadata say {PREPROCESSING}={text!r}, which is none") from error
