@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pvt_edge.errors import ExportError
-from pvt_edge.export.block_names import name_layers
+from pvt_edge.export.block_names import modules_of, name_layers, name_others
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 
 if TYPE_CHECKING:
@@ -33,9 +33,12 @@ def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch
     With `dynamic_batch` the first axis is named "batch" and everything else stays static. Raises `ExportError`.
     """
     skipped = (*NOT_FUSED, *((ZERO_BIASES,) if graph.target == "tensorrt" else ()))
-    model = _simplify(_trace(graph, max(batch, 2) if dynamic_batch else batch, dynamic_batch), skipped)
+    traced = _trace(graph, max(batch, 2) if dynamic_batch else batch, dynamic_batch)
+    modules = modules_of(traced)
+    model = _simplify(traced, skipped)
     _check_form(model, dynamic_batch)
     name_layers(model)
+    name_others(model, modules)
     import onnx
 
     onnx.save(model, str(path))
