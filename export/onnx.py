@@ -16,6 +16,8 @@ from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 if TYPE_CHECKING:
     import onnx
 
+    from pvt_edge.export.metadata import ModelMetadata
+
 OPSET = 20  # Gelu became an operator here; TensorRT 10.0 reads up to 20
 MAX_BATCH = 64  # of a dynamic batch, for the tracer's bounds
 # Operators that only appear when shapes are computed at run time, which static graphs must not do.
@@ -27,7 +29,14 @@ NOT_FUSED = ("fuse_matmul_add_bias_into_gemm", "fuse_qkv")
 ZERO_BIASES = "eliminate_nop_with_unit"
 
 
-def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch: bool = False) -> None:
+def export_onnx(
+    graph: DeployGraph,
+    path: Path,
+    *,
+    batch: int = 1,
+    dynamic_batch: bool = False,
+    metadata: "ModelMetadata | None" = None,
+) -> None:
     """Write `graph` to `path` as ONNX: weights inside, sizes as constants, simplified, and checked for form.
 
     With `dynamic_batch` the first axis is named "batch" and everything else stays static. Raises `ExportError`.
@@ -39,6 +48,8 @@ def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch
     _check_form(model, dynamic_batch)
     name_layers(model)
     name_others(model, modules)
+    if metadata is not None:
+        metadata.write_onnx(model, "fp32")
     import onnx
 
     onnx.save(model, str(path))

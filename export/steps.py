@@ -13,6 +13,7 @@ from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision, Task
 from pvt_edge.errors import ExportError
 from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph, Target
+from pvt_edge.export.metadata import describe_model
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
 from pvt_edge.export.parity import check_parity, check_runs, model_outputs
@@ -58,6 +59,7 @@ class Steps:
             self.calibration = self._collect_calibration()
         self.tell("rewriting the model into its deploy form")
         self.graph = DeployGraph(model, request.imgsz, normalisation=request.normalise)
+        self.metadata = describe_model(request, variant_of(model), task_of(model))
         self.probes = self._probes(PARITY_IMAGES)
         self.expected = model_outputs(model, self.graph, self.probes)
 
@@ -108,7 +110,8 @@ class Steps:
 
     def _write_onnx(self, graph: DeployGraph, path: Path) -> None:
         self.tell("exporting ONNX")
-        export_onnx(graph, path, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
+        batch, dynamic = self.request.batch, self.request.dynamic_batch
+        export_onnx(graph, path, batch=batch, dynamic_batch=dynamic, metadata=self.metadata)
         if (reason := missing("onnxruntime")) is not None:
             raise ExportError(f"the ONNX file cannot be checked: {reason}")
         self.tell("checking ONNX against the model")
@@ -129,6 +132,7 @@ class Steps:
         own_biases(model)
         keep = "openvino" in self.request.formats
         fp32 = self.writer.path("openvino/fp32.xml") if keep else self.scratch / "fp32.xml"
+        self.metadata.write_openvino(model, "fp32")
         save_ir(model, fp32)
         self.tell("checking OpenVINO against the model")
         self._check("openvino", fp32, "fp32")
@@ -138,7 +142,9 @@ class Steps:
             self._quantise(model, self.calibration)
             assert self.quantisation is not None
             if keep and self.quantisation.plan:
-                save_ir(self.quantisation.openvino_model(), self.writer.path("openvino/int8.xml"))
+                placed = self.quantisation.openvino_model()
+                self.metadata.write_openvino(placed, "int8")
+                save_ir(placed, self.writer.path("openvino/int8.xml"))
                 self._check_runs("openvino", "openvino/int8.xml")
                 artifacts.append(self._ir_artifact("int8"))
         return artifacts
@@ -157,7 +163,9 @@ class Steps:
 
         assert self.quantisation is not None
         path = self.writer.path("model.int8.onnx")
-        onnx.save(self.quantisation.onnx_model(onnx.load(str(fp32))), str(path))
+        placed = self.quantisation.onnx_model(onnx.load(str(fp32)))
+        self.metadata.write_onnx(placed, "int8")
+        onnx.save(placed, str(path))
         self._check_runs("onnxruntime", "model.int8.onnx")
         return self.writer.artifact("onnxruntime", "int8", "model.int8.onnx")
 
@@ -176,6 +184,7 @@ class Steps:
             fp32,
             self.writer,
             request,
+            metadata=self.metadata,
             variant=variant_of(self.model),
             judge=make_judge(request, task_of(self.model), seen, self.scenes),
             batches=seen.batches(batch),
