@@ -8,7 +8,7 @@ import openvino
 import pytest
 
 import pvt_edge
-from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
+from pvt_edge.bundle.schema import ResizeSpec
 from pvt_edge.runtimes.openvino_core import openvino_core
 from pvt_edge.scenes import draw_scene
 
@@ -25,55 +25,57 @@ def openvino_metadata(path, root: str) -> dict[str, str]:
     }
 
 
+def what_it_says(bundle, artifact) -> tuple[dict[str, str], dict[str, str]]:
+    """An artifact's metadata in our keys, and in Model API's."""
+    path = bundle.folder / artifact.file
+    if artifact.runtime != "onnxruntime":
+        return openvino_metadata(path, "pvt_edge"), openvino_metadata(path, "model_info")
+    found = onnx_metadata(path)
+    return found, {key.removeprefix("model_info "): value for key, value in found.items() if "model_info" in key}
+
+
 @pytest.fixture(scope="module")
-def bundles(classifier, lite, tmp_path_factory):
-    """A classifier's bundle, and a detector's with all precisions."""
+def bundle(classifier, tmp_path_factory):
+    """A classifier's bundle in every precision, ranges of two pictures."""
     folder = tmp_path_factory.mktemp("metadata")
-    calib = folder / "calib"
-    calib.mkdir()
-    for i in range(4):
-        cv2.imwrite(str(calib / f"{i}.png"), draw_scene(i, 120, 160).image)
-    crop = ResizeSpec(mode="crop", interpolation="bilinear", crop_fraction=1.0)
-    labels = ["sea lion"] + [f"class {i}" for i in range(1, classifier.num_classes)]
-    pvt_edge.export_model(classifier, folder / "classify", imgsz=64, labels=labels, resize=crop)
-    pvt_edge.export_model(
-        lite, folder / "detect",
-        precisions=("fp32", "fp16", "int8"), imgsz=(64, 96), calib=calib, calib_n=4, allow_small=True, tune=False,
-        max_drop=1, labels=["a", "b", "c"], postprocess=PostprocessSpec(conf=0.3, iou=0.4),
+    (folder / "calib").mkdir()
+    for i in range(2):
+        cv2.imwrite(str(folder / "calib" / f"{i}.png"), draw_scene(i, 120, 160).image)
+    return pvt_edge.export_model(
+        classifier, folder / "bundle",
+        precisions=("fp32", "fp16", "int8"), imgsz=64, calib=folder / "calib", calib_n=2, allow_small=True, tune=False,
+        max_drop=1, labels=["sea lion", *(f"class_{i}" for i in range(1, classifier.num_classes))],
+        resize=ResizeSpec(mode="crop", interpolation="bilinear"),
     )  # fmt: skip
-    return folder
 
 
-def test_a_classifier_is_read_by_model_api(bundles):
-    wanted = {
-        "model_type": "Classification",
-        "resize_type": "crop",
-        "interpolation_mode": "LINEAR",
-        "reverse_input_channels": "False",
-        "mean_values": "0 0 0",
-        "scale_values": "1 1 1",
-        "orig_height": "64",
-        "orig_width": "64",
-    }
-    found = openvino_metadata(bundles / "classify" / "openvino" / "fp32.xml", "model_info")
-    assert wanted.items() <= found.items()
-    assert found["labels"].split()[:2] == ["sea_lion", "class_1"]
-    in_onnx = onnx_metadata(bundles / "classify" / "model.fp32.onnx")
-    assert {f"model_info {key}": value for key, value in found.items()}.items() <= in_onnx.items()
-    assert json.loads(in_onnx["labels"])[0] == "sea lion"
-    assert json.loads(in_onnx["resize"])["mode"] == "crop"
+def test_every_file_says_what_it_is(bundle):
+    assert {artifact.precision for artifact in bundle.manifest.artifacts} == {"fp32", "fp16", "int8"}
+    for artifact in bundle.manifest.artifacts:
+        ours, theirs = what_it_says(bundle, artifact)
+        assert (ours["task"], ours["precision"], ours["activation"]) == ("classify", artifact.precision, "softmax")
+        assert json.loads(ours["labels"])[:2] == ["sea lion", "class_1"]
+        assert json.loads(ours["resize"])["mode"] == "crop"
+        assert theirs["labels"].split()[:2] == ["sea_lion", "class_1"]
+        wanted = {
+            "model_type": "Classification",
+            "resize_type": "crop",
+            "interpolation_mode": "LINEAR",
+            "reverse_input_channels": "False",
+            "mean_values": "0 0 0",
+            "scale_values": "1 1 1",
+            "orig_height": "64",
+            "orig_width": "64",
+        }
+        assert wanted.items() <= theirs.items()
 
 
-def test_every_file_of_a_detector_says_what_it_is(bundles):
-    made = {a.file: (a.runtime, a.precision) for a in pvt_edge.read_bundle(bundles / "detect").manifest.artifacts}
-    assert {precision for _, precision in made.values()} == {"fp32", "fp16", "int8"}
-    for file, (runtime, precision) in made.items():
-        path = bundles / "detect" / file
-        ours = onnx_metadata(path) if runtime == "onnxruntime" else openvino_metadata(path, "pvt_edge")
-        assert (ours["task"], json.loads(ours["labels"]), ours["precision"]) == ("detect", ["a", "b", "c"], precision)
-        assert json.loads(ours["postprocess"])["conf"] == 0.3
-        theirs = ours if runtime == "onnxruntime" else openvino_metadata(path, "model_info")
-        prefix = "model_info " if runtime == "onnxruntime" else ""
-        keys = ("resize_type", "confidence_threshold", "iou_threshold", "labels", "pad_value")
-        assert [theirs[prefix + key] for key in keys] == ["fit_to_window", "0.3", "0.4", "a b c", "115"]
-        assert f"{prefix}model_type" not in theirs  # its detectors would not read our outputs
+def test_a_detector_claims_no_wrapper_that_would_misread_it(cells_bundle):
+    bundle = pvt_edge.read_bundle(cells_bundle)
+    for artifact in bundle.manifest.artifacts:
+        ours, theirs = what_it_says(bundle, artifact)
+        assert json.loads(ours["postprocess"])["iou"] == 0.6
+        keys = ("resize_type", "confidence_threshold", "iou_threshold", "pad_value")
+        assert [theirs[key] for key in keys] == ["fit_to_window", "0.25", "0.6", "115"]
+        assert theirs["labels"].split() == list(bundle.manifest.labels)
+        assert "model_type" not in theirs
