@@ -17,6 +17,7 @@ from typing import Any
 from pvt_edge.benchmarks.memory import MIB, free_vram_bytes, peak_rss_mib, rss_mib
 from pvt_edge.benchmarks.opening import Opening, TorchModel
 from pvt_edge.benchmarks.record import ColdStart
+from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.runtimes.boundary import one_line
 
@@ -37,7 +38,7 @@ def measure_cold_start(opening: Opening) -> ColdStart:
         try:
             done = subprocess.run(
                 command,
-                input=json.dumps(asdict(opening)),
+                input=json.dumps(asdict(opening), default=lambda record: record.model_dump()),
                 capture_output=True,
                 text=True,
                 cwd=folder,
@@ -65,7 +66,9 @@ def _death(code: int, errors: str) -> str:
 def answer() -> None:
     """In the fresh process: open what standard input describes, and write the figures to the file named."""
     given = json.loads(sys.stdin.read())
-    model = TorchModel(**given.pop("model")) if given["model"] else given.pop("model")
+    model = given.pop("model")
+    if model is not None:
+        model = TorchModel(**{**model, "normalisation": NormaliseSpec(**model["normalisation"])})
     opening = Opening(**{**given, "shape": tuple(given["shape"]), "model": model})
     try:
         found: dict[str, Any] = _start(opening)

@@ -74,4 +74,11 @@ def export_to_measure(
     held = bundled.name if bundled else weights
     if held is None:  # resolve_weights takes nothing but the bundled ones unasked
         raise ExportError(f"no weights for {variant}: give them with --weights, or --weights none")
-    return Exported(bundle, TorchModel(chosen.variant, chosen.task, held, head=None if bundled else head), tuple(notes))
+    model = TorchModel(
+        chosen.variant,
+        chosen.task,
+        held,
+        head=None if bundled else head,
+        normalisation=bundle.manifest.normalise,
+    )
+    return Exported(bundle, model, tuple(notes))

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.benchmarks.record import Hint
+from pvt_edge.bundle.schema import NormaliseSpec
+from pvt_edge.preprocessing import IMAGENET
 from pvt_edge.runtimes import RUNTIMES, TensorSpec, open_runtime
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import require
@@ -23,6 +25,7 @@ class TorchModel:
     weights: str
     num_classes: int | None = None
     head: str | None = None
+    normalisation: NormaliseSpec = IMAGENET  # as the bundle has it
 
     def load(self) -> "Model":
         """The model with its weights. Raises a `PvtEdgeError` as `pvt-edge export` does."""
@@ -82,7 +85,7 @@ class Opening:
         from pvt_edge.export.stock import NamedOutputs, StockGraph
         from pvt_edge.runtimes.torch import TorchRuntime
 
-        module: Any = NamedOutputs(StockGraph(wanted.load(), self.shape[1:3]))
+        module: Any = NamedOutputs(StockGraph(wanted.load(), self.shape[1:3], normalisation=wanted.normalisation))
         if self.device != "auto":
             module = module.to(self.device)
         if self.runtime == COMPILED:

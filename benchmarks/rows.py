@@ -212,6 +212,7 @@ def find_torch_model(bundle: Bundle, weights: str | None, head: str | None = Non
         weights or held,
         num_classes=None if manifest.task == "features" or get_bundled(weights or held) else len(manifest.labels),
         head=head,
+        normalisation=manifest.normalise,
     )
 
 

@@ -58,7 +58,9 @@ def _export(bundle: Bundle, torch_model: TorchModel, path: Path, batch: int) -> 
 
     spec = bundle.manifest.input
     imgsz = (spec.height, spec.width)
-    return export_stock_onnx(StockGraph(torch_model.load(), imgsz), path, imgsz=imgsz, batch=batch)
+    return export_stock_onnx(
+        StockGraph(torch_model.load(), imgsz, normalisation=bundle.manifest.normalise), path, imgsz=imgsz, batch=batch
+    )
 
 
 def _quantise(bundle: Bundle, onnx: Path, out: Path, batch: int) -> Path:

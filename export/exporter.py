@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from torch import nn
 
@@ -18,11 +18,12 @@ from pvt_edge.arguments import (
     refuse_unknown,
 )
 from pvt_edge.bundle import Bundle, BundleWriter
-from pvt_edge.bundle.schema import Manifest, PostprocessSpec, ResizeSpec
+from pvt_edge.bundle.schema import Manifest, PostprocessSpec, ResizeMode, ResizeSpec
 from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ArgumentError
 from pvt_edge.export.auto_precision import choose_auto, find_excluded
 from pvt_edge.export.precision.search import SearchInterruptedError
+from pvt_edge.export.preprocessing import resolve_preprocessing
 from pvt_edge.export.provenance import provenance
 from pvt_edge.export.report.report import write_report
 from pvt_edge.export.request import (
@@ -33,11 +34,11 @@ from pvt_edge.export.request import (
     default_labels,
     default_postprocess,
     default_resize,
-    resize_named,
 )
 from pvt_edge.export.steps import Progress, Steps, task_of, variant_of
 from pvt_edge.models.create import Model, check_model
 from pvt_edge.pixel_depth import check_pixel_max
+from pvt_edge.preprocessing import Preprocessing
 from pvt_edge.weights import get_bundled
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def export_model(
     dynamic_batch: bool = False,
     engine: BuildOptions | None = None,
     resize: ResizeSpec | str | None = None,
+    preprocessing: Preprocessing | None = None,
     postprocess: PostprocessSpec | None = None,
     pixel_max: "str | float | None" = None,
     weights_file: Path | None = None,
@@ -88,8 +90,10 @@ def export_model(
     time placements, "quick" to time the recorded recipe against floats, "off" to take it untimed (True is full, False
     off); `require_int8` whether an INT8 asked for that is not worth writing is an `ExportError`; `data` labelled
     pictures: a COCO file with its `images`, or a folder of class folders; `labels` one per class; `batch` the static
-    batch, or any with `dynamic_batch`; `engine` how TensorRT is to build; `resize` (a name or ResizeSpec) and
-    `postprocess` what the bundle asks of its host; `pixel_max` the value that is white in pictures of 16 bits (4095, or
+    batch, or any with `dynamic_batch`; `engine` how TensorRT is to build; `preprocessing` what is to stand over what
+    lies beside the weights and the default, mean and std of values 0 to 255 (or 0 to 1, where none is above 1);
+    `resize` its mode, or the whole resize in place of its part of that; `postprocess` what the bundle asks of its host;
+    `pixel_max` the value that is white in pictures of 16 bits (4095, or
     "auto"), here and when the bundle runs; `weights_file`, `dialect` and `command` go into its provenance; `progress`
     is told each step. A model with the bundled weights brings its size, labels and calibration scenes, and its accuracy
     is measured; one with published weights brings its labels.
@@ -115,6 +119,14 @@ def export_model(
     check_kind(CALL, "postprocess", postprocess, PostprocessSpec, "a PostprocessSpec")
     check_kind(CALL, "engine", engine, BuildOptions, "BuildOptions")
     bundled = get_bundled(model.weights_name)
+    asked = preprocessing or Preprocessing()
+    pictures = resolve_preprocessing(
+        default_resize(model, dialect),
+        model.sidecar,
+        Preprocessing(resize=cast("ResizeMode", resize)).over(asked) if isinstance(resize, str) else asked,
+        whole_resize=None if isinstance(resize, str) else resize,
+        labels_given=labels is not None,
+    )
     request = ExportRequest(
         allow_small=allow_small,
         plan=Path(plan) if plan is not None else None,
@@ -135,7 +147,8 @@ def export_model(
         dynamic_batch=dynamic_batch,
         engine=engine or BuildOptions(),
         labels=check_labels(model, labels or (bundled.labels if bundled else default_labels(model))),
-        resize=resize_named(resize) if isinstance(resize, str) else resize or default_resize(model, dialect),
+        resize=pictures.resize,
+        normalise=pictures.normalise,
         postprocess=postprocess or default_postprocess(model, bundled),
         bundled=bundled.name if bundled else None,
         pixel_max=check_pixel_max(pixel_max),
@@ -161,6 +174,7 @@ def export_model(
             input=request.input_spec,
             outputs=steps.graph.output_names,
             resize=request.resize,
+            normalise=request.normalise,
             postprocess=request.postprocess,
             activation="sigmoid" if task_of(model) == "classify" and len(request.labels) == 1 else "softmax",
             artifacts=artifacts,
@@ -173,7 +187,11 @@ def export_model(
             accuracy=accuracy,
             agreement=agreement,
             provenance=provenance(
-                model.weights_name or "a model in memory", weights_file=weights_file, dialect=dialect, command=command
+                model.weights_name or "a model in memory",
+                weights_file=weights_file,
+                dialect=dialect,
+                command=command,
+                taken=pictures.taken,
             ),
         )
         if chosen is not None or steps.tensorrt is not None:

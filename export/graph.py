@@ -1,6 +1,6 @@
 """The whole deployed function as one module: raw camera pixels in, named outputs out."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,10 @@ from pvt_edge.export.deploy.tokens import attend_on_tokens
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.detector import Detector
-from pvt_edge.preprocessing import MEAN_RGB, STD_RGB
+from pvt_edge.preprocessing import IMAGENET
+
+if TYPE_CHECKING:
+    from pvt_edge.bundle.schema import NormaliseSpec
 
 INPUT_NAME = "images"
 Target = Literal["onnxruntime", "openvino", "tensorrt"]  # whose compiler the graph is shaped for
@@ -27,22 +30,30 @@ class DeployGraph(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, imgsz: tuple[int, int], *, target: Target = "onnxruntime", batch: int = 1
+        self,
+        model: nn.Module,
+        imgsz: tuple[int, int],
+        *,
+        normalisation: "NormaliseSpec" = IMAGENET,
+        target: Target = "onnxruntime",
+        batch: int = 1,
     ) -> None:
         """The form that `target` fuses best; `batch` is the smallest that TensorRT will be given."""
         super().__init__()
+        self.normalisation = normalisation
         self.imgsz, self.target, self.output_names = imgsz, target, name_outputs(model)
         self.model = to_deploy_form(model, imgsz).float().cpu()
         backbone = self.model if isinstance(self.model, DeployBackbone) else self.model.backbone
         assert isinstance(backbone, DeployBackbone)
         first = backbone.stages[0]
-        first.patch_embed = fold_input(first.patch_embed, torch.tensor(STD_RGB))  # type: ignore[arg-type]
+        std = torch.tensor(normalisation.std)
+        first.patch_embed = fold_input(first.patch_embed, std, normalisation.channel_order)  # type: ignore[arg-type]
         if target == "openvino":
             centre(backbone)
         elif target == "tensorrt":
             attend_on_tokens(backbone, batch=batch)
         # one row of pixels: subtracting along 3 W values fills vector registers, along 3 it does not
-        self.register_buffer("mean_row", torch.tensor(MEAN_RGB[::-1]).repeat(imgsz[1]))
+        self.register_buffer("mean_row", torch.tensor(normalisation.mean_bgr).repeat(imgsz[1]))
         self.decode: DeployDecode | None = None
         if isinstance(model, Detector):
             self.decode = DeployDecode(Decode(model.config, model.num_classes, imgsz))

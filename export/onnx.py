@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pvt_edge.bundle.block_names import name_layers
+from pvt_edge.bundle.block_names import modules_of, name_layers, name_others
 from pvt_edge.errors import ExportError
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 
 if TYPE_CHECKING:
     import onnx
+
+    from pvt_edge.export.metadata import ModelMetadata
 
 OPSET = 20  # Gelu became an operator here; TensorRT 10.0 reads up to 20
 MAX_BATCH = 64  # of a dynamic batch, for the tracer's bounds
@@ -27,15 +29,27 @@ NOT_FUSED = ("fuse_matmul_add_bias_into_gemm", "fuse_qkv")
 ZERO_BIASES = "eliminate_nop_with_unit"
 
 
-def export_onnx(graph: DeployGraph, path: Path, *, batch: int = 1, dynamic_batch: bool = False) -> None:
+def export_onnx(
+    graph: DeployGraph,
+    path: Path,
+    *,
+    batch: int = 1,
+    dynamic_batch: bool = False,
+    metadata: "ModelMetadata | None" = None,
+) -> None:
     """Write `graph` to `path` as ONNX: weights inside, sizes as constants, simplified, and checked for form.
 
     With `dynamic_batch` the first axis is named "batch" and everything else stays static. Raises `ExportError`.
     """
     skipped = (*NOT_FUSED, *((ZERO_BIASES,) if graph.target == "tensorrt" else ()))
-    model = _simplify(_trace(graph, max(batch, 2) if dynamic_batch else batch, dynamic_batch), skipped)
+    traced = _trace(graph, max(batch, 2) if dynamic_batch else batch, dynamic_batch)
+    modules = modules_of(traced)
+    model = _simplify(traced, skipped)
     _check_form(model, dynamic_batch)
     name_layers(model)
+    name_others(model, modules)
+    if metadata is not None:
+        metadata.write_onnx(model, "fp32")
     import onnx
 
     onnx.save(model, str(path))

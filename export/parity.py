@@ -50,7 +50,7 @@ def model_outputs(model: "Model", graph: "DeployGraph", inputs: "Sequence[NDArra
     expected: list[Arrays] = []
     with torch.inference_mode():
         for image in inputs:
-            outputs = trained(normalise(torch.from_numpy(image)))
+            outputs = trained(normalise(torch.from_numpy(image), graph.normalisation))
             values = outputs if isinstance(outputs, tuple) else (outputs,)
             if decode is not None:
                 values = decode(*values)

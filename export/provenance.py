@@ -13,7 +13,12 @@ PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "numpy")
 
 
 def provenance(
-    weights: str, *, weights_file: Path | None = None, dialect: str | None = None, command: str | None = None
+    weights: str,
+    *,
+    weights_file: Path | None = None,
+    dialect: str | None = None,
+    command: str | None = None,
+    taken: tuple[str, ...] = (),
 ) -> Provenance:
     """The record of this export; `weights_file` is hashed when given."""
     return Provenance(
@@ -23,6 +28,7 @@ def provenance(
         weights=weights,
         weights_sha256=hash_file(weights_file) if weights_file else None,
         dialect=dialect,
+        taken=taken,
         versions=versions(PACKAGES),
         machine=read_cpu().name,
     )

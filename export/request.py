@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pvt_edge.bundle.schema import InputSpec, PostprocessSpec, ResizeSpec
+from pvt_edge.bundle.schema import InputSpec, NormaliseSpec, PostprocessSpec, ResizeSpec
 from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ExportError, UnknownNameError
 from pvt_edge.export.deploy.form import check_imgsz
@@ -30,7 +30,6 @@ PRECISIONS = ("fp32", "fp16", "int8")
 METRICS = ("auto", "agreement", "top1", "map")
 DEFAULT_BUDGET = {"map": 0.005, "top1": 0.005, "agreement": 0.02}
 TUNES = ("full", "quick", "off")
-RESIZE_MODES = ("letterbox", "stretch", "crop")
 Tune = Literal["full", "quick", "off"]
 CalibrationSource = str | Path | Sequence[str | Path]
 
@@ -50,6 +49,7 @@ class ExportRequest:
     labels: tuple[str, ...]
     resize: ResizeSpec
     postprocess: PostprocessSpec | None
+    normalise: NormaliseSpec
     bundled: str | None  # name of bundled weights, which bring calibration and accuracy data of their own
     allow_small: bool = False
     plan: str | Path | None = None
@@ -190,17 +190,19 @@ class ExportRequest:
 
 
 def default_imgsz(model: Model, bundled: BundledWeights | None) -> tuple[int, int]:
-    """(height, width) where none is asked for: the bundled weights' own, 640x640 for detectors, 224x224 otherwise."""
+    """(height, width) where none is asked for: the weights' own, else 640x640 for detectors, 224x224 otherwise."""
     if bundled is not None:
         return bundled.imgsz
+    if model.sidecar is not None and model.sidecar.preprocessing.imgsz is not None:
+        return model.sidecar.preprocessing.imgsz
     return (640, 640) if isinstance(model, Detector) else (224, 224)
 
 
 def default_resize(model: Model, dialect: str | None = None) -> ResizeSpec:
     """The published evaluation's rule: letterbox for detectors, else a bicubic centre crop of 0.875, timm's of 0.9."""
     if isinstance(model, Detector):
-        return resize_named("letterbox")
-    rule = resize_named("crop")
+        return ResizeSpec(mode="letterbox")
+    rule = ResizeSpec(mode="crop", interpolation="bicubic", crop_fraction=0.875)
     timm = dialect == "timm" or model.weights_name == "imagenet:timm"
     return rule.model_copy(update={"crop_fraction": 0.9}) if timm else rule
 
@@ -212,20 +214,11 @@ def default_postprocess(model: Model, bundled: BundledWeights | None) -> Postpro
     return PostprocessSpec(iou=bundled.iou) if bundled else PostprocessSpec(**(model.thresholds or {}))
 
 
-def resize_named(mode: str) -> ResizeSpec:
-    """The rule of that name, with the interpolation its kind is trained with."""
-    if mode not in RESIZE_MODES:
-        raise UnknownNameError("resize mode", mode, RESIZE_MODES)
-    if mode == "crop":
-        return ResizeSpec(mode="crop", interpolation="cubic", crop_fraction=0.875)
-    return ResizeSpec(mode=mode)  # type: ignore[arg-type]
-
-
 def default_labels(model: Model) -> tuple[str, ...]:
-    """Those of published weights, else class_0, class_1, ...; none for features."""
+    """Those of published weights or beside the weights, else class_0, class_1, ...; none for features."""
     task = "classify" if isinstance(model, Classifier) else "detect"
     classes = model.num_classes if isinstance(model, Classifier | Detector) else 0
-    known = labels_of(model.weights_name, task) or ()
+    known = labels_of(model.weights_name, task) or (model.sidecar and model.sidecar.labels) or ()
     return known if len(known) == classes else tuple(f"class_{i}" for i in range(classes))
 
 

@@ -13,7 +13,8 @@ from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision
 from pvt_edge.errors import ExportError
 from pvt_edge.export.agreement import measure_agreement
 from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
-from pvt_edge.export.graph import INPUT_NAME, DeployGraph
+from pvt_edge.export.graph import INPUT_NAME, DeployGraph, Target
+from pvt_edge.export.metadata import describe_model
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
 from pvt_edge.export.parity import check_parity, check_runs, model_outputs
@@ -59,7 +60,8 @@ class Steps:
             self.tell("collecting calibration pictures")
             self.calibration = self._collect_calibration()
         self.tell("rewriting the model into its deploy form")
-        self.graph = DeployGraph(model, request.imgsz)
+        self.graph = DeployGraph(model, request.imgsz, normalisation=request.normalise)
+        self.metadata = describe_model(request, variant_of(model), task_of(model))
         self.probes = self._probes(PARITY_IMAGES)
         self.expected = model_outputs(model, self.graph, self.probes)
 
@@ -131,22 +133,29 @@ class Steps:
 
     def _write_onnx(self, graph: DeployGraph, path: Path) -> None:
         self.tell("exporting ONNX")
-        export_onnx(graph, path, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
+        batch, dynamic = self.request.batch, self.request.dynamic_batch
+        export_onnx(graph, path, batch=batch, dynamic_batch=dynamic, metadata=self.metadata)
         if (reason := missing("onnxruntime")) is not None:
             raise ExportError(f"the ONNX file cannot be checked: {reason}")
         self.tell("checking ONNX against the model")
         self._check("onnxruntime", path, "fp32")
 
+    def _deployed(self, target: Target, batch: int = 1) -> DeployGraph:
+        """The graph that is shaped for `target`."""
+        request = self.request
+        return DeployGraph(self.model, request.imgsz, normalisation=request.normalise, target=target, batch=batch)
+
     def _write_openvino(self) -> list[Artifact]:
         artifacts = []
         self.tell("converting to OpenVINO")
         traced = self.scratch / "openvino.onnx"
-        graph = DeployGraph(self.model, self.request.imgsz, target="openvino")
+        graph = self._deployed("openvino")
         export_onnx(graph, traced, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
         model = read_model(traced)
         own_biases(model)
         keep = "openvino" in self.request.formats
         fp32 = self.writer.path("openvino/fp32.xml") if keep else self.scratch / "fp32.xml"
+        self.metadata.write_openvino(model, "fp32")
         save_ir(model, fp32)
         self.tell("checking OpenVINO against the model")
         self._check("openvino", fp32, "fp32")
@@ -156,7 +165,9 @@ class Steps:
             self._quantise(model, self.calibration)
             assert self.quantisation is not None
             if keep and self.quantisation.plan:
-                save_ir(self.quantisation.openvino_model(), self.writer.path("openvino/int8.xml"))
+                placed = self.quantisation.openvino_model()
+                self.metadata.write_openvino(placed, "int8")
+                save_ir(placed, self.writer.path("openvino/int8.xml"))
                 self._check_runs("openvino", "openvino/int8.xml")
                 artifacts.append(self._ir_artifact("int8"))
         return artifacts
@@ -186,6 +197,7 @@ class Steps:
         if trial is not None and not trial.within_budget:
             self.reasons["onnxruntime-int8"] = f"in ONNX Runtime it {beyond(trial.drop, self.quantisation.record)}"
             return []
+        self.metadata.write_onnx(model, "int8")
         onnx.save(model, str(self.writer.path("model.int8.onnx")))
         self._check_runs("onnxruntime", "model.int8.onnx")
         return [self.writer.artifact("onnxruntime", "int8", "model.int8.onnx")]
@@ -195,7 +207,7 @@ class Steps:
         request = self.request
         batch = 1 if request.dynamic_batch else request.batch
         fp32 = self.scratch / "tensorrt.onnx"
-        graph = DeployGraph(self.model, request.imgsz, target="tensorrt", batch=batch)
+        graph = self._deployed("tensorrt", batch)
         export_onnx(graph, fp32, batch=request.batch, dynamic_batch=request.dynamic_batch)
         self.tell("checking it against the model")
         self._check("onnxruntime", fp32, "fp32")
@@ -205,6 +217,7 @@ class Steps:
             fp32,
             self.writer,
             request,
+            metadata=self.metadata,
             variant=variant_of(self.model),
             judge=make_judge(request, task_of(self.model), seen, self.scenes),
             batches=seen.batches(batch),

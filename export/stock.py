@@ -14,19 +14,21 @@ from pvt_edge.export.graph import INPUT_NAME, name_outputs
 from pvt_edge.export.onnx import quiet
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.detector import Detector
-from pvt_edge.preprocessing import normalise
+from pvt_edge.preprocessing import IMAGENET, normalise
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.runtimes.openvino_core import openvino_core
 
 if TYPE_CHECKING:
+    from pvt_edge.bundle.schema import NormaliseSpec
     from pvt_edge.models.create import Model
 
 
 class StockGraph(nn.Module):
     """uint8 BGR pixels (B, H, W, 3) -> the outputs named in `output_names`, as a tuple: no rewrite, float32."""
 
-    def __init__(self, model: "Model", imgsz: tuple[int, int]) -> None:
+    def __init__(self, model: "Model", imgsz: tuple[int, int], *, normalisation: "NormaliseSpec" = IMAGENET) -> None:
         super().__init__()
+        self.normalisation = normalisation
         self.model, self.output_names = model, name_outputs(model)
         self.decode: Decode | None = None
         if isinstance(model, Detector):
@@ -34,7 +36,7 @@ class StockGraph(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        outputs = self.model(normalise(images))
+        outputs = self.model(normalise(images, self.normalisation))
         if self.decode is not None:
             return tuple(self.decode(*outputs))
         return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)

@@ -98,7 +98,7 @@ def _from_file(
     own_head = head_config(opened, head or summary.head) if summary.task == task else head or "retinanet"
     model = create_model(variant, task, num_classes or classes, head=own_head)
     report = load_opened(model, opened)
-    notes = [report.summary()]
+    notes = [report.summary(), *(model.sidecar.taken if model.sidecar else ())]
     if report.kept:
         notes.append(f"RANDOM HEAD: {report.path.name} holds no head for {task}; the export's head knows nothing")
     return ChosenWeights(

@@ -76,10 +76,12 @@ def split_linear(linear: nn.Linear, parts: int) -> list[nn.Linear]:
     return [_linear(w, b) for w, b in zip(weights, biases, strict=True)]
 
 
-def fold_input(conv: nn.Conv2d, std_rgb: Tensor) -> nn.Conv2d:
-    """A convolution of BGR pixels minus their mean that gives what `conv` gives on normalised RGB.
+def fold_input(conv: nn.Conv2d, std: Tensor, channel_order: str = "RGB") -> nn.Conv2d:
+    """A convolution of BGR pixels minus their mean that gives what `conv` gives on normalised pixels.
+
+    `std` (3,) is in the order of the channels that `conv` takes.
 
     The mean itself stays outside: zero padding means "the mean colour" to the trained model.
     """
-    weight = (conv.weight / std_rgb.to(conv.weight).view(1, 3, 1, 1)).flip(1)
-    return _conv(conv, weight, _bias(conv))
+    weight = conv.weight / std.to(conv.weight).view(1, 3, 1, 1)
+    return _conv(conv, weight if channel_order == "BGR" else weight.flip(1), _bias(conv))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
+    from pvt_edge.export.metadata import ModelMetadata
     from pvt_edge.export.precision.judge import Judge
     from pvt_edge.export.request import ExportRequest
 
@@ -54,6 +55,7 @@ def write_tensorrt(
     writer: BundleWriter,
     request: "ExportRequest",
     *,
+    metadata: "ModelMetadata",
     variant: str,
     judge: "Judge",
     batches: "Sequence[NDArray[np.uint8]]",
@@ -74,13 +76,13 @@ def write_tensorrt(
     if not trials[0].within_budget:
         raise ExportError(_too_much("float16", trials[0], request, judge))
     if request.half:
-        kept["fp16"] = _save(graphs.half, writer, "fp16")
+        kept["fp16"] = _save(graphs.half, writer, "fp16", metadata)
     plan = None
     if request.int8:
         tried, placed = graphs.int8(_given(request, graphs, variant, judge.task), tell)
         trials += tried
         if placed is not None:
-            kept["int8"] = _save(placed.model, writer, "int8")
+            kept["int8"] = _save(placed.model, writer, "int8", metadata)
             plan = plan_of(variant, judge.task, graphs.known, placed.blocks).blocks
         else:
             notes.append(_too_much("INT8 for TensorRT", tried[-1], request, judge))
@@ -105,9 +107,10 @@ def write_tensorrt(
     return export
 
 
-def _save(model: "onnx.ModelProto", writer: BundleWriter, precision: Precision) -> Artifact:
+def _save(model: "onnx.ModelProto", writer: BundleWriter, precision: Precision, metadata: "ModelMetadata") -> Artifact:
     import onnx
 
+    metadata.write_onnx(model, precision)
     name = f"model.{precision}.onnx"
     onnx.save(model, str(writer.path(name)))
     return writer.artifact("onnxruntime", precision, name)

@@ -9,6 +9,11 @@ from pvt_edge.runtimes.table import RUNTIMES
 SCHEMA_VERSION: Literal[1] = 1
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
+ResizeMode = Literal["letterbox", "stretch", "crop"]
+ChannelOrder = Literal["RGB", "BGR"]
+# linear and cubic are OpenCV's, which do not average when they shrink; the others are Pillow's filters, which do
+Interpolation = Literal["linear", "cubic", "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+Triple = tuple[float, float, float]
 
 
 class _Record(BaseModel):
@@ -32,14 +37,38 @@ class InputSpec(_Record):
 class ResizeSpec(_Record):
     """How a picture becomes the input.
 
-    letterbox: keep the aspect, fill right and bottom with `fill_bgr`; stretch: both sides freely; crop: scale
-    until the shorter side is the input's divided by `crop_fraction`, then cut the centre out.
+    letterbox: keep the aspect, fill right and bottom with `fill_bgr`; stretch: both sides freely, to the input's
+    divided by `crop_fraction`; crop: scale until the shorter side is the input's divided by `crop_fraction`. Of both
+    the centre is cut out, its corner rounded as `corner` says.
     """
 
-    mode: Literal["letterbox", "stretch", "crop"]
-    interpolation: Literal["linear", "cubic"] = "linear"
+    mode: ResizeMode
+    interpolation: Interpolation = "linear"
     fill_bgr: tuple[int, int, int] = (104, 116, 124)  # the mean colour: what zero means to the network
     crop_fraction: float = Field(default=1.0, gt=0, le=1)
+    corner: Literal["round", "floor"] = "round"  # timm's (as torchvision's) centre, and Hugging Face's
+
+
+class NormaliseSpec(_Record):
+    """What the graph does with pixels: (value - mean) / std, values 0 to 255, channels in the model's order.
+
+    The default is ImageNet's, which every published PVT-v2 file was trained with.
+    """
+
+    channel_order: ChannelOrder = "RGB"
+    mean: Triple = (123.675, 116.28, 103.53)
+    std: Triple = (58.395, 57.12, 57.375)
+
+    @property
+    def mean_bgr(self) -> Triple:
+        """The mean in the order of the input's channels."""
+        return self.mean if self.channel_order == "BGR" else self.mean[::-1]
+
+    @property
+    def fill_bgr(self) -> tuple[int, int, int]:
+        """The pixel that is nearest to zero after normalisation."""
+        blue, green, red = (min(max(round(value), 0), 255) for value in self.mean_bgr)
+        return blue, green, red
 
 
 class PostprocessSpec(_Record):
@@ -111,6 +140,7 @@ class Provenance(_Record):
     weights: str
     weights_sha256: str | None = None
     dialect: str | None = None
+    taken: tuple[str, ...] = ()  # preprocessing and labels that were not the default, and from where
     versions: dict[str, str]
     machine: str
 
@@ -125,6 +155,7 @@ class Manifest(_Record):
     input: InputSpec
     outputs: tuple[str, ...]
     resize: ResizeSpec
+    normalise: NormaliseSpec = NormaliseSpec()  # is inside the graph; recorded for other routes to the same answers
     postprocess: PostprocessSpec | None = None  # detectors only
     activation: Literal["softmax", "sigmoid"] = "softmax"  # what makes shares of a classifier's logits
     artifacts: tuple[Artifact, ...]

@@ -86,10 +86,14 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
     if dialect is NATIVE:
         embed_eps, block_eps = (_epsilon(checkpoint.metadata, key, path) for key in ("embed_eps", "block_eps"))
 
+    if dialect is not NATIVE and opened.sidecar.epsilon is not None:
+        embed_eps = block_eps = opened.sidecar.epsilon
+
     model.load_state_dict(values, strict=False)  # what is missing was judged above
     set_epsilons(backbone, embed_eps, block_eps)
     if isinstance(model, Detector) and config is not None and not fitted.kept:
         model.config, model.thresholds = config, head.thresholds or None
+    model.sidecar = opened.sidecar_of("detect" if isinstance(model, Detector) else "classify")
     name = path.name if get_bundled(path.name) is None else f"./{path.name}"
     model.weights_name = f"{name}, {checkpoint.which}" if checkpoint.which else name
     return WeightsReport(

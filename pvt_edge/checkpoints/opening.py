@@ -9,6 +9,7 @@ from pvt_edge.checkpoints.dialects import DIALECTS, NATIVE, Dialect
 from pvt_edge.checkpoints.naming import BACKBONE
 from pvt_edge.checkpoints.reading import Checkpoint, read_checkpoint
 from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.checkpoints.sidecar import Sidecar, read_sidecar
 from pvt_edge.checkpoints.trained_head import TrainedHead, read_own_head, read_trained_head
 from pvt_edge.checkpoints.translation import Translation, to_native
 
@@ -22,7 +23,8 @@ class OpenCheckpoint:
     """A file's PVT v2.
 
     `beside` are the file's names of tensors that are no part of it, `class_layer` the file's name of a classifier's
-    last layer where the dialect would call it otherwise; `trained_head` is how a detector's head is to be read.
+    last layer where the dialect would call it otherwise; `trained_head` is how a detector's head is to be read;
+    `sidecar` what lies beside on pictures and labels.
     """
 
     checkpoint: Checkpoint
@@ -31,6 +33,13 @@ class OpenCheckpoint:
     beside: tuple[str, ...]
     class_layer: str | None = None
     trained_head: TrainedHead = field(default_factory=TrainedHead)
+    sidecar: Sidecar = field(default_factory=Sidecar)
+
+    def sidecar_of(self, task: str) -> Sidecar:
+        """What of the sidecar holds for a model of that task."""
+        return (
+            self.sidecar.of_backbone() if task == "detect" and _BOXES not in self.translation.tensors else self.sidecar
+        )
 
 
 def open_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> OpenCheckpoint:
@@ -62,6 +71,7 @@ def open_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> Op
         beside=(*(name for name in beside if not layer or not name.startswith(f"{layer}.")), *checkpoint.apart),
         class_layer=layer,
         trained_head=head,
+        sidecar=read_sidecar(checkpoint),
     )
 
 

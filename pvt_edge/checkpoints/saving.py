@@ -12,6 +12,7 @@ from pvt_edge.arguments import refuse_unknown
 from pvt_edge.checkpoints.epsilons import get_epsilons
 from pvt_edge.checkpoints.loading import Model, backbone_of, check_order
 from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.checkpoints.sidecar import PREPROCESSING, noted_preprocessing
 from pvt_edge.checkpoints.trained_head import ANCHORS, noted_anchors
 from pvt_edge.errors import ArgumentError, described
 from pvt_edge.models.detector import Detector
@@ -59,6 +60,8 @@ def save_weights(
     }
     if isinstance(model, Detector) and (anchors := noted_anchors(model.config)):
         notes[ANCHORS] = anchors
+    if model.sidecar is not None and (preprocessing := noted_preprocessing(model.sidecar.preprocessing)):
+        notes.setdefault(PREPROCESSING, preprocessing)
     if odd := [key for key, value in notes.items() if not isinstance(key, str) or not isinstance(value, str)]:
         raise refuse(path, f"metadata must map str to str, not {first_few([repr(key) for key in odd])}")
     content = save(_stored(model, path, half), notes)

@@ -1,12 +1,9 @@
 """What a checkpoint is, told from its tensors without building a model."""
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -24,8 +21,9 @@ _PYRAMID = re.compile(r"neck\.output\.\d+\.weight")
 class CheckpointSummary:
     """Variant, task and size of the model in a file; None where the file does not tell.
 
-    `task` is features for a backbone alone. `head` and `labels` are those that a file of our own notes; `path`,
-    `entry`, `which`, `others` and `class_layer` as in `WeightsReport`; `beside` are tensors of no part of the model.
+    `task` is features for a backbone alone. `head` is what a file of our own notes,
+    `labels` what a file or its neighbours do; `path`, `entry`, `which`, `others` and `class_layer` as in
+    `WeightsReport`; `beside` are tensors of no part of the model.
     """
 
     path: Path
@@ -69,7 +67,7 @@ def summarise(opened: OpenCheckpoint) -> CheckpointSummary:
         task=task,
         num_classes=num_classes,
         head=checkpoint.metadata.get("head"),
-        labels=_labels(checkpoint.metadata.get("labels"), checkpoint.path) or _classes(checkpoint.extras),
+        labels=opened.sidecar_of(task).labels,
     )
 
 
@@ -96,26 +94,3 @@ def head_config(opened: OpenCheckpoint, name: str | None) -> HeadConfig:
         levels = sum(_PYRAMID.fullmatch(key) is not None for key in tensors)
         base = replace(base, width=lateral.shape[0], depth=max(towers, default=-1) + 1, levels=min(max(levels, 3), 5))
     return opened.trained_head.config(base)
-
-
-def _classes(extras: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The class names that mmdet and mmengine note in a file's meta."""
-    meta = extras.get("meta")
-    if not isinstance(meta, Mapping):
-        return None
-    inner = meta.get("dataset_meta")
-    for place in (inner if isinstance(inner, Mapping) else {}, meta):
-        for key in ("classes", "CLASSES"):
-            if names := place.get(key):
-                return (names,) if isinstance(names, str) else tuple(str(name) for name in names)
-    return None
-
-
-def _labels(text: str | None, path: Path) -> tuple[str, ...] | None:
-    """The labels that training noted in the file as a JSON list."""
-    if text is None:
-        return None
-    try:
-        return tuple(str(label) for label in json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise refuse(path, f"its metadata say labels={text!r}, which is no JSON list") from error

@@ -26,12 +26,14 @@ from pvt_edge.cli.options import (
     JsonReport,
     check_json,
     console_beside,
+    parse_channels,
     parse_imgsz,
     parse_list,
     read_labels,
     write_json,
 )
 from pvt_edge.cli.steps import interruption_told, step_log
+from pvt_edge.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,7 +135,21 @@ def export(
             help="What is white in pictures of 16 bits, here and when the bundle runs, such as 4095.", metavar="N|auto"
         ),
     ] = None,
-    resize: Annotated[str | None, typer.Option(help="letterbox, stretch or crop. Default: by task.")] = None,
+    resize: Annotated[
+        str | None, typer.Option(help="letterbox, stretch or crop. Default: the weights', else by task.")
+    ] = None,
+    crop: Annotated[
+        float | None, typer.Option(help="How much of the resized picture to cut out of its centre: 0.875.")
+    ] = None,
+    interpolation: Annotated[
+        str | None,
+        typer.Option(help="nearest, box, bilinear, hamming, bicubic, lanczos (Pillow's), linear or cubic (OpenCV's)."),
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Subtracted, a number a channel, of values 0 to 1 or 0 to 255.", metavar="R,G,B")
+    ] = None,
+    std: Annotated[str | None, typer.Option(help="Divides them then.", metavar="R,G,B")] = None,
+    channel_order: Annotated[str | None, typer.Option(help="What the model takes: rgb or bgr.")] = None,
     json: JsonReport = None,
 ) -> None:
     """Export a checkpoint to a bundle for ONNX Runtime, OpenVINO and TensorRT, each file checked against the model."""
@@ -155,6 +171,14 @@ def export(
         version_compatible=version_compatible,
         dla=dla,
         batches=batches,
+    )
+    pictures = Preprocessing(
+        mean=parse_channels(mean, "--mean"),
+        std=parse_channels(std, "--std"),
+        channel_order=channel_order.upper() if channel_order else None,  # type: ignore[arg-type]
+        resize=resize,  # type: ignore[arg-type]
+        crop=crop,
+        interpolation=interpolation,  # type: ignore[arg-type]
     )
     chosen_formats = parse_list(formats)
     int8 = int8 or require_int8
@@ -186,7 +210,6 @@ def export(
             log(text)
 
         from pvt_edge.export.exporter import export_model
-        from pvt_edge.export.request import resize_named
 
         bundle = export_model(
             chosen.model,
@@ -209,8 +232,8 @@ def export(
             batch=batch_size,
             dynamic_batch=dynamic_batch,
             engine=engine,
-            resize=resize_named(resize) if resize else None,
             pixel_max=pixel_max,
+            preprocessing=pictures,
             weights_file=chosen.file,
             dialect=chosen.dialect,
             command=shlex.join(["pvt-edge", *sys.argv[1:]]),

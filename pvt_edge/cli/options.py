@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,6 +91,20 @@ def parse_points(text: str, option: str) -> tuple[tuple[int, int], ...]:
             f"{option} {text!r} is no list of points: write x1,y1,x2,y2 in pixels, such as 0,240,640,240"
         )
     return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+def parse_channels(text: str | None, option: str) -> tuple[float, float, float] | None:
+    """The numbers of "0.5,0.5,0.5", or of "0.5" for all three channels; wrong usage otherwise."""
+    if text is None:
+        return None
+    try:
+        values = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        values = []
+    values = values * 3 if len(values) == 1 else values
+    if len(values) != 3 or not all(map(isfinite, values)):
+        raise typer.BadParameter(f"{option} {text!r} is not three numbers: write one a channel, 0.485,0.456,0.406")
+    return (values[0], values[1], values[2])
 
 
 def check_json(target: str | None) -> None:

@@ -3,11 +3,16 @@
 Shapes: B batch, C channels of the stage, H x W its map, N = H*W tokens, M key tokens.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pvt_edge.variants import Variant
+
+if TYPE_CHECKING:
+    from pvt_edge.checkpoints.sidecar import Sidecar
 
 # Two epsilons, as in the official code and timm: nn.LayerNorm's default after the patch embeds and the
 # spatial reduction, 1e-6 elsewhere. Other dialects differ; load_weights sets what the file was trained with.
@@ -144,6 +149,7 @@ class PVTv2(nn.Module):
     """Images (B, 3, H, W), RGB normalised -> four maps (B, C_i, H/2^(i+2), W/2^(i+2)), i = 0..3."""
 
     weights_name: str | None = None  # what was loaded, for a bundle's provenance
+    sidecar: "Sidecar | None" = None  # what lay beside what was loaded: preprocessing and labels
 
     def __init__(self, variant: Variant, drop_path: float = 0.0) -> None:
         super().__init__()

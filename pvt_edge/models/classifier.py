@@ -1,15 +1,21 @@
 """PVT-v2 classifier: the backbone's last map, averaged, and one linear layer."""
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from pvt_edge.models.backbone import PVTv2, initialise
 from pvt_edge.variants import Variant
+
+if TYPE_CHECKING:
+    from pvt_edge.checkpoints.sidecar import Sidecar
 
 
 class Classifier(nn.Module):
     """Images (B, 3, H, W), RGB normalised -> logits (B, num_classes)."""
 
     weights_name: str | None = None  # what was loaded, for a bundle's provenance
+    sidecar: "Sidecar | None" = None  # what lay beside what was loaded: preprocessing and labels
 
     def __init__(self, variant: Variant, num_classes: int, drop_path: float = 0.0) -> None:
         super().__init__()

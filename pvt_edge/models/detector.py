@@ -1,7 +1,7 @@
 """PVT-v2 detector: backbone, FPN and RetinaNet head."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -9,6 +9,9 @@ from pvt_edge.models.backbone import PVTv2, initialise
 from pvt_edge.models.fpn import FPN
 from pvt_edge.models.retinanet import HeadConfig, RetinaHead
 from pvt_edge.variants import Variant
+
+if TYPE_CHECKING:
+    from pvt_edge.checkpoints.sidecar import Sidecar
 
 
 class Detector(nn.Module):
@@ -18,6 +21,7 @@ class Detector(nn.Module):
     """
 
     weights_name: str | None = None  # what was loaded, for a bundle's provenance
+    sidecar: "Sidecar | None" = None  # what lay beside what was loaded: preprocessing and labels
     thresholds: Mapping[str, Any] | None = None  # what was loaded was evaluated with: fields of PostprocessSpec
 
     def __init__(self, variant: Variant, num_classes: int, head: HeadConfig, drop_path: float = 0.0) -> None:

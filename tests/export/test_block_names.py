@@ -1,6 +1,7 @@
 """Names of the exported graphs' layers, which precision plans and reports are written in."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pvt_edge.bundle.block_names import block_of, name_layers
 from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.onnx import OPSET, export_onnx
+from pvt_edge.export.precision.half import to_half
 from pvt_edge.variants import get_variant
 
 from .made import build
@@ -93,6 +95,20 @@ def shape(model: "onnx.ModelProto", tensor: str) -> list[int]:
 @pytest.mark.parametrize("case", CASES)
 def test_what_layers_are_called(exported, case, target):
     assert set(layers(exported(case, target))) == CASES[case][-1]
+
+
+OTHER_NODE = re.compile(r"(stages\.\d(\.blocks\.\d+)?|neck|head|decode|input|output)[\w.]*/[A-Z][A-Za-z]+(_\d+)?")
+
+
+@pytest.mark.parametrize(("case", "target"), [("classify", "onnxruntime"), ("lite", "tensorrt"), ("b2-li", "openvino")])
+def test_every_other_node_is_called_after_its_module(exported, case, target):
+    names = [node.name for node in exported(case, target).graph.node]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if "#" not in name and not OTHER_NODE.fullmatch(name)] == []
+    assert "input/Sub" in names
+    if target != "openvino":  # whose attention and norms are other operators
+        assert {"stages.0.blocks.0.attn/Softmax", "stages.3.norm.norm/LayerNormalization"} <= set(names)
+        assert set(names) <= {node.name for node in to_half(exported(case, target)).graph.node}
 
 
 @pytest.mark.parametrize("case", ["classify", "b2-li", "lite"])

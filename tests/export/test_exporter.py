@@ -105,7 +105,7 @@ def test_manifest_of_the_classifier(classify_bundle):
     assert (image.name, image.dtype, image.layout, image.color) == ("images", "uint8", "NHWC", "BGR")
     assert (image.batch, image.dynamic_batch, image.height, image.width) == (1, False, 64, 64)
     assert manifest.outputs == ("logits",)
-    assert manifest.resize == ResizeSpec(mode="crop", interpolation="cubic", crop_fraction=0.875)
+    assert manifest.resize == ResizeSpec(mode="crop", interpolation="bicubic", crop_fraction=0.875)
     assert (manifest.postprocess, manifest.calibration, manifest.accuracy) == (None, None, None)
     made = manifest.provenance
     assert (made.pvt_edge, made.command) == (pvt_edge.__version__, "pvt-edge export")

@@ -17,7 +17,7 @@ from pvt_edge.export.deploy.folding import (
     scale_linear,
     split_linear,
 )
-from pvt_edge.preprocessing import MEAN_RGB, STD_RGB, normalise
+from pvt_edge.preprocessing import IMAGENET, normalise
 
 from .made import noise, randomise
 
@@ -128,11 +128,11 @@ def test_centred_conv(dim, out, options, bias):
 def test_input_with_its_borders(size):
     conv = made(nn.Conv2d(3, 16, 7, 4, padding=3))
     pixels = torch.randint(0, 256, (2, *size, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    mean_bgr = torch.tensor(MEAN_RGB[::-1], dtype=torch.float64).view(1, 3, 1, 1)
+    mean_bgr = torch.tensor(IMAGENET.mean[::-1], dtype=torch.float64).view(1, 3, 1, 1)
     rgb = pixels.flip(-1).permute(0, 3, 1, 2).double()
-    mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (MEAN_RGB, STD_RGB))
+    mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (IMAGENET.mean, IMAGENET.std))
     expected = conv((rgb - mean) / std)
-    std_rgb = torch.tensor(STD_RGB, dtype=torch.float64)
+    std_rgb = torch.tensor(IMAGENET.std, dtype=torch.float64)
     found = fold_input(conv, std_rgb)(pixels.permute(0, 3, 1, 2).double() - mean_bgr)
     assert same(found, expected)
     assert (conv(normalise(pixels).double()) - expected).abs().max() < 1e-4  # what the training form is fed

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from pvt_edge.bundle.schema import ResizeSpec
 from pvt_edge.errors import DataError
@@ -123,15 +124,48 @@ def test_a_crop_takes_the_middle():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_cubic_is_close_to_what_pillow_trained_with(seed):
-    pillow = pytest.importorskip("PIL.Image")
     image = draw_scene(seed).image
     whole = ResizeSpec(mode="crop", interpolation="cubic")
     made = apply(image, plan((480, 640), (256, 256), whole), whole)
-    resized = np.asarray(pillow.fromarray(image).resize((341, 256), pillow.Resampling.BICUBIC))
+    resized = np.asarray(Image.fromarray(image).resize((341, 256), Image.Resampling.BICUBIC))
     difference = np.abs(made.astype(int) - resized[:, 42:298]).mean()
     assert difference < 1.0
     blunt = cv2.resize(image, (341, 256), interpolation=cv2.INTER_CUBIC)[:, 42:298]
     assert difference < np.abs(blunt.astype(int) - resized[:, 42:298]).mean()
+
+
+@pytest.mark.parametrize(
+    ("orig_hw", "spec", "resized_hw", "offset_xy"),
+    [  # a longer side is cut, not rounded: 224 * 500 / 333 = 336.3, 256 * 640 / 427 = 383.7
+        ((333, 500), ResizeSpec(mode="crop", interpolation="bilinear"), (224, 336), (-56, 0)),
+        ((427, 640), ResizeSpec(mode="crop", interpolation="bicubic", crop_fraction=0.875), (256, 383), (-80, -16)),
+        ((640, 427), ResizeSpec(mode="crop", interpolation="bicubic", crop_fraction=0.875), (383, 256), (-16, -80)),
+        ((480, 640), ResizeSpec(mode="crop", interpolation="bicubic", crop_fraction=224 / 235), (235, 313), (-44, -6)),
+        (
+            (480, 640),
+            ResizeSpec(mode="crop", interpolation="bicubic", crop_fraction=224 / 235, corner="floor"),
+            (235, 313), (-44, -5),
+        ),
+        ((480, 640), ResizeSpec(mode="stretch", interpolation="box", crop_fraction=224 / 235), (235, 235), (-6, -6)),
+    ],
+)  # fmt: skip
+def test_plan_as_pillows_users_do(orig_hw, spec, resized_hw, offset_xy):
+    placement = plan(orig_hw, (224, 224), spec)
+    assert (placement.resized_hw, placement.offset_xy) == (resized_hw, offset_xy)
+
+
+@pytest.mark.parametrize("mode", ["crop", "stretch"])
+@pytest.mark.parametrize("filter_name", ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"])
+def test_pillows_filters_are_pillows(mode, filter_name):
+    image = draw_scene(4, 333, 500).image
+    spec = ResizeSpec(mode=mode, interpolation=filter_name, crop_fraction=0.9)
+    placement = plan((333, 500), (96, 64), spec)
+    (height, width), (left, top) = placement.resized_hw, placement.offset_xy
+    whole = Image.fromarray(image).resize((width, height), Image.Resampling[filter_name.upper()])
+    wanted = np.asarray(whole)[-top : 96 - top, -left : 64 - left].astype(int)
+    difference = np.abs(apply(image, placement, spec) - wanted)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.01  # Pillow rounds the edges of a part
 
 
 def test_bgr_pixels_are_taken_as_they_are():

@@ -88,7 +88,7 @@ def test_imagenet(mirror, classifier, name, dialect, crop):
     assert equal(chosen.model, classifier)
     assert told[-1][1] == told[-1][2] == chosen.file.stat().st_size
     resize = default_resize(chosen.model, chosen.dialect)
-    assert (resize.mode, resize.interpolation, resize.crop_fraction) == ("crop", "cubic", crop)
+    assert (resize.mode, resize.interpolation, resize.crop_fraction) == ("crop", "bicubic", crop)
 
 
 def test_coco(mirror):

@@ -1,0 +1,44 @@
+"""What one configuration tells of pictures, and the values that all of them are read by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from pvt_edge.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """Fields as in `Sidecar`, of one configuration."""
+
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    labels: tuple[str, ...] | None = None
+    epsilon: float | None = None
+    taken: tuple[str, ...] = ()
+    unclear: Mapping[str, str] = field(default_factory=dict)
+
+
+def triple(value: Any) -> tuple[float, float, float]:
+    """Three numbers, of three or of one for all channels; `ValueError` otherwise."""
+    values = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    numbers = [float(one) for one in (values * 3 if len(values) == 1 else values)]
+    if len(numbers) != 3 or not all(map(isfinite, numbers)):
+        raise ValueError(f"{value!r} is not three numbers")
+    return numbers[0], numbers[1], numbers[2]
+
+
+def positive(values: tuple[float, float, float]) -> tuple[float, float, float]:
+    """The values; `ValueError` unless all are above zero."""
+    if min(values) <= 0:
+        raise ValueError(f"{values} must be above 0")
+    return values
+
+
+def told(preprocessing: Preprocessing, source: str) -> tuple[str, ...]:
+    """One line on what a configuration says, and where: "mean 127.5 127.5 127.5, resize stretch of config.json"."""
+    parts = []
+    for name, value in preprocessing.said.items():
+        shown = " ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else value
+        parts.append(f"{name} {shown:g}" if isinstance(shown, float) else f"{name} {shown}")
+    return (f"{', '.join(parts)} of {source}",) if parts else ()
