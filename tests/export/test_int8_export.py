@@ -263,6 +263,8 @@ def test_int8_beyond_the_budget_is_not_written(over_budget):
     assert [(a.runtime, a.precision) for a in manifest.artifacts] == [("onnxruntime", "fp32"), ("openvino", "fp32")]
     assert manifest.precision_plan is None
     assert manifest.auto_precision["openvino"] in ("fp32", "bf16")
+    assert set(manifest.not_written) == {"openvino-int8", "onnxruntime-int8"}
+    assert all("loses" in reason for reason in manifest.not_written.values())
     assert manifest.calibration.count == 5
     assert (record.kept, record.max_drop) == (False, 0.0)
     (int8,) = [candidate for candidate in record.candidates if candidate.name.startswith("int8")]
@@ -271,6 +273,25 @@ def test_int8_beyond_the_budget_is_not_written(over_budget):
     assert record.verdict.startswith("int8 not written: matched-box F1 with fp32 may fall by 0.0, ")
     assert f"loses {int8.drop:.4f}" in record.verdict
     assert record.verdict in (over_budget.folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_bf16_is_held_to_the_budget_too(over_budget):
+    bf16 = next((c for c in record_of(over_budget.folder).candidates if c.name == "bf16"), None)
+    if bf16 is None:
+        pytest.skip("this CPU does not run bfloat16")
+    lost = bf16.drop > 0
+    assert ("openvino-bf16" in over_budget.manifest.auto_excluded) == lost
+    if lost:
+        assert over_budget.manifest.auto_precision["openvino"] == "fp32"
+
+
+def test_int8_that_is_required(over_budget, calib, tmp_path):
+    out = tmp_path / "b0"
+    shutil.copytree(over_budget.folder, out)
+    options = {**INT8, "max_drop": 0.0, "metric": "agreement", "require_int8": True}
+    with pytest.raises(ExportError, match="required"):
+        pvt_edge.export_model(build("detect", TINY), out, calib=calib, **options)
+    assert content(out) == content(over_budget.folder)
 
 
 def test_auto_precision_runs_where_int8_was_not_written(over_budget):

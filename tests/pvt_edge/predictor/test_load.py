@@ -48,6 +48,28 @@ def test_the_precision_that_runs(tmp_path, held, stated, runtime, asked, stored,
 
 
 @pytest.mark.parametrize(
+    ("held", "excluded", "runs"),
+    [
+        ([OV_FP32, OV_INT8], {"openvino-int8": "lost"}, ("fp32", "auto")),
+        ([OV_FP32, OV_INT8], {"openvino-int8": "lost", "openvino-bf16": "lost"}, ("fp32", "fp32")),
+        ([OV_FP32], {"openvino-bf16": "lost"}, ("fp32", "fp32")),
+    ],
+)
+def test_auto_never_takes_what_the_export_calls_outside(tmp_path, held, excluded, runs):
+    bundle = Bundle(tmp_path, manifest(artifacts=held, auto_excluded=excluded))
+    artifact, precision = choose_artifact(bundle, "openvino")
+    assert (artifact.precision, precision) == runs
+    assert choose_artifact(bundle, "openvino", "bf16")[1] == "bf16"  # who asks for it has it
+
+
+def test_where_all_is_outside_the_reason_is_said(tmp_path):
+    bundle = Bundle(tmp_path, manifest(artifacts=[OV_INT8], auto_excluded={"openvino-int8": "loses 0.0312"}))
+    with pytest.raises(BundleError, match=r"loses 0\.0312"):
+        choose_artifact(bundle, "openvino")
+    assert choose_artifact(bundle, "openvino", "int8")[1] == "int8"
+
+
+@pytest.mark.parametrize(
     ("runtime", "asked", "error", "words"),
     [
         ("onnxruntime", "int8", BundleError, "it has openvino fp32, onnxruntime fp32"),
