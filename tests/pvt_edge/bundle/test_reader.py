@@ -177,7 +177,7 @@ def test_a_very_long_name(bundle, folder):
 
 def test_importing_the_package_is_light():
     script = "import sys, pvt_edge.bundle as b; print('pydantic' in sys.modules, b.read_bundle.__name__)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout == "False read_bundle\n"
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = pvt_edge.bundle.nothing
