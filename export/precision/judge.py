@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import ExportError
 from pvt_edge.export.precision.record import Metric
 from pvt_edge.metrics.top1 import place
@@ -16,7 +17,7 @@ from pvt_edge.tasks import agreement, get_task
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
+    from pvt_edge.bundle.schema import ResizeSpec
     from pvt_edge.comparison.difference import Arrays
     from pvt_edge.data.coco import CocoDataset, Sample
     from pvt_edge.pixel_depth import PixelMax
@@ -44,7 +45,7 @@ class Judge(ABC):
 
     def judge(self, outputs: "Sequence[Arrays]") -> tuple[float, dict[str, float]]:
         """The metric's value, and how far the outputs agree with `reference`."""
-        return self.value(outputs), agreement(self.task, outputs, self.reference, self.post)
+        return self.value(outputs), agreement(self.task, outputs, self.reference, self.post or PostprocessSpec())
 
     def first(self, count: int) -> "Judge":
         """The same on the first `count` pictures."""
@@ -60,7 +61,7 @@ class AgreementJudge(Judge):
         return Metric(name="agreement", words=get_task(self.task).agreement_words, data=self.data)
 
     def value(self, outputs: "Sequence[Arrays]") -> float:
-        return agreement(self.task, outputs, self.reference, self.post)["agreement"]
+        return agreement(self.task, outputs, self.reference, self.post or PostprocessSpec())["agreement"]
 
 
 @dataclass(frozen=True)
