@@ -128,5 +128,5 @@ def _pair(area: NDArray[np.uint8], entry: Entry, reference: str) -> None:
             continue  # no numbers, no distance
         inside = figure.within(value, limit)
         at = write(area, f"{figure.words} {figure.text(value)}", (at, base), INK if inside else RED) + 16
-    used = "no numbers" if entry.severity == float("inf") else f"{times(entry.severity)} the tolerance"
+    used = "no numbers" if entry.severity == float("inf") else f"{times(entry.severity)} the limit, alone"
     write(area, used, (0, base), INK if entry.severity <= 1 else RED)

@@ -30,7 +30,7 @@ def _figures(report: VerifyReport) -> str:
         for row in report.artifacts
     ]
     rows += [[plain(name), *["-"] * len(names), "skipped"] for name, _ in report.skipped]
-    lines = [table(["artifact", *(FIGURES[name].words for name in names), "tolerance"], rows)]
+    lines = [table(["artifact", *(FIGURES[name].words for name in names), "all pictures"], rows)]
     lines += [bullets([f"Skipped: {plain(name)}: {plain(reason)}" for name, reason in report.skipped])]
     return "\n\n".join(line for line in lines if line)
 
@@ -59,7 +59,12 @@ def _worst(report: VerifyReport) -> str:
         [code(p.picture), plain(row.name), *(FIGURES[n].text(p.figures[n]) for n in names), times(severity)]
         for severity, row, p in rows
     ]
-    return table(["picture", "artifact", *(FIGURES[name].words for name in names), "of tolerance"], cells, words=2)
+    columns = ["picture", "artifact", *(FIGURES[name].words for name in names), "times the limit, alone"]
+    told = (
+        "The pictures that differ most, each alone. The limits are for all pictures together, so a single one may be "
+        "beyond them in a bundle that is within."
+    )
+    return f"{told}\n\n{table(columns, cells, words=2)}"
 
 
 def _method(report: VerifyReport) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pvt_edge.comparison.figure import FIGURES
+from pvt_edge.comparison.figure import FIGURES, times
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,26 @@ class VerifyReport:
         told = [f"Outside tolerance against {against}: {bad}."] if bad else []
         told += [f"Failed before it could be compared with {self.reference}{other}: {failed}."] if failed else []
         good = ", ".join(row.name for row in self.artifacts)
-        return " ".join(told) or f"Within tolerance against {against}: {good}."
+        told = told or [f"Within tolerance against {against}: {good}."]
+        return " ".join([*told, *([self.mean_note] if self.mean_note else [])])
+
+    @property
+    def mean_note(self) -> str:
+        """Where an artifact is within tolerance with a picture that is not: that the rule is of all together; or ""."""
+        beyond = [p.severity for row in self.artifacts if row for p in row.pictures if p.severity > 1]
+        if not beyond:
+            return ""
+        pictures = "1 picture" if len(beyond) == 1 else f"{len(beyond)} pictures"
+        return (
+            f"The limits are for all pictures together: {pictures} alone would be outside, at up to "
+            f"{times(max(beyond))} the limit."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The whole as JSON values."""
         return {
             "within": bool(self),
+            "rule": "each figure over all pictures together; severity is of a single one, 1 at the limit",
             "verdict": self.verdict,
             "bundle": str(self.bundle),
             "reference": {"artifact": self.reference, "bundle": str(self.reference_bundle)},

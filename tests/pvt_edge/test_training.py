@@ -2,7 +2,9 @@
 
 import dataclasses
 import itertools
+import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +17,9 @@ from pvt_edge.models.anchors import base_anchors, level_anchors  # noqa: E402
 from pvt_edge.models.create import create_model  # noqa: E402
 from pvt_edge.preprocessing import normalise  # noqa: E402
 from pvt_edge.scenes import draw_scene, write_scenes  # noqa: E402
+from pvt_edge.training import __main__ as training_main  # noqa: E402
 from pvt_edge.training import augment as views  # noqa: E402
+from pvt_edge.training.__main__ import train_folder  # noqa: E402
 from pvt_edge.training.assigner import assign, pairwise_iou  # noqa: E402
 from pvt_edge.training.augment import augment  # noqa: E402
 from pvt_edge.training.batches import Picture, batches, draw_pictures, load_pictures  # noqa: E402
@@ -387,3 +391,56 @@ def test_evaluation_of_a_model_in_training_form(tmp_path):
     metrics = evaluate(fresh(), dataset, (64, 96))
     assert metrics.keys() == {"AP", "AP50", "AP75", "AP RBC", "AP WBC", "AP Platelets"}
     assert metrics["AP50"] < 0.5
+
+
+# --- a folder of data
+
+ONE_STEP = dataclasses.replace(Recipe(), phases=(Phase(1, 2, (64, 64), (1.0, 1.0)),), warmup_steps=0, scenes=2)
+FRUIT = ("apple", "banana", "cherry", "date", "elderberry")
+CELLS = ("RBC", "WBC", "Platelets")
+
+
+def data_of(folder, names):
+    """Two pictures of squares, one of each class in turn, to train and to evaluate on."""
+    (folder / "images").mkdir(parents=True)
+    for i in range(2):
+        cv2.imwrite(str(folder / "images" / f"{i}.png"), np.full((64, 96, 3), 60 + 40 * i, np.uint8))
+    content = {
+        "images": [{"id": i, "file_name": f"{i}.png", "width": 96, "height": 64} for i in range(2)],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names)],
+        "annotations": [
+            {"id": i, "image_id": i % 2, "category_id": i % len(names), "bbox": [4 + 9 * i, 8, 24, 24]}
+            for i in range(max(2, len(names)))
+        ],
+    }
+    for split in ("train", "val"):
+        (folder / f"instances_{split}.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize("names", [FRUIT[:1], FRUIT[:2], FRUIT, CELLS], ids=len)
+def test_training_on_a_folder(tmp_path, capsys, monkeypatch, names):
+    """Of any number of classes; blood cells are drawn into none but their own."""
+    drawn = []
+    monkeypatch.setattr(
+        training_main, "draw_pictures", lambda count, seed: drawn.append(count) or draw_pictures(count, seed)
+    )
+    train_folder(data_of(tmp_path / "data", names), tmp_path / "out.safetensors", ONE_STEP)
+    assert drawn == ([2] if names == CELLS else [0])
+    told = capsys.readouterr().out
+    assert ("no generated scenes" in told) == (names != CELLS)
+    assert all(f"AP {name} " in told for name in names)
+    create_model("b0", "detect", len(names), tmp_path / "out.safetensors", head="lite")
+
+
+def test_data_with_nothing_to_learn(tmp_path):
+    data = data_of(tmp_path / "data", FRUIT[:1])
+    content = json.loads((data / "instances_train.json").read_text())
+    other = content | {"categories": [{"id": 0, "name": "pear"}]}
+    (data / "instances_val.json").write_text(json.dumps(other))
+    with pytest.raises(DataError, match=r"classes apple.*pear: both need the same"):
+        train_folder(data, tmp_path / "out.safetensors", ONE_STEP)
+    (data / "instances_train.json").write_text(json.dumps(content | {"annotations": []}))
+    with pytest.raises(DataError, match="has no boxes"):
+        train_folder(data, tmp_path / "out.safetensors", ONE_STEP)
+    assert not (tmp_path / "out.safetensors").exists()

@@ -66,11 +66,15 @@ def test_candidates():
     ]  # fmt: skip
 
 
+UNTIMED = tuple(candidate.model_copy(update={"latency": None}) for candidate in search().candidates)
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({}, "the budget had ruled it out"),
-        ({"tuned": False}, "the recorded recipe is taken without timing it"),
+        ({"tuned": False}, "the budget had ruled it out"),  # others were timed
+        ({"tuned": False, "candidates": UNTIMED}, "the recorded recipe is taken without timing it"),
         ({"interrupted": True}, "the search was cut short"),
     ],
 )
@@ -124,7 +128,7 @@ def test_a_budget_that_is_not_gated():
             (CANDIDATES[0], candidate("bf16", 2, 0.8, latency=Latency(p50=2, p90=2, p99=2, inferences=1))),
             "Latency: 200 of fp32, 1 of bf16; ",
         ),
-        ((candidate("fp32", None, 0.8),), "Latency: nothing was timed.\n"),
+        ((candidate("fp32", None, 0.8),), "Latency: nothing was timed, "),
     ],
 )
 def test_inferences(candidates, words):
@@ -283,6 +287,12 @@ def test_artifacts():
     ]
     assert text.endswith("`--precision auto` takes int8 on openvino.")
     assert "auto" not in read(manifest(auto_precision={}))["Artifacts"]
+    excluded = {"openvino-bf16": "loses 0.0312 of AP, more than the budget of 0.02"}
+    told = read(manifest(auto_excluded=excluded, not_written={"onnxruntime-int8": "it is not faster here"}))[
+        "Artifacts"
+    ]
+    assert "`auto` does not take openvino-bf16: loses 0.0312 of AP" in told
+    assert "not written, onnxruntime-int8: it is not faster here" in told
 
 
 def test_how_to_do_it_again():

@@ -82,11 +82,18 @@ def test_data_and_images(pvt_edge_command, folder, tmp_path):
 
 
 def test_int8_beyond_the_budget_is_told(pvt_edge_command, folder, tmp_path):
-    done = pvt_edge_command(
-        *("export", "--variant", "b0", "--weights", "none", "--task", "features", *SMALL, "--no-tune"),
-        *("--calib", str(folder / "calib"), "--max-drop", "0", "--out", str(tmp_path / "o")),
-    )
+    command = ("export", "--variant", "b0", "--weights", "none", "--task", "features", *SMALL, "--no-tune")
+    command += ("--calib", str(folder / "calib"), "--max-drop", "0", "--out", str(tmp_path / "o"))
+    done = pvt_edge_command(*command, "--json", str(tmp_path / "o.json"))
     assert done.returncode == 0, done.stderr
+    asked = json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))["asked"]
+    assert asked["openvino-fp32"] == {"written": True, "file": "openvino/fp32.xml", "reason": None}
+    assert (asked["openvino-int8"]["written"], asked["openvino-int8"]["file"]) == (False, None)
+    assert "cosine with fp32 may fall by 0.0" in asked["openvino-int8"]["reason"]
+    required = pvt_edge_command(*command[:-1], str(tmp_path / "p"), "--require-int8")
+    assert required.returncode == 1
+    assert "INT8 is required and not there for openvino" in required.stderr
+    assert not (tmp_path / "p").exists()
     assert "int8 not written: cosine with fp32 may fall by 0.0" in done.stdout
     assert [a.precision for a in pvt_edge.read_bundle(tmp_path / "o").manifest.artifacts] == ["fp32"]
 
