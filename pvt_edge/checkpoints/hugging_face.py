@@ -68,6 +68,11 @@ class _Processor:
         self.unclear.setdefault(field, f"{PROCESSOR} {reason}")
         return {}
 
+    def _needs(self, field: str, name: str) -> None:
+        """Where `name` is left out, PVT's own processor has ImageNet's values and bicubic, others have others."""
+        if self.config.get(name) is None and self.kind and not self.kind.startswith("Pvt"):
+            self._cannot(field, f"is of {self.kind} and does not say {name}")
+
     def _flag(self, name: str, default: bool = True) -> bool:
         value = self.config.get(name)
         return default if value is None else bool(value)
@@ -76,7 +81,8 @@ class _Processor:
         """Mean and std of values 0 to 255."""
         config = self.config
         try:
-            factor = float(config.get("rescale_factor") or 1 / 255) if self._flag("do_rescale") else 1.0
+            given = config.get("rescale_factor")
+            factor = (1 / 255 if given is None else float(given)) if self._flag("do_rescale") else 1.0
         except (TypeError, ValueError):
             factor = math.nan
         if not factor > 0:
@@ -89,6 +95,8 @@ class _Processor:
         if not self._flag("do_normalize"):
             mean, std = 0.0, 1.0
         else:
+            self._needs("mean", "image_mean")
+            self._needs("std", "image_std")
             mean = config["image_mean"] if config.get("image_mean") is not None else mean
             std = config["image_std"] if config.get("image_std") is not None else std
         said = {}
@@ -103,6 +111,7 @@ class _Processor:
         return said
 
     def _filter(self) -> dict[str, Any]:
+        self._needs("interpolation", "resample")
         number = self.config.get("resample")
         if number is None:
             number = 3

@@ -20,9 +20,9 @@ class PictureOptions:
 
 
 def triple(value: Any) -> tuple[float, float, float]:
-    """Three numbers, of three or of one for all channels; `ValueError` otherwise."""
-    values = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    numbers = [float(one) for one in (values * 3 if len(values) == 1 else values)]
+    """Three numbers, of a list of three or of one number for all channels; `ValueError` otherwise."""
+    values = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value] * 3
+    numbers = [float(one) for one in values]
     if len(numbers) != 3 or not all(map(isfinite, numbers)):
         raise ValueError(f"{value!r} is not three numbers")
     return numbers[0], numbers[1], numbers[2]

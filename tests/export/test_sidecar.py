@@ -159,6 +159,9 @@ def test_a_timm_folder_answers_as_timm_s_rule(pictures, tmp_path):
         ({"size": {"shortest_edge": 60}, "do_center_crop": True, "crop_size": 64}, "--resize"),
         ({"image_std": [0.5, 0, 0.5]}, "--std"),
         ({"image_mean": [0.5, 0.5]}, "--mean"),
+        ({"image_mean": [0.5]}, "--mean"),  # of grey pictures
+        ({"rescale_factor": 0}, "--mean"),
+        ({"image_processor_type": "ViTImageProcessor", "resample": None}, "--interpolation"),
     ],
 )
 def test_what_cannot_be_done_stops_the_export(processor, word, peer, tmp_path):
