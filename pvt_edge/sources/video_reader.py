@@ -54,42 +54,33 @@ class VideoReader:
     end of the file.
     """
 
-    def __init__(self, path: Path) -> None:
-        import av
-
+    def __init__(self, container: "InputContainer", name: str) -> None:
+        videos = video_streams(container)
+        if not videos or videos[0].codec_context is None:
+            raise DataError(_why_unreadable(container, videos))
+        if len(videos) > 1:
+            used = f"of {len(videos)} video streams the one with index {videos[0].index} is used"
+            warnings.warn(f"{name}: {used}", PictureWarning, stacklevel=4)
+        self._container: InputContainer | None = container
+        self._busy = threading.RLock()  # a container that is closed while it reads takes the process down
         self.damaged, self.damaged_s = 0, 0.0
         self.interrupted_s: float | None = None
         self.broken: str | None = None
-        self._busy = threading.RLock()  # a container that is closed while it reads takes the process down
-        try:  # an absolute name: FFMPEG takes "10:20.mp4" for an address; a playlist reaches no other places
-            self._container: InputContainer | None = av.open(
-                os.path.abspath(path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
-            )
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise DataError(f"{_reason(error)}; {UNREADABLE}") from error
-        videos = video_streams(self._container)
-        if not videos or videos[0].codec_context is None:
-            why = _why_unreadable(self._container, videos)
-            self._container.close()
-            raise DataError(why)
-        if len(videos) > 1:
-            used = f"of {len(videos)} video streams the one with index {videos[0].index} is used"
-            warnings.warn(f"{path}: {used}", PictureWarning, stacklevel=4)
         stream = videos[0]
         stream.thread_type = "AUTO"
         self._silent = stream.codec_context.name in STAYS_SILENT
         if self._silent:
             stream.codec_context.options = {"err_detect": "explode"}
         self.fps = _rate(stream)
-        self.frame_count, self.indexed = count_pictures(stream, self._container, self.fps)
+        self.frame_count, self.indexed = count_pictures(stream, container, self.fps)
         self.states_count = stream.frames > 0
-        cuts = bool(_bits(self._container.format.flags) & PASSES_ON_CUTS)
-        self.length_s = None if cuts else _length_s(stream, self._container)
+        cuts = bool(_bits(container.format.flags) & PASSES_ON_CUTS)
+        self.length_s = None if cuts else _length_s(stream, container)
         self._parts_are_cut = not cuts  # of MPEG streams a whole packet may be called damaged
         self._clock = VideoClock(self.fps, cut=cuts)
         self._bgr = BgrConverter()
         self._stream = stream
-        self._packets: Iterator[Any] = self._container.demux()
+        self._packets: Iterator[Any] = container.demux()
         self._reached_bytes = 0  # of the file's bytes
         self._pictures: deque[VideoFrame] = deque()
         self._run: deque[tuple[VideoFrame, bool]] = deque()  # with whether it is whole
@@ -180,6 +171,21 @@ class VideoReader:
             if self._container is not None:
                 self._container.close()
                 self._container = None
+
+
+def open_reader(path: Path) -> VideoReader:
+    """The reader of a file. `DataError`, without the file's name, where it is no video."""
+    import av
+
+    try:  # an absolute name: FFMPEG takes "10:20.mp4" for an address; a playlist reaches no other places
+        container = av.open(os.path.abspath(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise DataError(f"{_reason(error)}; {UNREADABLE}") from error
+    try:
+        return VideoReader(container, str(path))
+    except DataError:
+        container.close()
+        raise
 
 
 def video_streams(container: "InputContainer") -> "list[VideoStream]":
