@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError
+from pvt_edge.sources.capture import quiet_opencv
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -92,6 +93,8 @@ class TimedEncoder:
         if path.suffix.lower() in MP4:
             fragments = {"movflags": "hybrid_fragmented", "frag_duration": str(round(FRAGMENT_S * 1e6))}
             options = fragments if live else {"movflags": "faststart"}
+        elif live:  # Matroska's parts, that are written when they are full
+            options["cluster_time_limit"] = str(round(FRAGMENT_S * 1e3))
         if live:
             options["flush_packets"] = "1"
         rate = Fraction(fps).limit_denominator(1001)
@@ -168,6 +171,7 @@ class SteadyEncoder:
     def __init__(self, path: Path, codes: tuple[str, ...], wh: tuple[int, int], fps: float) -> None:
         import cv2
 
+        quiet_opencv()
         self.frames, self._fps = 0, fps
         self._shown: NDArray[np.uint8] | None = None
         name = os.path.abspath(path)

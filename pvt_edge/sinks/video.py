@@ -62,7 +62,8 @@ class VideoFile(Sink):
             self._image = self._fit(result)
             self._encoder.write(self._image, at_s)
         except DataError as error:
-            raise DataError(f"{self._named(error)}: the recording ends after {self._encoder.frames} frames") from error
+            most = f"at most {self._encoder.frames} frames"  # some of them were still to be written
+            raise DataError(f"{self._named(error)}: the recording ends after {most}") from error
         self.length_s = at_s + 1 / self.fps
 
     def hold_until(self, now_s: float) -> None:

@@ -21,10 +21,9 @@ from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.port import Port
 from pvt_edge.sources.source import Frame
-from pvt_edge.sources.video_clock import VideoClock
-from pvt_edge.sources.video_faults import are_missing, damage_line
+from pvt_edge.sources.video_faults import fault_lines
 from pvt_edge.sources.video_picture import BgrConverter
-from pvt_edge.sources.video_reader import count_pictures, video_streams
+from pvt_edge.sources.video_reader import VideoReader, video_streams
 from pvt_edge.sources.web_picture import fetch_picture
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ RELEASE_S = 1.0  # that a stream stuck in a read is waited for, before it is lef
 KEY_FRAME_S = 20.0  # that packets may come without a picture: some cameras send a key frame as rarely
 MOST_LATE_S = 0.5  # then pictures are passed over, up to a key frame that is in time
 AWAY = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
+ENDLESS = ("mpjpeg", "hls", "dash")  # the bytes that these state are made up, or of a list of parts
 QUEUED_S = 0.008  # less than this is no wait for a packet, but one for Python's lock
 
 
@@ -58,8 +58,6 @@ class NetworkStream(LiveSource):
         self._lateness, self._late_s = Lateness(), 0.0
         self._catching_up = False
         self._count = 0
-        self._broken = False  # whether reading ended with an error, and not at an end
-        self._clock: VideoClock | None = None  # of a file
         self._busy = threading.RLock()  # a container that is closed while it reads takes the process down
 
     def _settings(self) -> dict[str, str]:
@@ -98,7 +96,7 @@ class NetworkStream(LiveSource):
         stream.thread_type = "SLICE"  # threads by frame would hold back one frame each
         self.fps = self._rate(stream)
         self._lateness, self._late_s, self._catching_up = Lateness(), 0.0, False
-        self._packets, self._bgr, self._broken = container.demux(stream), BgrConverter(), False
+        self._packets, self._bgr = container.demux(stream), BgrConverter()
         return None
 
     def _refusal(self, error: Exception) -> str | None:
@@ -128,8 +126,7 @@ class NetworkStream(LiveSource):
                 if image is not None:
                     self.wh = (image.shape[1], image.shape[0])
                     self._count += 1
-                    video_s = self._clock.at(picture.time if picture.pts is not None else None) if self._clock else None
-                    return Frame(image, self._count - 1, at, fps=self.fps, tick=tick, video_s=video_s)
+                    return Frame(image, self._count - 1, at, fps=self.fps, tick=tick)
                 self.decode_errors += 1
             return None
 
@@ -144,7 +141,6 @@ class NetworkStream(LiveSource):
             try:
                 packet = next(self._packets, None)
             except (av.FFmpegError, OSError):  # timed out, broken off
-                self._broken = True
                 return None
             if packet is None:
                 return None
@@ -209,13 +205,15 @@ class RtspStream(NetworkStream):
 
 
 class HttpStream(NetworkStream):
-    """MJPEG, or a file on a web server: `live` is False once that has told its length, or that it is a picture."""
+    """MJPEG, or a file on a web server: `live` is False once that has told its length, in seconds or bytes, or that it
+    is a picture."""
 
     tells_time = False  # MJPEG has no times; FFMPEG makes them up
 
     def __init__(self, address: str, options: SourceOptions) -> None:
         super().__init__(address, options)
-        self._indexed = False  # whether `frame_count` is exact
+        self._file: VideoReader | None = None
+        self._last_s = 0.0
 
     def connect(self) -> None:
         super().connect()
@@ -229,28 +227,40 @@ class HttpStream(NetworkStream):
     def _open(self) -> str | None:
         why = super()._open()
         container = self._container
-        if why is None and container is not None and container.duration and not container.format.name.endswith("_pipe"):
-            self.live = False
-            self.frame_count, self._indexed = count_pictures(video_streams(container)[0], container, self.fps)
-            self._clock = VideoClock(self.fps, cut=False)
+        if why is None and container is not None and _is_file(container):
+            self.live, self._file = False, VideoReader(container, self.name)
+            self.fps, self.frame_count = self._file.fps, self._file.frame_count
         return why
 
     def _rate(self, stream: Any) -> float | None:
         return None if stream.container.format.name == "mpjpeg" else super()._rate(stream)
 
     def read(self) -> Frame | None:
-        if self.frame_count == 1 and not self.live and self._first is None and self._clock is None:  # a picture
+        if self.live or self._first is not None:
+            return super().read()
+        frame = None if self._file is None else self._read_file(self._file)
+        if frame is None and not self.ended:
             self.ended = True
-            return None
-        frame = super().read()
-        if frame is None and not self.live and not self.ended:
-            self.ended = True
-            self.skipped += self._faults()
+            if self._file is not None:
+                self.skipped += fault_lines(self.name, self._file, self._count, self._last_s, cut=False)
         return frame
 
-    def _faults(self) -> list[str]:
-        missing = are_missing(self.frame_count if self._indexed else None, self._count + self.decode_errors)
-        lines = [damage_line(self.name, self.decode_errors)] if self.decode_errors else []
-        if self._broken or missing:
-            lines.append(f"{self.name}: ends after {self._count} of {self.frame_count or 'unknown'} frames")
-        return lines
+    def _read_file(self, file: VideoReader) -> Frame | None:
+        with self._busy:
+            shown = file.read()
+        self.decode_errors = file.damaged
+        if shown is None:
+            return None
+        self.wh = (shown.image.shape[1], shown.image.shape[0])
+        self._count, self._last_s = self._count + 1, shown.video_s
+        return Frame(shown.image, self._count - 1 + file.damaged, fps=self.fps, video_s=shown.video_s)
+
+    def disconnect(self) -> None:
+        super().disconnect()
+        if self._file is not None and self._container is None:
+            self._file.close()
+
+
+def _is_file(container: "InputContainer") -> bool:
+    name = container.format.name
+    return not name.endswith("_pipe") and bool(container.duration or (name not in ENDLESS and container.size > 0))

@@ -27,9 +27,11 @@ class OpenCvReader:
     still, where it may be wrong.
     """
 
-    indexed = stopped_early = False
+    indexed = stopped_early = states_count = False
     damaged, damaged_s = 0, 0.0
     broken: str | None = None
+    length_s: float | None = None
+    interrupted_s: float | None = None
 
     def __init__(self, path: Path) -> None:
         import cv2

@@ -6,8 +6,9 @@ from pathlib import Path
 from pvt_edge.errors import DataError
 from pvt_edge.sources.opencv_video import OpenCvReader
 from pvt_edge.sources.source import Frame, Source
-from pvt_edge.sources.video_faults import are_missing, damage_line, is_cut_short
-from pvt_edge.sources.video_reader import VideoReader
+from pvt_edge.sources.video_end import is_cut_short
+from pvt_edge.sources.video_faults import fault_lines
+from pvt_edge.sources.video_reader import VideoReader, open_reader
 
 
 class VideoFile(Source):
@@ -49,19 +50,7 @@ class VideoFile(Source):
             yield Frame(shown.image, number, path=self.name, fps=self.fps, video_s=shown.video_s)
             count, last_s = count + 1, shown.video_s
             shown = self._reader.read()
-        self.skipped += self._faults(count, last_s)
-
-    def _faults(self, count: int, last_s: float) -> list[str]:
-        reader = self._reader
-        lines = [damage_line(self.name, reader.damaged, reader.damaged_s)] if reader.damaged else []
-        missing = are_missing(self.frame_count if reader.indexed else None, count + reader.damaged)
-        cut = is_cut_short(self._path)
-        if cut or missing or reader.broken or reader.stopped_early:
-            of_all = f" of {self.frame_count}" if (self.frame_count or 0) > count else ""
-            why = "the file is cut short" if cut else "the rest is damaged"
-            why += f" ({reader.broken})" if reader.broken else ""
-            lines.append(f"{self.name}: ends after {count}{of_all} frames, at {last_s:.2f} s; {why}")
-        return lines
+        self.skipped += fault_lines(self.name, self._reader, count, last_s, cut=is_cut_short(self._path))
 
     def close(self) -> None:
         self._reader.close()
@@ -72,4 +61,4 @@ def _open_reader(path: Path) -> VideoReader | OpenCvReader:
         import av  # noqa: F401 - asked before anything opens
     except ImportError:
         return OpenCvReader(path)
-    return VideoReader(path)
+    return open_reader(path)

@@ -28,12 +28,21 @@ class BgrConverter:
     def convert(self, picture: "VideoFrame") -> NDArray[np.uint8] | None:
         """The picture, turned and mirrored as the video says; None where its pixels are of a kind without colours."""
         try:
-            image = self._reformatter.reformat(picture, format="bgr24", interpolation="BICUBIC").to_ndarray()
+            bgr = self._reformatter.reformat(picture, format="bgr24", interpolation="BICUBIC")
         except ValueError:
             return None
+        image = picture.to_ndarray() if bgr is picture else pixels(bgr)  # the decoder's own memory is not given away
         if picture.key_frame:  # asking is dear, and where it changes a stream begins anew
             self._matrix = display_matrix(picture)
         return np.ascontiguousarray(turned(np.asarray(image, np.uint8), self._matrix))
+
+
+def pixels(picture: "VideoFrame") -> NDArray[np.uint8]:
+    """The pixels (H, W, 3) of a picture of three bytes a pixel, in its own memory where rows follow without a gap."""
+    plane = picture.planes[0]
+    row_bytes = 3 * picture.width
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a buffer
+    return np.ascontiguousarray(rows[: picture.height, :row_bytes]).reshape(picture.height, picture.width, 3)
 
 
 def display_matrix(picture: "VideoFrame") -> tuple[int, ...] | None:

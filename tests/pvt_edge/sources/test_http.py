@@ -10,7 +10,7 @@ from pvt_edge.errors import DataError
 from pvt_edge.sources import SourceOptions, open_source
 
 from .cameras import MjpegCamera, numbered_jpeg, read_number
-from .files import write_video
+from .files import remux, scene, write_clip, write_video
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,28 @@ def test_a_file_gives_all_its_frames_and_ends(tmp_path):
         assert source.ended
     np.testing.assert_allclose([frame.image.mean() for frame in frames], [20 * n for n in range(12)], atol=4)
     assert source.skipped == []
+
+
+def test_a_file_without_a_length_in_seconds_is_no_camera(tmp_path):
+    times = [0, 0.04, 0.2, 1.0]
+    clip = remux(write_clip(tmp_path / "a.mkv", times), tmp_path / "b.mkv", options={"live": "1"})
+    with (
+        MjpegCamera(files={"/b.mkv": clip.read_bytes()}) as camera,
+        open_source(f"http://{camera.host}/b.mkv") as source,
+    ):
+        assert not source.live
+        assert [frame.video_s for frame in source] == pytest.approx(times, abs=1e-3)
+        assert source.ended
+
+
+def test_what_is_damaged_in_a_file_is_left_out_and_told(tmp_path):
+    clip = write_clip(tmp_path / "clip.ts", [n / 25 for n in range(50)], options={"g": "10", "crf": "12"})
+    data = bytearray(clip.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
+    with MjpegCamera(files={"/a.ts": bytes(data)}) as camera, open_source(f"http://{camera.host}/a.ts") as source:
+        for frame in source:
+            assert np.abs(frame.image.astype(int) - scene(round(frame.video_s * 25))).mean() < 6
+    assert "damaged picture" in source.skipped[0]
 
 
 def test_a_file_that_stands_on_its_side_is_turned_as_opencv_turns_it(tmp_path):

@@ -69,6 +69,9 @@ def test_a_video_that_ends_too_early_says_so(tmp_path):
         ("clip.mp4", "libx264", {"movflags": "faststart"}),
         ("clip.mkv", "libx264", {}),
         ("clip.webm", "libvpx", {}),
+        ("live.webm", "libvpx", {"live": "1"}),
+        ("clip.ts", "libx264", {}),
+        ("clip.flv", "libx264", {}),
     ],
 )
 def test_a_file_that_was_not_copied_to_its_end_says_so(tmp_path, name, codec, options):
@@ -76,17 +79,28 @@ def test_a_file_that_was_not_copied_to_its_end_says_so(tmp_path, name, codec, op
     path = remux(path, tmp_path / name, options=options)
     assert (len(list(whole := open_source(path))), whole.skipped) == (50, [])
     data = path.read_bytes()
-    path.write_bytes(data[: len(data) * 6 // 10])
+    path.write_bytes(data[: len(data) * 6 // 10 + 1])
     source = open_source(path)
     count = len(list(source))
     assert 20 < count < 35
     assert "cut short" in source.skipped[-1]
-    assert f"ends after {count} of 50 frames" in source.skipped[-1]
+    assert f"ends after {count}{' of 50' if source._reader.states_count else ''} frames" in source.skipped[-1]
+    if name in ("clip.webm", "clip.flv"):
+        assert " of 2.0" in source.skipped[-1]
 
 
-def test_pictures_damaged_in_the_middle_are_left_out_counted_and_named(tmp_path):
-    options = {"g": "10", "crf": "12"}
-    path = write_clip(tmp_path / "clip.ts", [n / 25 for n in range(50)], options=options)
+DAMAGED = {
+    "H.264": ("clip.ts", "libx264", {"g": "10", "crf": "12"}),
+    "HEVC": ("clip.ts", "libx265", {"x265-params": "keyint=10:log-level=none", "crf": "12"}),
+    "HEVC in MP4": ("clip.mp4", "libx265", {"x265-params": "keyint=10:log-level=none", "crf": "12"}),
+    "Motion JPEG": ("clip.mov", "mjpeg", {"qmin": "1", "qmax": "2", "b": "20M", "threads": "1"}),
+}
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), DAMAGED.values(), ids=DAMAGED)
+def test_pictures_damaged_in_the_middle_are_left_out_counted_and_named(tmp_path, name, codec, options):
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = write_clip(tmp_path / name, [n / 25 for n in range(50)], codec=codec, pix_fmt=pix_fmt, options=options)
     data = bytearray(path.read_bytes())
     at = len(data) // 2
     data[at : at + 2000] = bytes(2000)
@@ -95,11 +109,25 @@ def test_pictures_damaged_in_the_middle_are_left_out_counted_and_named(tmp_path)
     frames = list(source)
     assert len(frames) < 50
     assert len(source.skipped) == 1
-    assert "damaged picture" in source.skipped[0]
+    assert "damaged picture" in source.skipped[0] or "interrupted" in source.skipped[0]
     assert " s" in source.skipped[0]
     for frame in frames:  # none that is given shows the damage
         number = round(frame.video_s * 25)
         assert np.abs(frame.image.astype(int) - scene(number)).mean() < 6
+
+
+def test_what_is_built_on_a_damaged_picture_is_left_out_though_it_is_shown_before(tmp_path):
+    options = {"x264-params": "keyint=50:bframes=3:b-adapt=0:scenecut=0", "crf": "20"}
+    path = write_clip(tmp_path / "clip.ts", [n / 25 for n in range(50)], hw=(240, 320), options=options)
+    data = path.read_bytes()
+    for share in range(20, 30):
+        at = len(data) * share // 50 // 188 * 188
+        path.write_bytes(data[:at] + data[at + 188 :])
+        source = open_source(path)
+        for frame in source:
+            number = round(frame.video_s * 25)
+            assert np.abs(frame.image.astype(int) - scene(number, (240, 320))).mean() < 7
+        assert source.skipped
 
 
 def test_a_hole_in_a_webm_is_told(tmp_path):
