@@ -1,7 +1,7 @@
 """run_benchmark: a bundle -> the figures of every row, measured in one run."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -15,6 +15,7 @@ from pvt_edge.benchmarks.clocks import read_counters
 from pvt_edge.benchmarks.cold_start import measure_cold_start
 from pvt_edge.benchmarks.compiler_cache import own_compiler_cache
 from pvt_edge.benchmarks.contestants import Contestant, open_contestant
+from pvt_edge.benchmarks.estimate import estimate_words
 from pvt_edge.benchmarks.graph_costs import GraphCosts
 from pvt_edge.benchmarks.layers import layer_group_ms
 from pvt_edge.benchmarks.machine import describe_machine
@@ -24,11 +25,11 @@ from pvt_edge.benchmarks.opening import TorchModel
 from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.peaks import measure_peaks
 from pvt_edge.benchmarks.pictures import Pictures, draw_pictures, read_pictures
-from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Peaks, Row, Settings, Times
+from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Noise, Peaks, Row, Times
 from pvt_edge.benchmarks.roofline import find_costs, find_floor
 from pvt_edge.benchmarks.rounds import Track, run_rounds
 from pvt_edge.benchmarks.rows import Plan, check_any, find_torch_model, plan_rows
-from pvt_edge.benchmarks.stock import plan_stock
+from pvt_edge.benchmarks.stock import plan_stock, stock_rows
 from pvt_edge.benchmarks.timing import measure_timer, summarise
 from pvt_edge.bundle import Bundle
 from pvt_edge.errors import BundleError, PvtEdgeError
@@ -59,15 +60,17 @@ def run_benchmark(
     made_for_this: bool = False,
     notes: Sequence[str] = (),
     progress: Progress | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> Measured:
     """The figures of every row of the bundle that `options` choose, measured in turns.
 
     `torch_model` is the trained model where the caller has it; `made_for_this` says that the bundle was exported only
-    to be measured; `notes` go into the record. A row that fails says so and the others go on. Raises `DataError` for
-    labels that do not fit the bundle, and a `PvtEdgeError` where nothing can run.
+    to be measured; `notes` go into the record; `announce` is told how long it will take. A row that fails says so and
+    the others go on. Raises `DataError` for labels that do not fit the bundle, a `PvtEdgeError` where nothing can run.
     """
     run = Run(bundle, options, torch_model, progress)
     run.notes += notes
+    run.announce = announce
     return run.measure(command, made_for_this)
 
 
@@ -81,6 +84,7 @@ class Run:
         self.torch_model = torch_model or find_torch_model(bundle, options.weights, options.head)
         self.rows: dict[str, Row] = {}
         self.notes: list[str] = []
+        self.announce: Callable[[str], None] | None = None
         self.done, self.steps = 0, 1
 
     def tell(self, text: str) -> None:
@@ -128,12 +132,13 @@ class Run:
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             command=command,
             model=describe_model(self.bundle, self.torch_model, judged_on, made_for_this=made_for_this),
-            settings=self._settings(pictures),
+            settings=options.settings(pictures.words),
             machine=machine,
             noise=noise,
             timer=timer,
             peaks=peaks,
             rows=tuple(self.rows.values()),
+            fastest=find_fastest(self.rows.values(), noise),
             notes=tuple(self.notes),
         )
         return Measured(measured, samples)
@@ -141,9 +146,15 @@ class Run:
     def _plan(self, scratch: Path) -> list[Plan]:
         choice = self.options.choice
         plans = plan_rows(self.bundle, choice, self.torch_model)
+        batches = choice.batches or (self.bundle.manifest.input.batch,)
+        stock = batches if self.options.compare_stock and not isinstance(self.torch_model, str) else ()
+        if self.announce:
+            runtimes = [plan.row.runtime for plan in plans if plan.opening is not None]
+            runtimes += [runtime for runtime, _ in stock_rows(choice)] * len(stock)
+            self.announce(estimate_words(runtimes, self.options, stock_exports=len(stock)))
         if self.options.compare_stock:
             self.tell("exporting the stock graph")
-            for batch in choice.batches or (self.bundle.manifest.input.batch,):
+            for batch in batches:
                 plans += plan_stock(self.bundle, choice, self.torch_model, scratch, batch)
         check_any(plans)
         return plans
@@ -275,26 +286,17 @@ class Run:
                 bf16 = contestant.float_precision == "bf16"
                 self._update(plan.name, layers_ms=layer_group_ms(plan.opening, picture, bf16=bf16))
 
-    def _settings(self, pictures: Pictures) -> Settings:
-        options = self.options
-        return Settings(
-            hint=options.choice.hint,
-            duration_s=options.duration_s,
-            warmup_s=options.warmup_s,
-            slice_s=round(options.slice_s, 4),
-            rounds=options.rounds,
-            seed=options.seed,
-            threads=options.choice.threads,
-            streams=options.choice.streams,
-            device=options.choice.device,
-            pictures=pictures.words,
-        )
-
     def _update(self, name: str, **values: object) -> None:
         self.rows[name] = self.rows[name].model_copy(update=values)
 
     def _fail(self, name: str, reason: str) -> None:
         self._update(name, status="failed", reason=reason)
+
+
+def find_fastest(rows: Iterable[Row], noise: Noise) -> str | None:
+    """The name of the row with the least median an image; None on a busy machine, whose order is chance."""
+    timed = [(row.inference.p50 / row.batch, row.name) for row in rows if row.inference]
+    return min(timed)[1] if timed and not noise.busy else None
 
 
 def _end_to_end(times: Times, stages: Sequence[Stages]) -> EndToEnd:

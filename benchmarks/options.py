@@ -1,13 +1,15 @@
 """How a benchmark measures."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
+from pvt_edge.benchmarks.record import Settings
 from pvt_edge.benchmarks.rows import Choice
 
 ROUNDS = 10  # so that what slows the machine for a moment reaches everyone
 LONGEST_SLICE_S = 0.5
+QUICK_S, QUICK_WARMUP_S, QUICK_ROUNDS = 1.0, 0.2, 5
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Options:
     roofline: bool = True
     layers: bool = True
 
+    def quick(self) -> "Options":
+        """The same for a first look: fewer rounds, no cold starts, no roofline and no layers."""
+        return replace(self, least_rounds=QUICK_ROUNDS, cold_start=False, roofline=False, layers=False)
+
     @property
     def rounds(self) -> int:
         """How many turns every row has."""
@@ -39,3 +45,18 @@ class Options:
     def slice_s(self) -> float:
         """Seconds of one turn."""
         return self.duration_s / self.rounds
+
+    def settings(self, pictures: str) -> Settings:
+        """What the record keeps of it; `pictures` says what end-to-end calls see."""
+        return Settings(
+            hint=self.choice.hint,
+            duration_s=self.duration_s,
+            warmup_s=self.warmup_s,
+            slice_s=round(self.slice_s, 4),
+            rounds=self.rounds,
+            seed=self.seed,
+            threads=self.choice.threads,
+            streams=self.choice.streams,
+            device=self.choice.device,
+            pictures=pictures,
+        )

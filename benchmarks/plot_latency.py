@@ -49,8 +49,9 @@ def draw(measured: "Measured") -> "Figure | None":
             axes.plot([p50, p50], [place - 0.33, place + 0.33], color=COLOURS.get(row.precision, GREY), linewidth=2.2)
         _draw_samples(axes, place, samples, limit)
         p99 = float(np.percentile(samples, 99))
-        _write_figures(axes, place, [ms(p50), ms(p99), times(p50 / fastest)], weight="bold" if place == 0 else "normal")
-    _write_figures(axes, -0.85, ["p50", "p99", "vs best"], color=GREY)
+        weight = "bold" if row.name == benchmark.fastest else "normal"
+        _write_figures(axes, place, [ms(p50), ms(p99), times(p50 / fastest)], weight=weight)
+    _write_figures(axes, -0.85, ["p50", "p99", "vs top"], color=GREY)
     return figure
 
 

@@ -167,6 +167,7 @@ class Benchmark(_Record):
     timer: Timer
     peaks: Peaks | None
     rows: tuple[Row, ...]
+    fastest: str | None = None  # the row of the least median an image; None where the machine was too busy to say
     notes: tuple[str, ...] = ()
 
     @property

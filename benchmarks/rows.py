@@ -20,11 +20,16 @@ def benched() -> tuple[str, ...]:
     return (*TORCH, *(name for name in RUNTIMES if name not in TORCH))
 
 
+def unnamed() -> tuple[str, ...]:
+    """What is run where nothing is named: all but torch.compile, whose start alone takes minutes."""
+    return tuple(name for name in benched() if name != COMPILED)
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which of the rows to run, and how their runtimes are opened."""
 
-    runtimes: tuple[str, ...] = field(default_factory=lambda: benched())
+    runtimes: tuple[str, ...] = field(default_factory=unnamed)
     precisions: tuple[str, ...] = PRECISIONS
     batches: tuple[int, ...] | None = None  # None: the bundle's own
     device: str = "auto"

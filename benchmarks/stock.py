@@ -19,7 +19,7 @@ def plan_stock(bundle: Bundle, choice: Choice, torch_model: TorchModel | str, fo
     The trained model through torch.onnx.export; ONNX Runtime and OpenVINO with their defaults, which in OpenVINO is
     bf16 where the CPU has it; NNCF's default INT8, calibrated on the bundle's own pictures.
     """
-    wanted = [(runtime, p) for runtime, p in _rows(choice) if runtime in choice.runtimes and p in choice.precisions]
+    wanted = stock_rows(choice)
     reason = torch_model if isinstance(torch_model, str) else missing("torch")
     if reason is not None or isinstance(torch_model, str):
         return [absent("stock", runtime, precision, batch, str(reason)) for runtime, precision in wanted]
@@ -45,6 +45,11 @@ def plan_stock(bundle: Bundle, choice: Choice, torch_model: TorchModel | str, fo
             )
         )
     return plans
+
+
+def stock_rows(choice: Choice) -> list[tuple[str, str]]:
+    """(runtime, precision) of the stock rows that `choice` asks for."""
+    return [(runtime, p) for runtime, p in _rows(choice) if runtime in choice.runtimes and p in choice.precisions]
 
 
 def _rows(choice: Choice) -> list[tuple[str, str]]:

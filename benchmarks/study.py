@@ -13,7 +13,7 @@ from pvt_edge.benchmarks.exporting import export_to_measure
 from pvt_edge.benchmarks.machine import describe_machine
 from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.record import Row, Settings, Study, StudyEntry
-from pvt_edge.benchmarks.rows import benched
+from pvt_edge.benchmarks.rows import unnamed
 from pvt_edge.reporting.canvas import shorten
 from pvt_edge.reporting.markdown import bullets, plain, table
 from pvt_edge.reporting.rounding import NOTHING, counted, duration, ms
@@ -49,7 +49,7 @@ def run_study(
         check_imgsz(size)
     options.choice.check()
     choice = options.choice
-    if set(choice.runtimes) == set(benched()):  # asked for by nobody; torch.compile alone takes minutes a variant
+    if set(choice.runtimes) == set(unnamed()):  # asked for by nobody
         choice = replace(choice, runtimes=STUDIED)
     int8 = "int8" in choice.precisions
     options = replace(

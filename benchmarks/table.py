@@ -35,16 +35,14 @@ def print_tables(benchmark: Benchmark, console: "Console") -> None:
 def _print(
     console: "Console", benchmark: Benchmark, title: str, columns: Sequence[str], cells: Callable[[Row], list[str]]
 ) -> None:
-    """One table, the fastest row bold."""
+    """One table, the fastest row bold where the machine was quiet."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for i, name in enumerate(columns):
         table.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0)
-    fastest = min(row.inference.p50 / row.batch for row in benchmark.measured if row.inference)
     for row in benchmark.measured:
-        assert row.inference is not None
-        table.add_row(*cells(row), style="bold" if row.inference.p50 / row.batch == fastest else None)
+        table.add_row(*cells(row), style="bold" if row.name == benchmark.fastest else None)
     console.print()
     console.print(table, highlight=False)

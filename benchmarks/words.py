@@ -74,7 +74,10 @@ def warnings(benchmark: Benchmark) -> list[str]:
     """What a reader must know before a figure is quoted; nothing on a quiet machine."""
     found = [f"BUSY MACHINE: {reason}" for reason in benchmark.noise.busy]
     if found:
-        found.append("do not quote these figures: run again with nothing else on the machine")
+        found.append(
+            "no row is marked as the fastest, and no figure here is to be quoted: run again with nothing else on the "
+            "machine"
+        )
     if benchmark.timer.share_of_2_ms > TIMER_LIMIT:
         found.append(f"the stopwatch itself costs {benchmark.timer.in_sample_us:.1f} us a call here")
     beaten = [row.name for row in benchmark.measured if row.floor and row.floor.distance < 1]
@@ -112,6 +115,8 @@ def facts(benchmark: Benchmark) -> list[str]:
     if name := accuracy_name(benchmark):
         lines.append(f"{name}: on {model.accuracy_data}.")
     lines.append(noise_line(benchmark.noise))
+    if benchmark.fastest:
+        lines.append(f"Fastest: {benchmark.fastest}.")
     return [*lines, *benchmark.notes]
 
 

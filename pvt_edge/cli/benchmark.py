@@ -38,12 +38,22 @@ def benchmark(
     ] = None,
     runtime: Annotated[
         str,
-        typer.Option(help="all, or among torch,torch-compile,onnxruntime,openvino,opencv,tensorrt,tensorrt-rtx."),
+        typer.Option(
+            help="all (but torch-compile), or among torch,torch-compile,onnxruntime,openvino,opencv,tensorrt,"
+            "tensorrt-rtx."
+        ),
     ] = "all",
     precision: Annotated[str, typer.Option(help="all, or among fp32,bf16,fp16,int8.")] = "all",
     batch: Annotated[str | None, typer.Option(help="Such as 1,2,4,8. Default: the bundle's.", metavar="LIST")] = None,
-    duration: Annotated[float, typer.Option(help="Seconds of inference, and of end-to-end, for each row.")] = 5.0,
-    warmup: Annotated[float, typer.Option(min=0, help="Seconds before them that are not counted.")] = 0.5,
+    duration: Annotated[
+        float | None, typer.Option(help="Seconds of inference, and of end-to-end, for each row. Default: 5; quick 1.")
+    ] = None,
+    warmup: Annotated[
+        float | None, typer.Option(min=0, help="Seconds before them that are not counted. Default: 0.5; quick 0.2.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A first look: short turns, no cold starts, no roofline, no layers.")
+    ] = False,
     percentile: Annotated[str, typer.Option(help="Of all calls; none is removed.", metavar="LIST")] = "50,90,95,99",
     hint: Annotated[str, typer.Option(help="latency: one caller. throughput: as many as pay.")] = "latency",
     streams: Annotated[int | None, typer.Option(min=1, help="Callers at once, with --hint throughput.")] = None,
@@ -60,6 +70,9 @@ def benchmark(
     compare: Annotated[
         str | None, typer.Option(help="stock: the default route's files in the same run.", metavar="stock")
     ] = None,
+    torch_compile: Annotated[
+        bool, typer.Option("--torch-compile", help="torch.compile too, whose start takes minutes.")
+    ] = False,
     against: Annotated[
         Path | None, typer.Option(help="An earlier benchmark.json: exit 1 where ratios moved.", metavar="FILE")
     ] = None,
@@ -77,8 +90,9 @@ def benchmark(
 ) -> None:
     """Measure every runtime and precision in interleaved rounds: table, JSON, Markdown and plots."""
     from pvt_edge.benchmarks.against import read_baseline
-    from pvt_edge.benchmarks.options import Options
-    from pvt_edge.benchmarks.rows import PRECISIONS, Choice, benched
+    from pvt_edge.benchmarks.opening import COMPILED
+    from pvt_edge.benchmarks.options import QUICK_S, QUICK_WARMUP_S, Options
+    from pvt_edge.benchmarks.rows import PRECISIONS, Choice, unnamed
     from pvt_edge.cli.benchmarking import Target, as_recorded, measure, study
 
     console = console_beside(json)
@@ -91,6 +105,8 @@ def benchmark(
         raise typer.BadParameter("streams are for --hint throughput", param_hint="--streams")
     if compare not in (None, "stock"):
         raise typer.BadParameter(f"{compare!r}: all there is to compare with is stock", param_hint="--compare")
+    duration = duration if duration is not None else QUICK_S if quick else Options.duration_s
+    warmup = warmup if warmup is not None else QUICK_WARMUP_S if quick else Options.warmup_s
     if not 0 < duration < inf:
         raise typer.BadParameter(f"{duration:g} seconds measure nothing: give more than 0", param_hint="--duration")
     if not 0 <= warmup < inf:
@@ -100,8 +116,9 @@ def benchmark(
     given = {"task": task, "imgsz": imgsz, "calib": calib, "against": against, "compare": compare}
     given |= {"data": data, "batch": batch}
     _refuse_unused(bundle, variants, given)
+    runtimes = unnamed() if runtime == "all" else parse_list(runtime)
     choice = Choice(
-        runtimes=benched() if runtime == "all" else parse_list(runtime),
+        runtimes=(*runtimes, COMPILED) if torch_compile and COMPILED not in runtimes else runtimes,
         precisions=PRECISIONS if precision == "all" else parse_list(precision),
         batches=_parse_batches(batch) if batch else None,
         device=device,
@@ -123,6 +140,7 @@ def benchmark(
         head=head,
         cold_start=cold_start,
     )
+    options = options.quick() if quick else options
     command = shlex.join(["pvt-edge", *sys.argv[1:]])
     target = Target(console, out, json, command)
     if variants is not None:

@@ -92,6 +92,7 @@ def measure(
             made_for_this=folder is None,
             notes=notes,
             progress=tell,
+            announce=lambda line: console.print(line, markup=False, highlight=False),
         )
     benchmark = measured.benchmark
     print_tables(benchmark, console)

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 
 
 def plain(text: str) -> str:
-    """`text` on one line, with nothing in it that Markdown would take for its own."""
-    return re.sub(r"([`*|\[]|<(?=[A-Za-z/!]))", r"\\\1", " ".join(text.split()))
+    """`text` on one line, with nothing in it that Markdown would take for its own.
+
+    A bracket only where a link or a checkbox would begin: `pip install "pvt-edge[bench]"` stays as it is to be typed.
+    """
+    return re.sub(r"([`*|]|^\[(?=[ xX]\])|\[(?=.*\][(\[:])|<(?=[A-Za-z/!]))", r"\\\1", " ".join(text.split()))
 
 
 def code(text: str) -> str:

@@ -62,6 +62,7 @@ def test_what_is_written(run):
 def test_what_is_said(run):
     done, out = run
     for words in (
+        "2 rows, about ",
         "inference alone, ms",
         "from JPEG to result",
         "openvino int8",
