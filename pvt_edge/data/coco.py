@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvt_edge.data.coco_faults import Content
-from pvt_edge.data.coco_file import read_coco_file
+from pvt_edge.data.coco_file import check_boxes_within, read_coco_file
+from pvt_edge.data.picture_paths import find_pictures
+from pvt_edge.data.turned_pictures import as_displayed
 from pvt_edge.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,10 +50,15 @@ class CocoDataset:
 def read_coco(annotations: Path, images: Path) -> CocoDataset:
     """The data set of a COCO JSON file whose pictures lie in the folder `images`.
 
-    Crowd boxes are left out. `DataError` when the file is not COCO JSON or has faults (`read_coco_file`).
+    Pictures that are not at the path as written are looked for by their name (`find_pictures`), sizes and boxes are
+    those of the pictures as displayed (`as_displayed`), crowd boxes are left out. `DataError` when the file is not COCO
+    JSON or has faults (`read_coco_file`).
     """
     try:
         content = read_coco_file(annotations)
+        paths, moved = find_pictures([image["file_name"] for image in content["images"]], images)
+        content, turned = as_displayed(content, paths)
+        check_boxes_within(content)
         categories = sorted(content["categories"], key=lambda c: c["id"])
         label_of = {c["id"]: i for i, c in enumerate(categories)}
         found: dict[int, list[tuple[list[float], int]]] = {image["id"]: [] for image in content["images"]}
@@ -60,13 +67,13 @@ def read_coco(annotations: Path, images: Path) -> CocoDataset:
                 found[item["image_id"]].append((item["bbox"], label_of[item["category_id"]]))
         samples = tuple(
             Sample(
-                images / image["file_name"],
+                path,
                 image["id"],
                 _xyxy([box for box, _ in found[image["id"]]]),
                 np.array([label for _, label in found[image["id"]]], np.int64),
                 _size_wh(image),
             )
-            for image in content["images"]
+            for image, path in zip(content["images"], paths, strict=True)
         )
     except OSError as error:
         reason = error.strerror or error
@@ -76,7 +83,8 @@ def read_coco(annotations: Path, images: Path) -> CocoDataset:
     except (KeyError, TypeError, AttributeError) as error:  # ids that are lists, names that are numbers ...
         raise DataError(f"cannot read {annotations} as COCO annotations: {type(error).__name__}: {error}") from error
     names = tuple(str(c["name"]) for c in categories)
-    return CocoDataset(annotations, names, tuple(label_of), samples, content, tuple(_notes(content, samples)))
+    notes = (*moved, *turned, *_notes(content, samples))
+    return CocoDataset(annotations, names, tuple(label_of), samples, content, notes)
 
 
 def _size_wh(image: dict[str, Any]) -> tuple[int, int] | None:

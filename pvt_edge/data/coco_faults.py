@@ -57,10 +57,23 @@ def _annotation_fault(item: Item, images: dict[Any, Item], categories: set[Any])
         return f"has the area {_shown(item['area'])}: an area is a finite number of square pixels, 0 or more"
     if item.get("iscrowd", 0) not in (0, 1):  # which False and True are
         return f"has the iscrowd {_shown(item['iscrowd'])}: it is 0 or 1"
-    return _box_fault(item["bbox"], images[item["image_id"]])
+    return _box_fault(item["bbox"])
 
 
-def _box_fault(box: Any, image: Item) -> str | None:
+def outside_faults(content: Content) -> list[str]:
+    """A line for each box that lies outside its picture; everything else has to be without faults."""
+    images = {image["id"]: image for image in content["images"]}
+    faults = []
+    for number, item in enumerate(content["annotations"]):
+        width, height = (images[item["image_id"]].get(key) for key in ("width", "height"))
+        x, y, w, h = item["bbox"]
+        if None not in (width, height) and (x >= width or y >= height or x + w < 0 or y + h < 0):
+            picture = f"its picture of {width}x{height} pixels"
+            faults.append(f"{_name(item, number)} has the bbox {item['bbox']} outside {picture}")
+    return faults
+
+
+def _box_fault(box: Any) -> str | None:
     if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
         return f"has the bbox {_shown(box)}: a bbox is four numbers, x, y, width and height"
     if not all(_is_finite(value) for value in box):
@@ -70,9 +83,6 @@ def _box_fault(box: Any, image: Item) -> str | None:
         return f"has the bbox {box} of negative size: the order is x, y, width, height"
     if not _is_finite(x + width) or not _is_finite(y + height):
         return f"has the bbox {box}, whose far corner is not finite in float32"
-    size = (image.get("width"), image.get("height"))
-    if None not in size and (x >= size[0] or y >= size[1] or x + width < 0 or y + height < 0):
-        return f"has the bbox {box} outside its picture of {size[0]}x{size[1]} pixels"
     return None
 
 

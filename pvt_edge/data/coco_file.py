@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pvt_edge.data.coco_faults import Content, annotation_faults, category_faults, image_faults
+from pvt_edge.data.coco_faults import Content, annotation_faults, category_faults, image_faults, outside_faults
 
 KEYS = {
     "images": ("id", "file_name", "width", "height"),
@@ -18,8 +18,8 @@ def read_coco_file(path: Path) -> Content:
 
     Raises `OSError` where it cannot be read, `ValueError` that names the faults: it is no COCO JSON; ids that are
     missing, double, unknown, of mixed types or too large (those of annotations may be anything); names that are missing
-    or double; boxes that are not four finite numbers, have a negative size or lie outside their picture; sizes, areas
-    and crowd flags that are none.
+    or double; boxes that are not four finite numbers or have a negative size; sizes, areas and crowd flags that are
+    none.
     """
     content = _load(path)
     for part, find in (
@@ -27,10 +27,19 @@ def read_coco_file(path: Path) -> Content:
         ("images", image_faults),
         ("annotations", annotation_faults),  # which relies on the others' ids
     ):
-        if faults := find(content):
-            more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-            raise ValueError(f"{'; '.join(faults[:SHOWN])}{more} (of {len(content[part])} {part})")
+        _refuse(find(content), content, part)
     return content
+
+
+def check_boxes_within(content: Content) -> None:
+    """Raises `ValueError` that names the boxes outside their picture."""
+    _refuse(outside_faults(content), content, "annotations")
+
+
+def _refuse(faults: list[str], content: Content, part: str) -> None:
+    if faults:
+        more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise ValueError(f"{'; '.join(faults[:SHOWN])}{more} (of {len(content[part])} {part})")
 
 
 def _load(path: Path) -> Content:
