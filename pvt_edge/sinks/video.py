@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FPS, MOST_FPS = 25.0, 1000.0  # some streams claim 90000, the clock of their time stamps
 RESERVE_BYTES, INDEX_BYTES = 8 << 20, 32  # left free on the disk for the end of the file; of the index, a frame
-LONGEST_STILL_S = 2.0  # that one frame is shown where a live source was away for longer
+LONGEST_STILL_S, LEAST_FPS = 2.0, 1.0  # a live source that gave nothing for longer, or fewer frames, was away
 
 
 class VideoFile(Sink):
@@ -45,6 +45,7 @@ class VideoFile(Sink):
         self._wh = (0, 0)
         self._begin_s = 0.0  # by the clock of the frames
         self._image: NDArray[np.uint8] | None = None  # the last one
+        self._last_id = 0
         self.length_s = 0.0
         self._finished = False
 
@@ -64,12 +65,15 @@ class VideoFile(Sink):
         except DataError as error:
             most = f"at most {self._encoder.frames} frames"  # some of them were still to be written
             raise DataError(f"{self._named(error)}: the recording ends after {most}") from error
-        self.length_s = at_s + 1 / self.fps
+        self.length_s, self._last_id = at_s + 1 / self.fps, result.frame.id
 
-    def hold_until(self, now_s: float) -> None:
-        """Show the last frame until `now_s` by the clock of the frames, when the next video goes on."""
+    def hold_until(self, frame: "FrameInfo") -> None:
+        """Show the last frame until this one, with which the next video goes on."""
+        now_s = clock_s(frame, live=self.live)
+        if self._encoder is None or self._image is None or now_s is None:
+            return
         gap_s = now_s - self._begin_s - self.length_s
-        if self._encoder is None or self._image is None or not 0.5 / self.fps < gap_s < LONGEST_STILL_S:
+        if gap_s < 0.5 / self.fps or self._was_away(frame, gap_s + 1 / self.fps):
             return
         self._encoder.write(self._image, self.length_s + gap_s - 1 / self.fps)
         self.length_s += gap_s
@@ -83,10 +87,15 @@ class VideoFile(Sink):
             self._begin_s = now_s
         at_s = now_s - self._begin_s
         waits_s = at_s - self.length_s + 1 / self.fps
-        outage = frame.video_s is None and waits_s > max(LONGEST_STILL_S, 1 / self.fps)
-        if outage or waits_s < 0:  # or a clock that was set
+        if waits_s < 0 or self._was_away(frame, waits_s):  # below 0: the clock was set
             self._begin_s, at_s = now_s - self.length_s, self.length_s
         return at_s
+
+    def _was_away(self, frame: "FrameInfo", for_s: float) -> bool:
+        """Whether a live source gave hardly a frame in this time: dropped ones have used up their numbers."""
+        if frame.video_s is not None or for_s <= max(LONGEST_STILL_S, 1 / self.fps):
+            return False
+        return frame.id - self._last_id < LEAST_FPS * for_s
 
     def _fit(self, result: "Result") -> "NDArray[np.uint8]":
         image = result.annotated

@@ -36,8 +36,7 @@ class VideoFiles(Sink):
         now = clock_s(result.frame, live=self._live)
         if stream in self._open and self._segment_s and self._lasts_s(stream, now) >= self._segment_s - ROUNDING_S:
             video = self._open.pop(stream)[0]
-            if now is not None:
-                video.hold_until(now)
+            video.hold_until(result.frame)
             video.close()
         if stream not in self._open:
             self._segments[stream] = self._segments.get(stream, 0) + 1

@@ -340,6 +340,18 @@ def test_segments_of_a_video_file_are_by_its_clock(tmp_path):
     assert counts == [10, 10, 5]
 
 
+@pytest.mark.parametrize("segment_s", [None, 4.0])
+def test_a_slow_model_is_no_outage(tmp_path, segment_s):
+    with open_sinks(tmp_path / "out.mp4", fps=25, live=True, segment_s=segment_s) as sinks:
+        for number, at in [(0, 0.0), (75, 3.0), (150, 6.0), (151, 66.0)]:  # then the camera was away
+            sinks.write(result(number, at=1000 + at))
+    lengths = []
+    for path in sorted(tmp_path.iterdir()):
+        with av.open(str(path)) as container:
+            lengths.append(container.duration / 1e6)
+    assert lengths == pytest.approx([6.08] if segment_s is None else [6.0, 0.04, 0.04], abs=0.001)
+
+
 def test_segments_of_a_camera_that_drops_frames_play_in_real_time(tmp_path):
     with open_sinks(tmp_path / "out.mp4", fps=25, live=True, segment_s=1.0) as sinks:
         for number, at in enumerate([0.0, 0.7, 1.3, 1.9, 2.4]):
