@@ -15,7 +15,15 @@ import torch
 import pvt_edge
 from pvt_edge.bundle import read_bundle
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
-from pvt_edge.errors import BundleError, DataError, ExportError, ImageSizeError, PvtEdgeError, UnknownNameError
+from pvt_edge.errors import (
+    ArgumentError,
+    BundleError,
+    DataError,
+    ExportError,
+    ImageSizeError,
+    PvtEdgeError,
+    UnknownNameError,
+)
 from pvt_edge.export import parity
 from pvt_edge.export import steps as export_steps
 from pvt_edge.export.deploy import block
@@ -237,7 +245,7 @@ REFUSED = {
     "images alone": ({"images": "pictures"}, ExportError, "give the file with --data"),
     "max_drop in percent": ({"max_drop": 2}, ExportError, "max_drop is a fraction of the metric, 0 to 1, got 2"),
     "max_drop below zero": ({"max_drop": -0.1}, ExportError, "got -0.1"),
-    "max_drop nan": ({"max_drop": float("nan")}, ExportError, "got nan"),
+    "max_drop nan": ({"max_drop": float("nan")}, ArgumentError, "not nan"),
     "size": ({"imgsz": (100, 200)}, ImageSizeError, "the nearest is 96,192"),
     "labels": ({"labels": ("a", "b")}, ExportError, "2 labels for a model of 10 classes"),
     "batch": ({"batch": 0}, ExportError, "batch must be at least 1, got 0"),

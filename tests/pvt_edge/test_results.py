@@ -69,7 +69,7 @@ def test_json_is_one_line_with_everything():
     assert "\n" not in line
     assert json.loads(line) == {
         "path": "bilder/zähler.png",
-        "frame": {"id": 7, "captured_at": 1700000000.25, "age_ms": 31.0},
+        "frame": {"id": 7, "captured_at": 1700000000.25, "age_ms": 31.0, "video_s": None},
         "orig_hw": [60, 80],
         "speed": {"preprocess": 1.235, "inference": 20.0, "postprocess": 0.5},
         "predictions": [
