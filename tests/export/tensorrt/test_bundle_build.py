@@ -163,7 +163,7 @@ def test_auto_takes_the_cpu_where_there_is_no_gpu(bundle):
     with pvt_edge.load(bundle) as predictor:
         assert predictor.runtime.name == "onnxruntime"
     with pytest.raises(RuntimeMissingError, match="there is no NVIDIA driver here"):
-        pvt_edge.load(bundle, "tensorrt-rtx")
+        pvt_edge.load(bundle, "tensorrt-rtx", precision="fp16")
 
 
 def test_a_bundle_without_graphs(tmp_path):
