@@ -202,7 +202,7 @@ def test_twelve_bits_in_sixteen(pvt_edge_command, cells_bundle, tmp_path):
     (row,) = lines(lit.stdout)
     assert len(row["predictions"]) > 20
     with pvt_edge.load(cells_bundle, pixel_max=4095) as predictor:
-        (result,) = predictor(tmp_path / "a.tif")
+        result = predictor(tmp_path / "a.tif")
         assert len(result.boxes) == len(row["predictions"])
         assert len(predictor(draw_scene(71).image.astype(np.uint16) * 16).boxes) == len(row["predictions"])
 
