@@ -24,7 +24,7 @@ def test_no_permission():
             "except Exception as error: print(type(error).__name__, error)"
         )
         command = [sys.executable, "-c", script, str(TESTS), place]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
     assert told == (f"BundleError cannot write {place}/b0: Permission denied: export to a folder you may write to\n")
 
 
@@ -46,7 +46,7 @@ def test_file_size_limit(bundle, folder):
         "except BundleError as error: print(error)"
     )
     command = [sys.executable, "-c", script, str(TESTS), str(folder)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout
     assert told == (
         f"cannot write {folder}: File too large: raise the file size limit (ulimit -f), or export to another disk\n"
     )

@@ -52,7 +52,7 @@ with BundleWriter(folder) as writer:
 
 def child(folder, moment, sign="SIGKILL", **options):
     command = [sys.executable, "-c", CHILD, str(TESTS), str(folder), moment, sign]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/", **options)
 
 
 MOMENTS = [  # when it dies, what is left
