@@ -45,9 +45,9 @@ class Tone(Task):
         gaps = [np.abs(got["tone"] - want["tone"]).mean() / 255 for got, want in paired(found, reference)]
         return {"agreement": 1 - float(np.mean(gaps))}
 
-    def panels(self, image, scale_xy, difference, limits, answers, manifest):
-        found, reference = (np.full((*PANEL_HW, 3), side["tone"][0].round(), np.uint8) for side in answers)
-        return reference, found
+    def panels(self, shown):
+        sides = (shown.reference, shown.found)
+        return tuple(np.full((*PANEL_HW, 3), side["tone"][0].round(), np.uint8) for side in sides)
 
 
 class ReferenceRuntime(Session):

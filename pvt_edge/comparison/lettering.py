@@ -1,7 +1,9 @@
-"""Text and colours of the contact sheet: OpenCV's own letters, which are ASCII."""
+"""Text and colours of the contact sheet."""
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pvt_edge.lettering import drawable
 
 # BGR; red and amber differ in lightness too, for who cannot tell the hues apart
 RED, AMBER, GREEN, SAME = (40, 40, 225), (0, 190, 255), (80, 160, 40), (150, 170, 90)
@@ -14,7 +16,7 @@ def text_width(text: str, *, small: bool = False, title: bool = False) -> int:
     import cv2
 
     scale, weight = _style(small, title)
-    (width, _), _ = cv2.getTextSize(_ascii(text), cv2.FONT_HERSHEY_SIMPLEX, scale, weight)
+    (width, _), _ = cv2.getTextSize(drawable(text), cv2.FONT_HERSHEY_SIMPLEX, scale, weight)
     return int(width)
 
 
@@ -31,7 +33,7 @@ def write(
     import cv2
 
     scale, weight = _style(small, title)
-    cv2.putText(image, _ascii(text), at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
+    cv2.putText(image, drawable(text), at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
     return at[0] + text_width(text, small=small, title=title)
 
 
@@ -47,7 +49,3 @@ def shorten(text: str, width: int) -> str:
 
 def _style(small: bool, title: bool) -> tuple[float, int]:
     return (TITLE, 2) if title else (SMALL if small else BODY, 1)
-
-
-def _ascii(text: str) -> str:
-    return text.encode("ascii", "replace").decode()

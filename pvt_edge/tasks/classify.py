@@ -10,7 +10,7 @@ from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
 from pvt_edge.comparison.vectors import is_finite, logit_cosine, mean_and_worst
 from pvt_edge.errors import BundleError
 from pvt_edge.postprocessing import against_rest, class_shares, softmax
-from pvt_edge.tasks.task import Panels, Task, check_classes
+from pvt_edge.tasks.task import Panels, Shown, Task, check_classes
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
@@ -81,16 +81,11 @@ class Classify(Task):
         cosines = [logit_cosine(got, want) for got, want in pairs]
         return {"agreement": share, "top1_agreement": share, **mean_and_worst(cosines)}
 
-    def panels(
-        self,
-        image: NDArray[np.uint8],
-        scale_xy: tuple[float, float],
-        difference: Difference,
-        limits: Mapping[str, float],
-        answers: tuple[Arrays, Arrays],
-        manifest: "Manifest",
-    ) -> Panels:
+    def panels(self, shown: Shown) -> Panels:
         from pvt_edge.comparison.panels import class_panels
 
-        found, reference = (class_shares(side["logits"][0], manifest.activation) for side in answers)
-        return class_panels(image, found, reference, manifest.labels, same=difference.value("top1") == 1)
+        found, reference = (
+            class_shares(side["logits"][0], shown.manifest.activation) for side in (shown.found, shown.reference)
+        )
+        same = shown.difference.value("top1") == 1
+        return class_panels(shown.image, found, reference, shown.manifest.labels, same=same)

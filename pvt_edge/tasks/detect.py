@@ -13,7 +13,7 @@ from pvt_edge.comparison.matching import match_detections
 from pvt_edge.errors import BundleError, RuntimeInputError
 from pvt_edge.postprocessing import select
 from pvt_edge.resizing import to_original
-from pvt_edge.tasks.task import Panels, Task, check_classes
+from pvt_edge.tasks.task import Panels, Shown, Task, check_classes
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
@@ -114,19 +114,12 @@ class Detect(Task):
             "box_drift_px": box_drift_px,
         }
 
-    def panels(
-        self,
-        image: NDArray[np.uint8],
-        scale_xy: tuple[float, float],
-        difference: Difference,
-        limits: Mapping[str, float],
-        answers: tuple[Arrays, Arrays],
-        manifest: "Manifest",
-    ) -> Panels:
+    def panels(self, shown: Shown) -> Panels:
         from pvt_edge.comparison.panels import box_panels
 
-        assert difference.matches is not None
-        return box_panels(image, difference.matches, scale_xy, limits, manifest.labels)
+        matches = shown.difference.matches
+        assert matches is not None
+        return box_panels(shown.image, matches, shown.scale_xy, shown.limits, shown.manifest.labels)
 
 
 def _share(part: int, whole: int) -> float:

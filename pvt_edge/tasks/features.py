@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
 from pvt_edge.comparison.vectors import cosine, is_finite, mean_and_worst, relative_error
-from pvt_edge.tasks.task import Panels, Task
+from pvt_edge.tasks.task import Panels, Shown, Task
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
@@ -54,16 +54,7 @@ class Features(Task):
         figures = mean_and_worst(cosines)
         return {"agreement": figures["cosine"], **figures}
 
-    def panels(
-        self,
-        image: NDArray[np.uint8],
-        scale_xy: tuple[float, float],
-        difference: Difference,
-        limits: Mapping[str, float],
-        answers: tuple[Arrays, Arrays],
-        manifest: "Manifest",
-    ) -> Panels:
+    def panels(self, shown: Shown) -> Panels:
         from pvt_edge.comparison.panels import map_panels
 
-        found, reference = answers
-        return map_panels(image, found, reference, limits["feature_error"])
+        return map_panels(shown.image, shown.found, shown.reference, shown.limits["feature_error"])

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,29 @@ if TYPE_CHECKING:
 
 Panels = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 LegendEntry = tuple[tuple[int, int, int], str, int]  # colour BGR, what it means, width of the line
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture with both answers to it.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR.
+        scale_xy: From the picture to the pixels of its boxes.
+        difference: How the answers differ.
+        limits: What each figure may be.
+        found: The artifact's outputs.
+        reference: The reference's.
+        manifest: Of the reference's bundle.
+    """
+
+    image: NDArray[np.uint8]
+    scale_xy: tuple[float, float]
+    difference: Difference
+    limits: Mapping[str, float]
+    found: Arrays
+    reference: Arrays
+    manifest: "Manifest"
 
 
 class Task(ABC):
@@ -82,19 +106,8 @@ class Task(ABC):
         """See `pvt_edge.tasks.agreement`."""
 
     @abstractmethod
-    def panels(
-        self,
-        image: NDArray[np.uint8],
-        scale_xy: tuple[float, float],
-        difference: Difference,
-        limits: Mapping[str, float],
-        answers: tuple[Arrays, Arrays],
-        manifest: "Manifest",
-    ) -> Panels:
-        """The reference's and the artifact's answer to one picture, drawn with what differs marked.
-
-        `answers` are the artifact's and the reference's; `scale_xy` is from the picture to the pixels of its boxes.
-        """
+    def panels(self, shown: Shown) -> Panels:
+        """The reference's and the artifact's answer to one picture, drawn with what differs marked."""
 
 
 def check_classes(count: int, names: Sequence[str], least: int = 0) -> None:

@@ -11,6 +11,7 @@ from pvt_edge.comparison.figure import FIGURES, times
 from pvt_edge.comparison.lettering import GREY, INK, PAPER, RED, shorten, write
 from pvt_edge.comparison.panels import PANEL_HW, broken_panels
 from pvt_edge.tasks import get_task
+from pvt_edge.tasks.task import Shown
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest
@@ -88,7 +89,7 @@ class ContactSheet:
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         if not difference.finite:
             return broken_panels(image, difference.broken, difference.broken_reference)
-        return get_task(self.manifest.task).panels(image, scale_xy, difference, limits, answers, self.manifest)
+        return get_task(self.manifest.task).panels(Shown(image, scale_xy, difference, limits, *answers, self.manifest))
 
     def _head(self, sheet: NDArray[np.uint8], compared: int) -> None:
         shown = len(self._entries)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.comparison.lettering import AMBER, GREEN, RED, SAME, shorten, text_width
+from pvt_edge.comparison.lettering import AMBER, GREEN, RED, SAME, shorten, text_width, write
 from pvt_edge.comparison.panels import PANEL_HW, box_panels, class_panels, map_panels
 from pvt_edge.verification.comparing import compare
 from pvt_edge.verification.contact_sheet import CAPTION, HEAD, MARGIN, ContactSheet
@@ -120,3 +120,12 @@ def test_long_names_are_shortened_in_the_middle():
     assert short.startswith("a_very")
     assert short.endswith("end.jpg")
     assert shorten("short.jpg", 300) == "short.jpg"
+
+
+def test_names_that_are_not_ascii_are_no_question_marks():
+    def painted(text):
+        image = np.full((40, 120, 3), 255, np.uint8)
+        write(image, text, (4, 30))
+        return image.tobytes()
+
+    assert len({painted(text) for text in ("細胞", "ö", "??", "?")}) == 4
