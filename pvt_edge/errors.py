@@ -77,7 +77,7 @@ class DataError(PvtEdgeError):
 
 
 class PictureWarning(UserWarning):
-    """A picture that was read, though not all of its file, or not as a whole one."""
+    """A picture that was read, though not all of its file or not as a whole one; or labels read with a doubt."""
 
 
 class BundleError(PvtEdgeError):

@@ -1,5 +1,6 @@
 """What accuracy is judged by: agreement with FP32 on any pictures, or AP and top-1 where there are labels."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.errors import ExportError
+from pvt_edge.errors import ExportError, PictureWarning
 from pvt_edge.export.precision.record import Metric
 from pvt_edge.metrics.top1 import place
 from pvt_edge.tasks import agreement, get_task
@@ -110,7 +111,10 @@ def box_judge(
     data: str | None = None,
     pixel_max: "PixelMax" = None,
 ) -> BoxJudge:
-    """AP on a COCO file and its pictures; raises `DataError`, or `ExportError` where its classes are not `labels`."""
+    """AP on a COCO file and its pictures; what is odd in it is a `PictureWarning`.
+
+    Raises `DataError`, or `ExportError` where its classes are not `labels`.
+    """
     from pvt_edge.data.coco import read_coco
     from pvt_edge.sources import read_image
 
@@ -120,6 +124,8 @@ def box_judge(
             f"the classes of {annotations} are not the model's, in its order: "
             f"{', '.join(dataset.names[:5])} ... against {', '.join(labels[:5])} ..."
         )
+    for note in dataset.notes:
+        warnings.warn(f"{annotations}: {note}", PictureWarning, stacklevel=2)
     inputs, samples = [], []
     for sample in dataset.samples:
         fitted, placement = _fit(read_image(sample.path, pixel_max=pixel_max), imgsz, resize)

@@ -1,5 +1,6 @@
 """What INT8 is judged by: agreement, AP and top-1, each against the metric called on its own."""
 
+import json
 from dataclasses import replace
 
 import cv2
@@ -8,7 +9,7 @@ import pytest
 
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.data.coco import read_coco
-from pvt_edge.errors import DataError, ExportError
+from pvt_edge.errors import DataError, ExportError, PictureWarning
 from pvt_edge.export.precision.judge import AgreementJudge, box_judge, top1_judge
 from pvt_edge.metrics.detector import detector_accuracy
 from pvt_edge.resizing import apply, plan
@@ -135,6 +136,16 @@ def test_a_box_judge_has_the_pictures_as_the_graph_takes_them(boxes, dataset, an
         assert (given == apply(image, plan(image.shape[:2], IMGSZ, RESIZE), RESIZE)[None]).all()
     told = box_judge(annotations, str(annotations.parent / "images"), LABELS, IMGSZ, RESIZE, POST, data="scenes")
     assert told.metric.data == "scenes"
+
+
+def test_what_is_odd_in_the_labels_is_said(annotations, tmp_path):
+    content = json.loads(annotations.read_text())
+    for image in content["images"]:
+        image["file_name"] = f"C:\\data\\{image['file_name']}"
+    moved = tmp_path / "moved.json"
+    moved.write_text(json.dumps(content))
+    with pytest.warns(PictureWarning, match=r"moved\.json"):
+        box_judge(moved, annotations.parent / "images", LABELS, IMGSZ, RESIZE, POST)
 
 
 def test_a_box_judge_also_tells_the_agreement(boxes, found):
