@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Session(ABC):
-    """A `Runtime` short of three steps: `probe` asks the library, `_run` runs the model, `_release` frees it."""
+    """A `Runtime` short of two steps: `_run`, and `_release`, which frees the model; `probe` is for `doctor`."""
 
     callers = 1  # threads that keep it busy, each with a runtime of its own from `again`
 
@@ -44,9 +44,12 @@ class Session(ABC):
         return  # most need nothing more than their library
 
     @classmethod
-    @abstractmethod
     def probe(cls, facts: "Facts") -> None:
-        """Run the library once, filling in `facts` on the way; it may raise, hang or die, in a process of its own."""
+        """Run the library once for `doctor`, filling in `facts` on the way; by default nothing is asked.
+
+        It may raise, hang or die, as it runs in a process of its own.
+        """
+        return
 
     @classmethod
     def float_precisions(cls, device: str) -> tuple[str, ...]:

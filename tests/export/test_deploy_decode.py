@@ -84,12 +84,12 @@ def test_equal_scores_give_valid_candidates(case):
     deployed = DeployDecode(Decode(config, classes, imgsz).double())
     found = deployed(logits, deltas)
     assert (found[1] == torch.tensor(0.5).double().sigmoid()).all()
+    sizes = [level[0].numel() for level in logits]
+    whole = Decode(dataclasses.replace(config, pre_nms=max(sizes)), classes, imgsz).double()(logits, deltas)
     start = 0
-    for i in range(config.levels):
-        pairs = logits[i][0].numel()
+    for i, pairs in enumerate(sizes):
         kept = min(config.pre_nms, pairs)
-        keeps_all = Decode(dataclasses.replace(config, levels=i + 1, pre_nms=pairs), classes, imgsz).double()
-        level = tuple(tensor[:, -pairs:] for tensor in keeps_all(logits[: i + 1], deltas[: i + 1]))
+        level = tuple(tensor[:, sum(sizes[:i]) :][:, :pairs] for tensor in whole)
         for image in range(2):
             everything = Counter(rows(level, image))
             taken = Counter(rows(tuple(tensor[:, start : start + kept] for tensor in found), image))

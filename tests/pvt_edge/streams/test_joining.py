@@ -20,7 +20,7 @@ def test_they_are_open_within_and_closed_after(tmp_path):
         assert [source.live for source in sources] == [True, False, False]
         assert sources[0].connected
     assert not sources[0].connected
-    assert not sources[2]._capture.isOpened()
+    assert sources[2]._reader._container is None
 
 
 def test_one_alone_that_is_not_there_is_an_error():

@@ -232,7 +232,7 @@ print(obtain(PublishedWeights("imagenet", "official", "b0", sys.argv[1], "offici
 
 
 def start(url: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, url], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, url], stdout=subprocess.PIPE, text=True, cwd="/")
 
 
 def test_two_processes_download_once(server):
