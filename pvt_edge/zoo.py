@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_number, check_path, check_text, check_whole, refuse_unknown
 from pvt_edge.errors import ArgumentError, PvtEdgeError, WeightsError
+from pvt_edge.models.table import build_model, creation_of, get_model
 from pvt_edge.tasks import get_task
 from pvt_edge.variants import VARIANTS, Variant, get_variant
 from pvt_edge.weights import BUNDLED, NO_WEIGHTS, BundledWeights, get_bundled
@@ -92,8 +93,6 @@ def create_model(
         check_path("create_model()", "weights", weights, "pvt_v2_b0.pth")
     if not 0 <= drop_path < 1:
         raise ArgumentError(f"create_model(): drop_path must be 0 or more and less than 1, not {drop_path}")
-    from pvt_edge.models.table import build_model, creation_of
-
     if isinstance(variant, (str, PathLike)) and Path(variant).suffix in CHECKPOINT_SUFFIXES:
         raise ArgumentError(f"create_model() takes a variant first, not a file: {creation_of(variant)}")
     get_task(task)
@@ -177,8 +176,6 @@ def resolve_weights(
         chosen.model.weights_name = named.name
         return replace(chosen, labels=labels_of(named.name, chosen.task))
     if weights == NO_WEIGHTS:
-        from pvt_edge.models.table import build_model
-
         return ChosenWeights(build_model(row, task or "classify", num_classes, head), notes=(RANDOM,))
     return _from_file(row.name, task, Path(weights), num_classes, head, ema)
 
@@ -240,7 +237,6 @@ def _from_file(
     from pvt_edge.checkpoints.loading import load_opened
     from pvt_edge.checkpoints.opening import open_checkpoint
     from pvt_edge.checkpoints.summary import known_variant, summarise
-    from pvt_edge.models.table import build_model, get_model
 
     opened = open_checkpoint(path, ema=ema)
     summary = summarise(opened)
