@@ -1,7 +1,7 @@
 """Classifier: what the backbone pools of a picture, and one linear layer."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -15,6 +15,7 @@ class Classifier(Model):
     default_classes = 1000  # ImageNet-1k
     class_layer = "head"
     starts_others = True
+    kinds: ClassVar = {"class layer": "head"}
 
     def __init__(self, backbone: Backbone, num_classes: int) -> None:
         super().__init__()

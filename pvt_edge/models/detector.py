@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -30,6 +30,12 @@ class Detector(Model):
     default_head = "retinanet"
     class_layer = "head.cls_out"
     resizes_alike = False
+    kinds: ClassVar = {
+        "neck lateral": r"neck\.lateral\.\d+",
+        "neck output": r"neck\.output\.\d+",
+        "head tower": r"head\.(cls|reg)\.\d+",
+        "head output": r"head\.(cls|reg)_out",
+    }
     config: HeadConfig
 
     def __init__(self, backbone: Backbone, num_classes: int, head: HeadConfig) -> None:

@@ -1,10 +1,11 @@
 """Backbone families: one row each of what the package must know to build them and to read their checkpoints."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pvt_edge.errors import UnknownNameError
 from pvt_edge.models.model import Backbone
-from pvt_edge.models.pvt_v2 import PVTv2
+from pvt_edge.models.pvt_v2 import BLOCK_KINDS, PVTv2
 from pvt_edge.variants import Variant
 
 
@@ -16,11 +17,13 @@ class Family:
         name: As the variants' rows spell it.
         title: In texts for people.
         backbone: The training form, made with (variant, drop_path).
+        kinds: The kinds of its blocks, as recipes of precision name them -> the pattern of a whole block name.
     """
 
     name: str
     title: str
     backbone: type[Backbone]
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 FAMILIES: dict[str, Family] = {}
@@ -43,4 +46,4 @@ def build_backbone(variant: Variant, drop_path: float = 0.0) -> Backbone:
     return get_family(variant.family).backbone(variant, drop_path)
 
 
-register_family(Family("pvt-v2", "PVT v2", PVTv2))
+register_family(Family("pvt-v2", "PVT v2", PVTv2, BLOCK_KINDS))

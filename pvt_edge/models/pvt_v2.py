@@ -17,6 +17,20 @@ from pvt_edge.variants import Variant
 EMBED_EPS = 1e-5
 BLOCK_EPS = 1e-6
 
+BLOCK_KINDS = {
+    "first patch embed": r"stages\.0\.patch_embed",
+    "patch embed": r"stages\.[1-3]\.patch_embed",
+    "spatial reduction": r"stages\.\d\..*\.attn\.sr",
+    "attention query": r"stages\.\d\..*\.attn\.q",
+    "attention key": r"stages\.\d\..*\.attn\.k",
+    "attention value": r"stages\.\d\..*\.attn\.v",
+    "attention output": r"stages\.\d\..*\.attn\.proj",
+    "attention products": r"stages\.\d\..*\.attn\.products",
+    "mlp in": r"stages\.\d\..*\.mlp\.fc1",
+    "depthwise": r"stages\.\d\..*\.mlp\.dwconv",
+    "mlp out": r"stages\.\d\..*\.mlp\.fc2",
+}
+
 LINEAR_POOL = 7  # side of the key/value grid of linear SRA, whatever the input size
 
 

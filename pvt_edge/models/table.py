@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pvt_edge.errors import ArgumentError, PvtEdgeError, described
-from pvt_edge.models.family import build_backbone
+from pvt_edge.models.family import FAMILIES, build_backbone
 from pvt_edge.models.model import Model
 from pvt_edge.variants import VARIANTS, Variant
 
@@ -35,6 +35,17 @@ def build_model(
         raise PvtEdgeError(f"num_classes must be at least 1, got {num_classes}")
     built = model.build(build_backbone(variant, drop_path), classes, model.default_head if head is None else head)
     return built.eval()
+
+
+def kind_of(block: str) -> str:
+    """The kind of a block of a graph, empty for one that no family or head names.
+
+    >>> kind_of("stages.2.blocks.0.attn.q"), kind_of("head.cls_out")
+    ('attention query', 'head output')
+    """
+    tables = [*(family.kinds for family in FAMILIES.values()), *(model.kinds for model in MODELS.values())]
+    kinds = (kind for table in tables for kind, pattern in table.items() if re.fullmatch(pattern, block))
+    return next(kinds, "")
 
 
 def check_model(call: str, model: object) -> None:
