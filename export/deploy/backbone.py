@@ -1,11 +1,11 @@
 """What a backbone in deploy form can do beside computing maps: take camera pixels, and be shaped for a compiler."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from pvt_edge.export.deploy.folding import fold_input
-from pvt_edge.models import Backbone
+from pvt_edge.models import Backbone, Model
 
 Target = Literal["onnxruntime", "openvino", "tensorrt"]  # whose compiler the graph is shaped for
 
@@ -43,3 +43,14 @@ class PlainBackbone(DeployBackbone):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...] | Tensor:
         return self.trained.pool(images) if self.pooled else tuple(self.trained(images))
+
+
+class PlainModel(nn.Module):
+    """A model of a task without a rewrite of its own, as it was trained."""
+
+    def __init__(self, model: Model, imgsz: tuple[int, int]) -> None:
+        super().__init__()
+        self.trained, self.backbone = model, DeployBackbone()
+
+    def forward(self, images: Tensor) -> Any:
+        return self.trained(images)

@@ -12,7 +12,7 @@ from torch import nn
 
 from pvt_edge.arguments import check_size, refuse_unknown
 from pvt_edge.errors import ImageSizeError
-from pvt_edge.export.deploy.backbone import DeployBackbone, PlainBackbone
+from pvt_edge.export.deploy.backbone import DeployBackbone, PlainBackbone, PlainModel
 from pvt_edge.models import Backbone, Model, check_model
 
 SIZE_STEP = 32  # the coarsest map's stride; sizes between lose rows to the spatial reduction
@@ -92,5 +92,5 @@ def to_deploy_form(model: nn.Module, imgsz: int | tuple[int, int], **unknown: No
     if isinstance(model, Backbone):
         deploy: nn.Module = deploy_backbone(model, imgsz)
     else:
-        deploy = FORMS[type(model)](model, imgsz)
+        deploy = FORMS.get(type(model), PlainModel)(model, imgsz)
     return deploy.eval().requires_grad_(False)

@@ -45,8 +45,8 @@ def save_weights(
         raise refuse(path, "save_weights writes safetensors: give a name that ends in .safetensors")
     check_kind(model)
     backbone = model.backbone
-    embed_eps, block_eps = get_epsilons(backbone)
-    if len(embed_eps) != 1 or len(block_eps) != 1:
+    epsilons = dict(zip(("embed_eps", "block_eps"), get_epsilons(backbone), strict=True))
+    if any(len(values) > 1 for values in epsilons.values()):
         raise refuse(
             path,
             "the model's LayerNorms mix epsilons, which the file cannot say: set one each with set_epsilons",
@@ -55,8 +55,7 @@ def save_weights(
         **(metadata or {}),
         "format": FORMAT,
         "variant": backbone.variant.name,
-        "embed_eps": repr(embed_eps.pop()),
-        "block_eps": repr(block_eps.pop()),
+        **{key: repr(*values) for key, values in epsilons.items() if values},
     }
     notes |= model.notes()
     if model.sidecar is not None and (preprocessing := noted_preprocessing(model.sidecar.preprocessing)):
