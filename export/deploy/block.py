@@ -20,7 +20,8 @@ from pvt_edge.export.deploy.folding import (
     split_linear,
 )
 from pvt_edge.export.deploy.pooling import FixedPool
-from pvt_edge.models.pvt_v2 import LINEAR_POOL, Attention, Block, Mlp, PatchEmbed, Stage
+from pvt_edge.models.pvt_v2 import Attention, Block, Mlp, PatchEmbed, Stage
+from pvt_edge.moves import LINEAR_POOL
 
 
 class PlainNorm(nn.Module):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pvt_edge.models.model import Backbone
+from pvt_edge.moves import LINEAR_POOL, BlockMoves
 from pvt_edge.variants import Variant
 
 # Two epsilons, as in the official code and timm: nn.LayerNorm's default after the patch embeds and the
@@ -31,7 +32,26 @@ BLOCK_KINDS = {
     "mlp out": r"stages\.\d\..*\.mlp\.fc2",
 }
 
-LINEAR_POOL = 7  # side of the key/value grid of linear SRA, whatever the input size
+
+def pool_tokens(x: Tensor, h: int, w: int, side: int) -> tuple[Tensor, int, int]:
+    """Tokens (B, H*W, C) averaged over windows of `side` x `side`, and the map they make: height, width.
+
+    Windows at the right and lower edge average the tokens that exist.
+    """
+    if side == 1:
+        return x, h, w
+    grid = x.transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
+    grid = F.avg_pool2d(grid, side, ceil_mode=True, count_include_pad=False)
+    return grid.flatten(2).transpose(1, 2), grid.shape[2], grid.shape[3]
+
+
+def spread_tokens(x: Tensor, h: int, w: int, side: int) -> Tensor:
+    """The opposite of `pool_tokens`: each pooled token at all places of its window on the map of h x w."""
+    if side == 1:
+        return x
+    grid = x.unflatten(1, (-(-h // side), -(-w // side)))  # (B, H/side, W/side, C)
+    grid = grid.repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)
+    return grid[:, :h, :w].flatten(1, 2)
 
 
 class PatchEmbed(nn.Module):
@@ -52,8 +72,11 @@ class PatchEmbed(nn.Module):
 class Attention(nn.Module):
     """Spatial-reduction attention: keys and values come from a map `sr_ratio` times smaller per side.
 
-    With `linear`, the map is average-pooled to 7x7 instead, at every stage, and passes a GELU.
+    With `linear`, the map is average-pooled to 7x7 instead, at every stage, and passes a GELU. `moves` approximate:
+    keys and values, or queries and all that follows from them, are averages over windows.
     """
+
+    moves = BlockMoves()  # none; see `pvt_edge.models.moves`
 
     def __init__(self, dim: int, heads: int, sr_ratio: int, linear: bool) -> None:
         super().__init__()
@@ -76,24 +99,33 @@ class Attention(nn.Module):
 
     def reduce(self, x: Tensor, h: int, w: int) -> Tensor:
         """Key/value tokens (B, M, C) of tokens `x` (B, N, C)."""
-        if not self.reduces:
-            return x
-        grid = x.transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
-        if self.linear:
-            grid = F.adaptive_avg_pool2d(grid, LINEAR_POOL)
-        x = self.norm(self.sr(grid).flatten(2).transpose(1, 2))
-        return F.gelu(x) if self.linear else x
+        if self.reduces:
+            grid = x.transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
+            if self.linear:
+                grid = F.adaptive_avg_pool2d(grid, LINEAR_POOL)
+            grid = self.sr(grid)
+            h, w = grid.shape[2:]
+            x = self.norm(grid.flatten(2).transpose(1, 2))
+            x = F.gelu(x) if self.linear else x
+        return pool_tokens(x, h, w, self.moves.pool_keys)[0]
 
     def forward(self, x: Tensor, h: int, w: int) -> Tensor:
-        q = self.q(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C/heads)
+        queries, _, _ = pool_tokens(x, h, w, self.moves.pool_queries)
+        q = self.q(queries).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C/heads)
         kv = self.kv(self.reduce(x, h, w)).unflatten(2, (2, self.heads, -1))  # (B, M, 2, heads, C/heads)
         k, v = kv.permute(2, 0, 3, 1, 4)  # each (B, heads, M, C/heads)
         out = F.scaled_dot_product_attention(q, k, v)  # scale (C/heads)**-0.5
-        return self.proj(out.transpose(1, 2).flatten(2))  # (B, N, C)
+        out = self.proj(out.transpose(1, 2).flatten(2))  # (B, N, C)
+        return spread_tokens(out, h, w, self.moves.pool_queries)
 
 
 class Mlp(nn.Module):
-    """fc1, depthwise 3x3 over the map, exact GELU, fc2; a ReLU before the conv only in B2-Li."""
+    """fc1, depthwise 3x3 over the map, exact GELU, fc2; a ReLU before the conv only in B2-Li.
+
+    `moves` approximate: the whole of it on a map averaged over windows.
+    """
+
+    moves = BlockMoves()  # none; see `pvt_edge.models.moves`
 
     def __init__(self, dim: int, ratio: int, linear: bool) -> None:
         super().__init__()
@@ -104,11 +136,12 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor, h: int, w: int) -> Tensor:
+        x, *small_hw = pool_tokens(x, h, w, self.moves.pool)
         x = self.fc1(x)  # (B, N, hidden)
         if self.linear:
             x = F.relu(x)
-        x = self.dwconv(x.transpose(1, 2).unflatten(2, (h, w))).flatten(2).transpose(1, 2)
-        return self.fc2(F.gelu(x))
+        x = self.dwconv(x.transpose(1, 2).unflatten(2, small_hw)).flatten(2).transpose(1, 2)
+        return spread_tokens(self.fc2(F.gelu(x)), h, w, self.moves.pool)
 
 
 class DropPath(nn.Module):
@@ -126,7 +159,7 @@ class DropPath(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block."""
+    """Pre-norm transformer block; a branch that its moves leave out is not computed."""
 
     def __init__(self, dim: int, heads: int, mlp_ratio: int, sr_ratio: int, linear: bool, drop_path: float) -> None:
         super().__init__()
@@ -137,8 +170,11 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, h: int, w: int) -> Tensor:
-        x = x + self.drop_path(self.attn(self.norm1(x), h, w))
-        return x + self.drop_path(self.mlp(self.norm2(x), h, w))
+        if not self.attn.moves.leave_out:
+            x = x + self.drop_path(self.attn(self.norm1(x), h, w))
+        if not self.mlp.moves.leave_out:
+            x = x + self.drop_path(self.mlp(self.norm2(x), h, w))
+        return x
 
 
 class Stage(nn.Module):
