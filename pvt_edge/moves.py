@@ -180,6 +180,8 @@ def kind_of(block: str) -> str:
 def map_of(variant: Variant, imgsz: tuple[int, int], block: str, move: str) -> tuple[int, int]:
     """Height and width of the map that `move` pools in `block`."""
     stage = int(block.split(".")[1])
+    if variant.class_token and stage == len(variant.depths) - 1:
+        return 1, 1  # tokens, of which one is at no place of a map: nothing to pool
     height, width = imgsz[0] >> (stage + 2), imgsz[1] >> (stage + 2)
     if move != "pool_keys":
         return height, width
