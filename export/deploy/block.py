@@ -20,7 +20,8 @@ from pvt_edge.export.deploy.folding import (
     split_linear,
 )
 from pvt_edge.export.deploy.pooling import FixedPool, WindowPool, pool_and_spread, pooling_matrix
-from pvt_edge.models.backbone import LINEAR_POOL, Attention, Block, Mlp
+from pvt_edge.models.backbone import Attention, Block, Mlp
+from pvt_edge.moves import LINEAR_POOL
 
 
 class PlainNorm(nn.Module):
@@ -109,7 +110,7 @@ class DeployAttention(nn.Module):
         self.pool_keys: nn.Module = nn.Identity()
         if attn.moves.pool_keys > 1:
             keys_hw = map_hw if isinstance(self.sr, nn.Identity) else self.sr.map_hw
-            self.pool_keys = WindowPool(keys_hw, attn.moves.pool_keys, attn.kv.weight)  # type: ignore[arg-type]
+            self.pool_keys = WindowPool(keys_hw, attn.moves.pool_keys, attn.kv.weight)
         head_dim = attn.q.out_features // attn.heads
         self.q = as_conv(scale_linear(fold_norm_into_linear(norm1, attn.q), head_dim**-0.5))
         self.k, self.v, self.proj = as_conv(k), as_conv(v), as_conv(attn.proj)
