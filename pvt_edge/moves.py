@@ -217,9 +217,9 @@ def _places(variant: Variant, names: list[str]) -> str:
         blocks.setdefault(int(in_stage), []).append(int(in_block))
     whole = [stage for stage, found in blocks.items() if len(set(found)) == variant.depths[stage]]
     told = [f"stage{'s' if len(whole) > 1 else ''} {_listed([stage + 1 for stage in whole])}"] if whole else []
-    for stage in (one for one in blocks if one not in whole):
-        several = "s" if len(set(blocks[stage])) > 1 else ""
-        told.append(f"block{several} {_listed([block + 1 for block in blocks[stage]])} of stage {stage + 1}")
+    for index in (one for one in blocks if one not in whole):
+        several = "s" if len(set(blocks[index])) > 1 else ""
+        told.append(f"block{several} {_listed([block + 1 for block in blocks[index]])} of stage {index + 1}")
     return " and ".join(told)
 
 

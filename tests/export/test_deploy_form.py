@@ -55,7 +55,7 @@ def test_parts_of_a_block(kind, map_hw):
             plain(x, block.norm1),
             block.attn(block.norm1(x), h, w),
         ),
-        "mlp": (DeployMlp(block.norm2, block.mlp), plain(x, block.norm2), block.mlp(block.norm2(x), h, w)),
+        "mlp": (DeployMlp(block.norm2, block.mlp, map_hw), plain(x, block.norm2), block.mlp(block.norm2(x), h, w)),
         "whole": (DeployBlock(block, map_hw), x, block(x, h, w)),
     }
     for name, (deploy, tokens, wanted) in parts.items():
