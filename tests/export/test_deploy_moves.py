@@ -9,10 +9,11 @@ from torch import nn
 
 from pvt_edge.export.deploy.block import DeployBlock
 from pvt_edge.export.deploy.centred import centre
-from pvt_edge.export.deploy.form import DeployBackbone, to_deploy_form
+from pvt_edge.export.deploy.backbone import DeployBackbone
+from pvt_edge.export.deploy.form import to_deploy_form
 from pvt_edge.export.deploy.tokens import attend_on_tokens
 from pvt_edge.export.graph import DeployGraph
-from pvt_edge.models.backbone import Block
+from pvt_edge.models.pvt_v2 import Block
 from pvt_edge.models.moves import apply_moves
 from pvt_edge.moves import BlockMoves, Moves, read_moves
 from pvt_edge.variants import get_variant
@@ -70,7 +71,7 @@ def gap(model: nn.Module, images: torch.Tensor) -> float:
         wanted = outputs(model(images))
         for rewrite in FORMS.values():
             deploy = to_deploy_form(model, tuple(images.shape[2:]))
-            rewrite(deploy if isinstance(deploy, DeployBackbone) else deploy.backbone)
+            rewrite((deploy if isinstance(deploy, DeployBackbone) else deploy.backbone).stages)
             pairs = list(zip(outputs(deploy(images)), wanted, strict=True))
             assert all(a.shape == b.shape and b.dtype == torch.float64 and b.std() > 0.05 for a, b in pairs)
             gaps += [(a - b).abs().max().item() for a, b in pairs]
