@@ -172,7 +172,7 @@ def export_model(
             task=task_of(model),
             labels=request.labels,
             input=request.input_spec,
-            outputs=steps.graph.output_names,
+            outputs=steps.outputs,
             resize=request.resize,
             normalise=request.normalise,
             postprocess=request.postprocess,

@@ -14,7 +14,7 @@ from pvt_edge.engines.bundle_build import build_bundle
 from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import BundleError, ExportError, RuntimeMissingError
 from pvt_edge.runtimes import cuda
-from pvt_edge.runtimes.onnx_precision import onnx_precision
+from pvt_edge.runtimes.onnx_file import read_onnx
 
 from ..made import build as build_model
 
@@ -61,7 +61,7 @@ def test_the_bundle(exported):
     manifest = read_bundle(exported).manifest
     held = {artifact.file: artifact for artifact in manifest.artifacts if artifact.runtime == "onnxruntime"}
     assert set(held) == {"model.fp32.onnx", "model.fp16.onnx", "model.int8.onnx"}
-    assert {p: onnx_precision(exported / f"model.{p}.onnx") for p in ("fp32", "fp16", "int8")} == {
+    assert {p: read_onnx(exported / f"model.{p}.onnx").precision for p in ("fp32", "fp16", "int8")} == {
         "fp32": "fp32",
         "fp16": "fp16",
         "int8": "int8",
