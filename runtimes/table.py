@@ -76,7 +76,6 @@ RUNTIMES = {
         extra="export",
         precisions=("fp32", "bf16", "fp16"),
         distributions=("torch",),
-        suffix=".pt2",
     ),
     "onnxruntime": RuntimeEntry(
         "pvt_edge.runtimes.onnxruntime",

@@ -10,12 +10,12 @@ from pvt_edge.runtimes import missing, open_runtime
 from pvt_edge.runtimes.onnx_file import read_onnx
 from pvt_edge.runtimes.onnxruntime import OnnxRuntime
 
-from .contract import INPUTS, RuntimeContract
+from .contract import INPUTS, FileContract
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 
 
-class TestOnnxRuntime(RuntimeContract):
+class TestOnnxRuntime(FileContract):
     name = "onnxruntime"
 
     @pytest.fixture

@@ -209,7 +209,6 @@ def test_what_cannot_be_asked_for(tmp_path, formats, precisions, told):
     ("arguments", "code", "told"),
     [
         (("build", "BUNDLE"), 1, "there is no NVIDIA driver here"),
-        (("build", "BUNDLE", "--dla", "0"), 1, "DLA is not supported: it runs neither LayerNormalization"),
         (("build", "BUNDLE", "--format", "tensorrt-rtx", "--target", "sm87"), 1, "cannot build for 'sm87'"),
         (("build", "BUNDLE", "--format", "tensort"), 1, "unknown library 'tensort': did you mean 'tensorrt'"),
         (("build", "BUNDLE", "--hardware-compat", "amper"), 1, "did you mean 'ampere+'"),
@@ -217,7 +216,6 @@ def test_what_cannot_be_asked_for(tmp_path, formats, precisions, told):
         (("build", "BUNDLE", "--batch", "4"), 2, "lowest,best,highest"),
         (("build", "BUNDLE", "--batch", "4,x"), 2, "is no batch"),
         (("build", "nothing"), 1, "no bundle at"),
-        (("export", "--variant", "b0", "--format", "tensorrt", "--dla", "1"), 1, "DLA is not supported"),
         (("export", "--variant", "b0", "--batch", "1,2,4"), 2, "is for --dynamic-batch"),
         (("export", "--variant", "b0", "--format", "tensorrt-rtx"), 1, "give --target"),
     ],
