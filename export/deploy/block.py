@@ -20,7 +20,8 @@ from pvt_edge.export.deploy.folding import (
     split_linear,
 )
 from pvt_edge.export.deploy.pooling import FixedPool
-from pvt_edge.models.backbone import LINEAR_POOL, Attention, Block, Mlp
+from pvt_edge.models.pvt_v2 import Attention, Block, Mlp, PatchEmbed, Stage
+from pvt_edge.moves import LINEAR_POOL
 
 
 class PlainNorm(nn.Module):
@@ -150,4 +151,20 @@ class DeployBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.norm1(x))
         out: Tensor = x + self.mlp(self.norm2(x))
+        return out
+
+
+class DeployStage(nn.Module):
+    """Map (B, C', H', W') -> map (B, C, H, W); with `plain_norm` the last LayerNorm has no affine part."""
+
+    def __init__(self, stage: Stage, map_hw: tuple[int, int], plain_norm: bool) -> None:
+        super().__init__()
+        embed = stage.patch_embed
+        assert isinstance(embed, PatchEmbed)
+        self.patch_embed, self.embed_norm = embed.proj, MapNorm(embed.norm, map_hw, affine=True)
+        self.blocks = nn.Sequential(*(DeployBlock(block, map_hw) for block in stage.blocks))  # type: ignore[arg-type]
+        self.norm = MapNorm(stage.norm, map_hw, affine=not plain_norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.blocks(self.embed_norm(self.patch_embed(x))))
         return out
