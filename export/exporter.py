@@ -173,7 +173,7 @@ def export_model(
             task=model.task,
             labels=request.labels,
             input=request.input_spec,
-            outputs=steps.graph.output_names,
+            outputs=steps.outputs,
             resize=request.resize,
             normalise=request.normalise,
             postprocess=request.postprocess,

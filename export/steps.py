@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pvt_edge.bundle import BundleWriter
-from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision
+from pvt_edge.bundle.schema import AccuracyRecord, Artifact, OutputSpec, Precision
 from pvt_edge.errors import ExportError
 from pvt_edge.export.agreement import measure_agreement
 from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
@@ -52,6 +52,7 @@ class Steps:
         self.tensorrt: TensorRtExport | None = None
         self.preferred: dict[str, Sequence[Precision]] = {}  # by runtime, the fastest first
         self.over_budget: dict[str, str] = {}  # what "auto" may not take, and why
+        self.outputs: tuple[OutputSpec, ...] = ()  # as the first runtime that was checked has them
         self.reasons: dict[str, str] = {}  # why what was asked for is not written
         self.workshops, self.no_workshop = open_workshops(request)
         if request.int8:
@@ -266,6 +267,10 @@ class Steps:
     def _check(self, runtime: str, path: Path, precision: str) -> None:
         with open_runtime(runtime, path, precision=precision) as opened:
             check_parity(opened, INPUT_NAME, self.probes, self.expected, self.model.task)
+            gives = {
+                spec.name: OutputSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in opened.outputs
+            }
+        self.outputs = self.outputs or tuple(gives[name] for name in self.graph.output_names)
 
     def _check_runs(self, runtime: str, file: str) -> None:
         with open_runtime(runtime, self.writer.path(file), precision="int8") as opened:
