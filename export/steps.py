@@ -297,7 +297,7 @@ class Steps:
             return None
         annotations, words = self.scenes
         self.tell(f"measuring accuracy on {words}")
-        task, labels = get_task(task_of(self.model)), self.request.labels
+        task, labels = get_task(self.model.task), self.request.labels
         dataset = read_coco(annotations, annotations.parent / "images")
         labelled = task.judge(dataset, labels, task.judged_at(post, labels))
         metrics = {}
