@@ -61,10 +61,10 @@ class TokenAttention(nn.Module):
 def attend_on_tokens(stages: nn.ModuleList, *, batch: int = 1) -> None:
     """Rewrite the attention of a backbone's stages in place, for the smallest `batch` it will run at."""
     for stage in stages:
-        for block in stage.blocks:
+        for block in stage.blocks:  # type: ignore[union-attr]
             if block.attn is None:
                 continue
             height, width = block.attn.map_hw
             alone = batch * block.attn.heads == 1 and height * width % QUERY_GROUPS == 0
-            block.attn = TokenAttention(block.attn, QUERY_GROUPS if alone else 1)  # type: ignore[assignment]
+            block.attn = TokenAttention(block.attn, QUERY_GROUPS if alone else 1)
     stages.requires_grad_(False)
