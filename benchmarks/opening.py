@@ -11,7 +11,7 @@ from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import require
 
 if TYPE_CHECKING:
-    from pvt_edge.models.create import Model
+    from pvt_edge.models import Model
 
 COMPILED = "torch-compile"  # a runtime to the benchmark, the same package as torch
 
@@ -29,7 +29,7 @@ class TorchModel:
 
     def load(self) -> "Model":
         """The model with its weights. Raises a `PvtEdgeError` as `pvt-edge export` does."""
-        from pvt_edge.export.weights import resolve_weights
+        from pvt_edge.zoo import resolve_weights
 
         return resolve_weights(
             self.variant, self.task, self.weights, num_classes=self.num_classes, head=self.head

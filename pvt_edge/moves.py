@@ -1,7 +1,7 @@
 """Moves: what a graph leaves out or computes at a smaller size to cost less, by block name, as plain JSON.
 
 `{"stages.0.blocks.0.attn": {"pool_keys": 4, "pool_queries": 2}, "stages.0.blocks.1.mlp": {"leave_out": true}}`; what
-each does is defined by the training form (`pvt_edge.models.backbone`), and docs/approximations.md says what it costs.
+each does is defined by the training form (`pvt_edge.models.pvt_v2`), and docs/approximations.md says what it costs.
 """
 
 from collections.abc import Iterator, Mapping
@@ -211,8 +211,8 @@ def _places(variant: Variant, names: list[str]) -> str:
     """ "stages 1 and 2" where all their blocks of the kind are among `names`, else "block 2 of stage 1"."""
     blocks: dict[int, list[int]] = {}
     for name in names:
-        _, stage, _, block, _ = name.split(".")
-        blocks.setdefault(int(stage), []).append(int(block))
+        _, in_stage, _, in_block, _ = name.split(".")
+        blocks.setdefault(int(in_stage), []).append(int(in_block))
     whole = [stage for stage, found in blocks.items() if len(set(found)) == variant.depths[stage]]
     told = [f"stage{'s' if len(whole) > 1 else ''} {_listed([stage + 1 for stage in whole])}"] if whole else []
     for index in (one for one in blocks if one not in whole):

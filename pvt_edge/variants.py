@@ -21,6 +21,7 @@ class Variant:
     linear: bool = False
     heads: tuple[int, int, int, int] = (1, 2, 5, 8)
     sr_ratios: tuple[int, int, int, int] = (8, 4, 2, 1)
+    family: str = "pvt-v2"
 
 
 _SMALL, _WIDE = (32, 64, 160, 256), (64, 128, 320, 512)

@@ -20,7 +20,7 @@ from pvt_edge.export.deploy.folding import (
     split_linear,
 )
 from pvt_edge.export.deploy.pooling import FixedPool, WindowPool, pool_and_spread, pooling_matrix
-from pvt_edge.models.backbone import Attention, Block, Mlp
+from pvt_edge.models.pvt_v2 import Attention, Block, Mlp, PatchEmbed, Stage
 from pvt_edge.moves import LINEAR_POOL
 
 
@@ -165,3 +165,19 @@ class DeployBlock(nn.Module):
         if self.mlp is not None:
             x = x + self.mlp(self.norm2(x))
         return x
+
+
+class DeployStage(nn.Module):
+    """Map (B, C', H', W') -> map (B, C, H, W); with `plain_norm` the last LayerNorm has no affine part."""
+
+    def __init__(self, stage: Stage, map_hw: tuple[int, int], plain_norm: bool) -> None:
+        super().__init__()
+        embed = stage.patch_embed
+        assert isinstance(embed, PatchEmbed)
+        self.patch_embed, self.embed_norm = embed.proj, MapNorm(embed.norm, map_hw, affine=True)
+        self.blocks = nn.Sequential(*(DeployBlock(block, map_hw) for block in stage.blocks))  # type: ignore[arg-type]
+        self.norm = MapNorm(stage.norm, map_hw, affine=not plain_norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.blocks(self.embed_norm(self.patch_embed(x))))
+        return out

@@ -8,9 +8,17 @@ to float rounding. On the CPUs measured, OpenVINO's RMS takes half the time of i
 import torch
 from torch import Tensor, nn
 
-from pvt_edge.export.deploy.block import DeployBlock, MapNorm, PlainNorm, PooledReduction, Reduction, to_map, to_tokens
+from pvt_edge.export.deploy.block import (
+    DeployBlock,
+    DeployStage,
+    MapNorm,
+    PlainNorm,
+    PooledReduction,
+    Reduction,
+    to_map,
+    to_tokens,
+)
 from pvt_edge.export.deploy.folding import centre_conv
-from pvt_edge.export.deploy.form import DeployBackbone, DeployStage
 
 
 class MapRms(nn.Module):
@@ -55,13 +63,13 @@ def _centre_block(block: DeployBlock) -> None:
 
 
 @torch.no_grad()
-def centre(backbone: DeployBackbone) -> None:
-    """Rewrite the norms of `backbone` in place; its outputs stay what they were."""
-    for stage in backbone.stages:
+def centre(stages: nn.ModuleList) -> None:
+    """Rewrite the norms of a backbone's stages in place; its outputs stay what they were."""
+    for stage in stages:
         assert isinstance(stage, DeployStage)
         stage.patch_embed = centre_conv(stage.patch_embed)
         stage.embed_norm = _centred_embed_norm(stage.embed_norm)  # type: ignore[assignment]
         for block in stage.blocks:
             _centre_block(block)  # type: ignore[arg-type]
         stage.norm = MapRms(stage.norm)  # type: ignore[assignment]
-    backbone.requires_grad_(False)
+    stages.requires_grad_(False)

@@ -10,6 +10,7 @@ SCHEMA_VERSION: Literal[1] = 1
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 ResizeMode = Literal["letterbox", "stretch", "crop"]
+Activation = Literal["softmax", "sigmoid"]
 ChannelOrder = Literal["RGB", "BGR"]
 # linear and cubic are OpenCV's, which do not average when they shrink; the others are Pillow's filters, which do
 Interpolation = Literal["linear", "cubic", "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -157,7 +158,7 @@ class Manifest(_Record):
     resize: ResizeSpec
     normalise: NormaliseSpec = NormaliseSpec()  # is inside the graph; recorded for other routes to the same answers
     postprocess: PostprocessSpec | None = None  # detectors only
-    activation: Literal["softmax", "sigmoid"] = "softmax"  # what makes shares of a classifier's logits
+    activation: Activation = "softmax"  # what makes shares of a classifier's logits
     artifacts: tuple[Artifact, ...]
     auto_precision: dict[str, Precision] = {}  # runtime -> the precision "auto" takes there
     auto_excluded: dict[str, str] = {}  # what "auto" does not take, and why: {"openvino-bf16": "loses 0.0312 ..."}

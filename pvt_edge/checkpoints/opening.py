@@ -12,6 +12,7 @@ from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.sidecar import Sidecar, read_sidecar
 from pvt_edge.checkpoints.trained_head import TrainedHead, read_own_head, read_trained_head
 from pvt_edge.checkpoints.translation import Translation, to_native
+from pvt_edge.models import Model
 
 _CLASS_LAYER = ("head.weight", "head.bias")
 _BOXES = "head.reg_out.weight"
@@ -35,11 +36,10 @@ class OpenCheckpoint:
     trained_head: TrainedHead = field(default_factory=TrainedHead)
     sidecar: Sidecar = field(default_factory=Sidecar)
 
-    def sidecar_of(self, task: str) -> Sidecar:
-        """What of the sidecar holds for a model of that task."""
-        return (
-            self.sidecar.of_backbone() if task == "detect" and _BOXES not in self.translation.tensors else self.sidecar
-        )
+    def sidecar_of(self, model: type[Model]) -> Sidecar:
+        """What of the sidecar holds for such a model: of a file without its head, what is not a classifier's own."""
+        alike = model.resizes_alike or model.count_classes(self.translation.tensors) is not None
+        return self.sidecar if alike else self.sidecar.of_backbone()
 
 
 def open_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> OpenCheckpoint:

@@ -184,7 +184,7 @@ def export(
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
     bar = passing_bar(console, *columns, TimeElapsedColumn(), redirect=False)
     with interruption_told(), download_shown(console) as arrived:
-        from pvt_edge.export.weights import resolve_weights
+        from pvt_edge.zoo import resolve_weights
 
         chosen = resolve_weights(
             variant,

@@ -2,8 +2,9 @@
 
 from torch import nn
 
-from pvt_edge.models.backbone import Attention, Mlp, PVTv2
-from pvt_edge.models.create import Model, check_model
+from pvt_edge.models.model import Model
+from pvt_edge.models.pvt_v2 import Attention, Mlp
+from pvt_edge.models.table import check_model
 from pvt_edge.moves import BlockMoves, Moves, block_names
 
 
@@ -14,7 +15,7 @@ def apply_moves(model: Model, moves: Moves) -> Model:
     move that a block cannot make; `moves.check` tells for an image size, too.
     """
     check_model("apply_moves()", model)
-    backbone = backbone_of(model)
+    backbone = model.backbone
     wanted = moves.blocks(backbone.variant)
     for name in block_names(backbone.variant):
         _branch(backbone, name).moves = wanted.get(name, BlockMoves())
@@ -23,14 +24,9 @@ def apply_moves(model: Model, moves: Moves) -> Model:
 
 def moves_of(model: Model) -> Moves:
     """The moves that `model` makes, by block, spelled out."""
-    backbone = backbone_of(model)
+    backbone = model.backbone
     found = {name: _branch(backbone, name).moves for name in block_names(backbone.variant)}
     return Moves({name: block for name, block in found.items() if block.names})
-
-
-def backbone_of(model: Model) -> PVTv2:
-    """The backbone of a classifier or detector, or the model itself, which is one."""
-    return model if isinstance(model, PVTv2) else model.backbone
 
 
 def _branch(backbone: nn.Module, name: str) -> Attention | Mlp:

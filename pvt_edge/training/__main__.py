@@ -12,13 +12,13 @@ from torch import nn
 from pvt_edge.checkpoints import save_weights
 from pvt_edge.data.coco import CocoDataset, read_coco
 from pvt_edge.errors import DataError, PvtEdgeError
-from pvt_edge.models.create import create_model
 from pvt_edge.models.detector import Detector
 from pvt_edge.training.batches import draw_pictures, load_pictures
 from pvt_edge.training.evaluation import evaluate
 from pvt_edge.training.recipe import Recipe
 from pvt_edge.training.trainer import train
 from pvt_edge.weights import BUNDLED
+from pvt_edge.zoo import create_model
 
 SCENE_SEED = 1_000_000
 

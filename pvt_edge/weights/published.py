@@ -13,7 +13,7 @@ class PublishedWeights:
     """A file of one variant, and what it is for.
 
     `file` is its place in the cache; `sha256` its hash in hex, or the beginning of it, or nothing: as much as its
-    publisher tells.
+    publisher tells; `head` the name of its head, where its task has several.
     """
 
     dataset: str
@@ -22,6 +22,7 @@ class PublishedWeights:
     url: str
     file: str
     sha256: str = ""
+    head: str | None = None
 
     @property
     def name(self) -> str:
@@ -44,9 +45,9 @@ class PublishedWeights:
                 "--num-classes (num_classes in Python) out; load_weights(model, file, reinit_head=True) is for a head "
                 "of your own"
             )
-        if task == "detect" and isinstance(head, str) and head != "retinanet":
+        if self.head is not None and isinstance(head, str) and head != self.head:
             raise WeightsError(
-                f"weights {self.name!r} have the head retinanet, not {head}: leave --head (head in Python) out"
+                f"weights {self.name!r} have the head {self.head}, not {head}: leave --head (head in Python) out"
             )
 
 
@@ -107,7 +108,7 @@ def _mmdet(variant: str, tail: str) -> PublishedWeights:
     folder = f"retinanet_pvtv2-{variant}_fpn_1x_coco"
     file = f"{folder}_{tail}.pth"
     return PublishedWeights(
-        "coco", "mmdet", variant, f"{_MMDET}/{folder}/{file}", f"mmdet/{file}", tail.rpartition("-")[2]
+        "coco", "mmdet", variant, f"{_MMDET}/{folder}/{file}", f"mmdet/{file}", tail.rpartition("-")[2], "retinanet"
     )
 
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from pvt_edge.export.deploy.pooling import FixedPool, Spread, WindowPool, pooling_matrix, window_matrix
-from pvt_edge.models.backbone import pool_tokens, spread_tokens
+from pvt_edge.models.pvt_v2 import pool_tokens, spread_tokens
 
 from .made import noise
 

@@ -7,12 +7,11 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from pvt_edge.models import build_model
 from pvt_edge.models.anchors import base_anchors, level_anchors
-from pvt_edge.models.backbone import PVTv2
 from pvt_edge.models.box_coder import MAX_LOG_RATIO, clip, decode, encode
-from pvt_edge.models.classifier import Classifier
-from pvt_edge.models.detector import Detector
 from pvt_edge.models.fpn import FPN
+from pvt_edge.models.pvt_v2 import PVTv2
 from pvt_edge.models.retinanet import HEADS, RetinaHead
 from pvt_edge.variants import VARIANTS, get_variant
 
@@ -68,7 +67,7 @@ def test_every_variant_has_its_size_here():
 @pytest.mark.parametrize("name", SIZES)
 def test_parameters_of_the_classifier(name):
     with ParametersOnMeta():
-        model = Classifier(get_variant(name), num_classes=1000)
+        model = build_model(get_variant(name), "classify")
     assert (count(model), count(model.backbone)) == SIZES[name]
     assert get_variant(name).params == SIZES[name][0]
 
@@ -76,7 +75,7 @@ def test_parameters_of_the_classifier(name):
 @pytest.mark.parametrize("name", DETECTOR_MILLIONS)
 def test_parameters_of_the_detector(name):
     with ParametersOnMeta():
-        model = Detector(get_variant(name), num_classes=80, head=HEADS["retinanet"])
+        model = build_model(get_variant(name), "detect")
     assert count(model.neck) == (3_074_048 if name == "b0" else 3_786_752)
     assert count(model.head) == 6_463_220
     assert round(count(model) / 1e6, 2) == DETECTOR_MILLIONS[name]

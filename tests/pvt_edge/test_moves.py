@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from pvt_edge.errors import ArgumentError, PvtEdgeError, UnknownNameError
-from pvt_edge.models.backbone import Attention, Block, Mlp, pool_tokens, spread_tokens
-from pvt_edge.models.create import create_model
 from pvt_edge.models.moves import apply_moves, moves_of
+from pvt_edge.models.pvt_v2 import Attention, Block, Mlp, pool_tokens, spread_tokens
 from pvt_edge.moves import NONE, BlockMoves, Moves, block_names, read_moves, single_moves
 from pvt_edge.variants import get_variant
+from pvt_edge.zoo import create_model
 
 B0, LINEAR = get_variant("b0"), get_variant("b2-li")
 SIZE = (480, 640)

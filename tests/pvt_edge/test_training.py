@@ -14,7 +14,6 @@ from pvt_edge.checkpoints import save_weights  # noqa: E402
 from pvt_edge.data.coco import read_coco  # noqa: E402
 from pvt_edge.errors import DataError  # noqa: E402
 from pvt_edge.models.anchors import base_anchors, level_anchors  # noqa: E402
-from pvt_edge.models.create import create_model  # noqa: E402
 from pvt_edge.preprocessing import normalise  # noqa: E402
 from pvt_edge.scenes import draw_scene, write_scenes  # noqa: E402
 from pvt_edge.training import __main__ as training_main  # noqa: E402
@@ -28,6 +27,7 @@ from pvt_edge.training.evaluation import evaluate  # noqa: E402
 from pvt_edge.training.losses import BOX_WEIGHT, detection_loss, giou, quality_focal  # noqa: E402
 from pvt_edge.training.recipe import Phase, Recipe  # noqa: E402
 from pvt_edge.training.trainer import _schedule, train  # noqa: E402
+from pvt_edge.zoo import create_model  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pvt_edge.checkpoints import load_weights
-from pvt_edge.models.create import create_model
 from pvt_edge.variants import VARIANTS
+from pvt_edge.zoo import create_model
 
 transformers = pytest.importorskip("transformers")
 

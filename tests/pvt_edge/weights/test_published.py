@@ -3,7 +3,7 @@
 import pytest
 
 from pvt_edge.errors import UnknownNameError, WeightsError
-from pvt_edge.models.create import DEFAULT_CLASSES
+from pvt_edge.models import MODELS
 from pvt_edge.variants import VARIANTS
 from pvt_edge.weights.labels import get_labels
 from pvt_edge.weights.published import ORIGINS, PUBLISHED, TASK_OF, find_published, labels_of
@@ -85,7 +85,7 @@ def test_what_can_hold_them(name, given):
 @pytest.mark.parametrize("name", ["imagenet", "coco"])
 def test_labels_are_one_short_name_a_class(name):
     labels = get_labels(name)
-    assert len(labels) == DEFAULT_CLASSES[TASK_OF[name]]
+    assert len(labels) == MODELS[TASK_OF[name]].default_classes
     assert len({label.lower() for label in labels}) == len(labels)
     assert all(label == label.strip() and label.isascii() and 0 < len(label) < 40 for label in labels)
 

@@ -3,22 +3,34 @@
 Shapes: B batch, C channels of the stage, H x W its map, N = H*W tokens, M key tokens.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pvt_edge.models.model import Backbone
 from pvt_edge.moves import LINEAR_POOL, BlockMoves
 from pvt_edge.variants import Variant
-
-if TYPE_CHECKING:
-    from pvt_edge.checkpoints.sidecar import Sidecar
 
 # Two epsilons, as in the official code and timm: nn.LayerNorm's default after the patch embeds and the
 # spatial reduction, 1e-6 elsewhere. Other dialects differ; load_weights sets what the file was trained with.
 EMBED_EPS = 1e-5
 BLOCK_EPS = 1e-6
+
+BLOCK_KINDS = {
+    "first patch embed": r"stages\.0\.patch_embed",
+    "patch embed": r"stages\.[1-3]\.patch_embed",
+    "spatial reduction": r"stages\.\d\..*\.attn\.sr",
+    "attention query": r"stages\.\d\..*\.attn\.q",
+    "attention key": r"stages\.\d\..*\.attn\.k",
+    "attention value": r"stages\.\d\..*\.attn\.v",
+    "attention output": r"stages\.\d\..*\.attn\.proj",
+    "attention products": r"stages\.\d\..*\.attn\.products",
+    "mlp in": r"stages\.\d\..*\.mlp\.fc1",
+    "depthwise": r"stages\.\d\..*\.mlp\.dwconv",
+    "mlp out": r"stages\.\d\..*\.mlp\.fc2",
+}
 
 
 def pool_tokens(x: Tensor, h: int, w: int, side: int) -> tuple[Tensor, int, int]:
@@ -181,11 +193,8 @@ class Stage(nn.Module):
         return self.norm(x).transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
 
 
-class PVTv2(nn.Module):
+class PVTv2(Backbone):
     """Images (B, 3, H, W), RGB normalised -> four maps (B, C_i, H/2^(i+2), W/2^(i+2)), i = 0..3."""
-
-    weights_name: str | None = None  # what was loaded, for a bundle's provenance
-    sidecar: "Sidecar | None" = None  # what lay beside what was loaded: preprocessing and labels
 
     def __init__(self, variant: Variant, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -208,14 +217,19 @@ class PVTv2(nn.Module):
             maps.append(x)
         return tuple(maps)
 
+    def final_norm(self, *, pooled: bool = False) -> nn.LayerNorm:
+        last = self.stages[-1]
+        assert isinstance(last, Stage)
+        return last.norm
 
-def initialise(module: nn.Module) -> None:
-    """Set fresh weights as the official code does: normal linears, fan-out normal convolutions."""
-    for m in module.modules():
-        if isinstance(m, nn.Linear):
-            nn.init.normal_(m.weight, std=0.02)  # the official truncation lies at 100 of these, and is slow
-        elif isinstance(m, nn.Conv2d):
-            fan_out = m.kernel_size[0] * m.kernel_size[1] * m.out_channels // m.groups
-            nn.init.normal_(m.weight, std=(2.0 / fan_out) ** 0.5)
-        if isinstance(m, nn.Linear | nn.Conv2d) and m.bias is not None:
-            nn.init.zeros_(m.bias)
+    def embed_norms(self) -> Iterator[nn.LayerNorm]:
+        for module in self.modules():
+            if isinstance(module, PatchEmbed) or (isinstance(module, Attention) and module.reduces):
+                yield module.norm
+
+    def block_norms(self) -> Iterator[nn.LayerNorm]:
+        for module in self.modules():
+            if isinstance(module, Block):
+                yield from (module.norm1, module.norm2)
+            elif isinstance(module, Stage):
+                yield module.norm
