@@ -98,9 +98,17 @@ def export(
     tune: Annotated[
         str | None,
         typer.Option(
-            help="Placement of INT8. full: searched and timed, the default. quick: the recorded one, kept only where "
-            "it is faster. off: the recorded one, untimed.",
+            help="Placement of INT8. quick: the recorded one, kept only where it is faster; the default. full: "
+            "searched and timed. off: the recorded one, untimed.",
             metavar="full|quick|off",
+        ),
+    ] = None,
+    approximate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|none|PLAN",
+            help="Leave out of INT8 and FP16 files what costs most and helps least, inside the budget; PLAN is JSON "
+            "or a bundle that does. Default: auto for --int8 without --fp16; the fp32 files stay exact.",
         ),
     ] = None,
     no_tune: Annotated[bool, typer.Option("--no-tune", help="--tune off.")] = False,
@@ -220,6 +228,7 @@ def export(
             images=images,
             plan=plan,
             tune=_tune(tune, no_tune),
+            approximate=approximate,
             require_int8=require_int8,
             labels=read_labels(labels) if labels else chosen.labels,
             batch=batch_size,
@@ -248,4 +257,4 @@ def _tune(tune: str | None, no_tune: bool) -> "Tune":
         raise typer.BadParameter(f"{tune!r} is not full, quick or off", param_hint="--tune")
     if no_tune and tune not in (None, "off"):
         raise typer.BadParameter(f"--tune {tune} and --no-tune contradict each other", param_hint="--no-tune")
-    return "off" if no_tune else cast("Tune", tune or "full")
+    return "off" if no_tune else cast("Tune", tune or "quick")

@@ -117,7 +117,7 @@ def verify(
                 contenders.append(Contender(name, allowed, None, f"cannot be run: {error}", told))
             else:
                 stack.callback(side.predictor.close)
-                allowed = tolerance(ours.manifest.task, side.precision, baseline.precision, given=given)
+                allowed = tolerance(ours.manifest.task, side.looseness, baseline.looseness, given=given)
                 contenders.append(Contender(name, allowed, side, told=told))
         if not contenders:
             raise RuntimeMissingError(_nothing_to_compare(ours, baseline, skipped))
