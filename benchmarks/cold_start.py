@@ -10,14 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from pvt_edge.benchmarks.memory import MIB, free_vram_bytes, peak_rss_mib, rss_mib
-from pvt_edge.benchmarks.opening import Opening, TorchModel
+from pvt_edge.benchmarks.opening import Opening
 from pvt_edge.benchmarks.record import ColdStart
-from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.runtimes.boundary import one_line
 
@@ -38,7 +38,7 @@ def measure_cold_start(opening: Opening) -> ColdStart:
         try:
             done = subprocess.run(
                 command,
-                input=json.dumps(asdict(opening), default=lambda record: record.model_dump()),
+                input=TypeAdapter(Opening).dump_json(opening).decode(),
                 capture_output=True,
                 text=True,
                 cwd=folder,
@@ -65,11 +65,7 @@ def _death(code: int, errors: str) -> str:
 
 def answer() -> None:
     """In the fresh process: open what standard input describes, and write the figures to the file named."""
-    given = json.loads(sys.stdin.read())
-    model = given.pop("model")
-    if model is not None:
-        model = TorchModel(**{**model, "normalisation": NormaliseSpec(**model["normalisation"])})
-    opening = Opening(**{**given, "shape": tuple(given["shape"]), "model": model})
+    opening = TypeAdapter(Opening).validate_json(sys.stdin.read())
     try:
         found: dict[str, Any] = _start(opening)
     except Exception as error:

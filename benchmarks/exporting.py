@@ -39,9 +39,9 @@ def export_to_measure(
     Several batches make the batch dynamic. `tell` hears of each step. Raises a `PvtEdgeError` as an export does.
     """
     from pvt_edge.export.exporter import export_model
-    from pvt_edge.export.weights import resolve_weights
     from pvt_edge.scenes import write_scenes
     from pvt_edge.weights import get_bundled
+    from pvt_edge.zoo import resolve_weights
 
     chosen = resolve_weights(variant, task, weights, head=head)
     notes = list(chosen.notes)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 from pvt_edge.benchmarks.record import Hint
 from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.preprocessing import IMAGENET
-from pvt_edge.runtimes import RUNTIMES, TensorSpec, open_runtime
+from pvt_edge.runtimes import RUNTIMES, ModelSpec, TensorSpec, open_runtime
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import require
 
 if TYPE_CHECKING:
-    from pvt_edge.models.create import Model
+    from pvt_edge.models import Model
 
 COMPILED = "torch-compile"  # a runtime to the benchmark, the same package as torch
 
@@ -29,7 +29,7 @@ class TorchModel:
 
     def load(self) -> "Model":
         """The model with its weights. Raises a `PvtEdgeError` as `pvt-edge export` does."""
-        from pvt_edge.export.weights import resolve_weights
+        from pvt_edge.zoo import resolve_weights
 
         return resolve_weights(
             self.variant, self.task, self.weights, num_classes=self.num_classes, head=self.head
@@ -50,6 +50,7 @@ class Opening:
     hint: Hint = "latency"
     streams: int | None = None
     model: TorchModel | None = None
+    spec: ModelSpec | None = None  # what the file holds, where the bundle says
 
     @property
     def package_of(self) -> str:
@@ -77,6 +78,7 @@ class Opening:
             threads=self.threads,
             hint=self.hint,
             streams=self.streams,
+            spec=self.spec,
         )
 
     def _open_torch(self, wanted: TorchModel) -> Session:

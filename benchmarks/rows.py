@@ -8,6 +8,7 @@ from pvt_edge.benchmarks.opening import COMPILED, Opening, TorchModel
 from pvt_edge.benchmarks.record import Hint, Row
 from pvt_edge.bundle import Bundle
 from pvt_edge.errors import BundleError, RuntimeMissingError, UnknownNameError
+from pvt_edge.runtimes import ModelSpec
 from pvt_edge.runtimes.table import PRECISIONS as ASKABLE
 from pvt_edge.runtimes.table import RUNTIMES, missing, runtime_entry
 
@@ -133,7 +134,7 @@ def _file_rows(bundle: Bundle, choice: Choice, runtime: str, batch: int) -> list
             model_bytes=artifact.bytes + sum(companion.bytes for companion in artifact.companions),
             accuracy=metrics.get(f"{runtime}-{precision}"),
         )
-        plans.append(Plan(row, _opening(bundle, choice, runtime, precision, batch, path)))
+        plans.append(Plan(row, _opening(bundle, choice, runtime, precision, batch, path, spec=bundle.spec(artifact))))
     return plans
 
 
@@ -145,19 +146,21 @@ def _opening(
     batch: int,
     path: Path | None,
     model: TorchModel | None = None,
+    spec: ModelSpec | None = None,
 ) -> Opening:
-    spec = bundle.manifest.input
+    takes = bundle.manifest.input
     return Opening(
         runtime=runtime,
         precision=precision,
-        input_name=spec.name,
-        shape=(batch, spec.height, spec.width, 3),
+        input_name=takes.name,
+        shape=(batch, takes.height, takes.width, 3),
         path=None if path is None else str(path),
         device=choice.device,
         threads=choice.threads,
         hint=choice.hint,
         streams=choice.streams,
         model=model,
+        spec=spec,
     )
 
 

@@ -35,8 +35,9 @@ from pvt_edge.export.request import (
     default_postprocess,
     default_resize,
 )
-from pvt_edge.export.steps import Progress, Steps, task_of, variant_of
-from pvt_edge.models.create import Model, check_model
+from pvt_edge.export.steps import Progress, Steps
+from pvt_edge.export.tasks import get_task_export
+from pvt_edge.models import Model, check_model
 from pvt_edge.pixel_depth import check_pixel_max
 from pvt_edge.preprocessing import Preprocessing
 from pvt_edge.weights import get_bundled
@@ -164,19 +165,19 @@ def export_model(
         accuracy = steps.measure_accuracy(artifacts) if bundled else None
         agreement = steps.measure_agreement(artifacts)
         graphs = steps.tensorrt.spec.graphs if steps.tensorrt else {}
-        excluded = find_excluded(task_of(model), agreement, steps.over_budget, graphs)
+        excluded = find_excluded(model.task, agreement, steps.over_budget, graphs)
         steps.tell("writing the bundle")
         chosen = steps.quantisation
         manifest = Manifest(
-            variant=variant_of(model),
-            task=task_of(model),
+            variant=model.backbone.variant.name,
+            task=model.task,
             labels=request.labels,
             input=request.input_spec,
-            outputs=steps.graph.output_names,
+            outputs=steps.outputs,
             resize=request.resize,
             normalise=request.normalise,
             postprocess=request.postprocess,
-            activation="sigmoid" if task_of(model) == "classify" and len(request.labels) == 1 else "softmax",
+            activation=get_task_export(model.task).activation(len(request.labels)) or "softmax",
             artifacts=artifacts,
             auto_precision=choose_auto(steps.preferred, excluded),
             auto_excluded=excluded,

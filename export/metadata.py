@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pvt_edge
+from pvt_edge.export.tasks import get_task_export
 
 if TYPE_CHECKING:
     import onnx
@@ -47,7 +48,7 @@ class ModelMetadata:
 
 def describe_model(request: "ExportRequest", variant: str, task: str) -> ModelMetadata:
     """The metadata of every file of an export."""
-    one_class = task == "classify" and len(request.labels) == 1
+    export, classes = get_task_export(task), len(request.labels)
     plain = {
         "pvt_edge": pvt_edge.__version__,
         "variant": variant,
@@ -57,14 +58,14 @@ def describe_model(request: "ExportRequest", variant: str, task: str) -> ModelMe
         "resize": request.resize.model_dump_json(),
         "normalise": request.normalise.model_dump_json(),
     }
-    if task == "classify":
-        plain["activation"] = "sigmoid" if one_class else "softmax"
+    if (activation := export.activation(classes)) is not None:
+        plain["activation"] = activation
     if request.postprocess is not None:
         plain["postprocess"] = request.postprocess.model_dump_json()
-    return ModelMetadata(plain, _model_api(request, task, one_class))
+    return ModelMetadata(plain, _model_api(request, export.model_type(classes)))
 
 
-def _model_api(request: "ExportRequest", task: str, one_class: bool) -> dict[str, str]:
+def _model_api(request: "ExportRequest", model_type: str | None) -> dict[str, str]:
     """Model API's keys. `model_type` is claimed where its wrapper reads our outputs: logits of two classes or more.
 
     Its detectors have names of outputs of their own and suppress no boxes. `mean_values` and `scale_values` change
@@ -83,8 +84,8 @@ def _model_api(request: "ExportRequest", task: str, one_class: bool) -> dict[str
     }
     if request.labels:  # a list of words to it
         found["labels"] = " ".join("_".join(label.split()) or "_" for label in request.labels)
-    if task == "classify" and not one_class:
-        found["model_type"] = "Classification"
+    if model_type is not None:
+        found["model_type"] = model_type
     if request.postprocess is not None:
         found["confidence_threshold"] = str(request.postprocess.conf)
         found["iou_threshold"] = str(request.postprocess.iou)

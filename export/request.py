@@ -10,9 +10,8 @@ from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ExportError, UnknownNameError
 from pvt_edge.export.deploy.form import check_imgsz
 from pvt_edge.export.graph import INPUT_NAME
-from pvt_edge.models.classifier import Classifier
-from pvt_edge.models.create import Model
-from pvt_edge.models.detector import Detector
+from pvt_edge.export.tasks import get_task_export
+from pvt_edge.models import Model
 from pvt_edge.pixel_depth import PixelMax
 from pvt_edge.weights import BundledWeights
 from pvt_edge.weights.published import labels_of
@@ -190,41 +189,34 @@ class ExportRequest:
 
 
 def default_imgsz(model: Model, bundled: BundledWeights | None) -> tuple[int, int]:
-    """(height, width) where none is asked for: the weights' own, else 640x640 for detectors, 224x224 otherwise."""
+    """(height, width) where none is asked for: the weights' own, else the task's."""
     if bundled is not None:
         return bundled.imgsz
     if model.sidecar is not None and model.sidecar.preprocessing.imgsz is not None:
         return model.sidecar.preprocessing.imgsz
-    return (640, 640) if isinstance(model, Detector) else (224, 224)
+    return get_task_export(model.task).default_imgsz
 
 
 def default_resize(model: Model, dialect: str | None = None) -> ResizeSpec:
-    """The published evaluation's rule: letterbox for detectors, else a bicubic centre crop of 0.875, timm's of 0.9."""
-    if isinstance(model, Detector):
-        return ResizeSpec(mode="letterbox")
-    rule = ResizeSpec(mode="crop", interpolation="bicubic", crop_fraction=0.875)
-    timm = dialect == "timm" or model.weights_name == "imagenet:timm"
-    return rule.model_copy(update={"crop_fraction": 0.9}) if timm else rule
+    """The rule of the published evaluation."""
+    return get_task_export(model.task).resize(dialect == "timm" or model.weights_name == "imagenet:timm")
 
 
 def default_postprocess(model: Model, bundled: BundledWeights | None) -> PostprocessSpec | None:
-    """Thresholds of a detector: the overlap of bundled weights, those of a file's test_cfg; None for other tasks."""
-    if not isinstance(model, Detector):
-        return None
-    return PostprocessSpec(iou=bundled.iou) if bundled else PostprocessSpec(**(model.thresholds or {}))
+    """Thresholds of a detector; None for tasks without."""
+    return get_task_export(model.task).postprocess(model, bundled)
 
 
 def default_labels(model: Model) -> tuple[str, ...]:
     """Those of published weights or beside the weights, else class_0, class_1, ...; none for features."""
-    task = "classify" if isinstance(model, Classifier) else "detect"
-    classes = model.num_classes if isinstance(model, Classifier | Detector) else 0
-    known = labels_of(model.weights_name, task) or (model.sidecar and model.sidecar.labels) or ()
+    classes = model.num_classes
+    known = labels_of(model.weights_name, model.task) or (model.sidecar and model.sidecar.labels) or ()
     return known if len(known) == classes else tuple(f"class_{i}" for i in range(classes))
 
 
 def check_labels(model: Model, labels: Sequence[str]) -> tuple[str, ...]:
     """`labels` as a tuple; raises `ExportError` when their number is not the model's class count."""
-    classes = model.num_classes if isinstance(model, Classifier | Detector) else 0
+    classes = model.num_classes
     if len(labels) != classes:
         raise ExportError(f"{len(labels)} labels for a model of {classes} classes: give one label a class, in order")
     return tuple(str(label) for label in labels)

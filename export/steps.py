@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pvt_edge.bundle import BundleWriter
-from pvt_edge.bundle.schema import AccuracyRecord, Artifact, Precision
+from pvt_edge.bundle.schema import AccuracyRecord, Artifact, OutputSpec, Precision
 from pvt_edge.errors import ExportError
 from pvt_edge.export.agreement import measure_agreement
 from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
-from pvt_edge.export.graph import INPUT_NAME, DeployGraph, Target
+from pvt_edge.export.deploy.backbone import Target
+from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 from pvt_edge.export.metadata import describe_model
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
@@ -22,10 +23,7 @@ from pvt_edge.export.precision.trial import measure
 from pvt_edge.export.quantising import Quantisation, beyond, make_judge, quantise
 from pvt_edge.export.request import ENGINE_FORMATS, ExportRequest
 from pvt_edge.export.tensorrt.writing import TensorRtExport, open_workshops, write_tensorrt
-from pvt_edge.models.backbone import PVTv2
-from pvt_edge.models.classifier import Classifier
-from pvt_edge.models.create import Model
-from pvt_edge.models.detector import Detector
+from pvt_edge.models import Model
 from pvt_edge.runtimes import missing, open_runtime
 from pvt_edge.tasks import get_task
 
@@ -55,6 +53,7 @@ class Steps:
         self.tensorrt: TensorRtExport | None = None
         self.preferred: dict[str, Sequence[Precision]] = {}  # by runtime, the fastest first
         self.over_budget: dict[str, str] = {}  # what "auto" may not take, and why
+        self.outputs: tuple[OutputSpec, ...] = ()  # as the first runtime that was checked has them
         self.reasons: dict[str, str] = {}  # why what was asked for is not written
         self.workshops, self.no_workshop = open_workshops(request)
         if request.int8:
@@ -62,7 +61,7 @@ class Steps:
             self.calibration = self._collect_calibration()
         self.tell("rewriting the model into its deploy form")
         self.graph = DeployGraph(model, request.imgsz, normalisation=request.normalise)
-        self.metadata = describe_model(request, variant_of(model), task_of(model))
+        self.metadata = describe_model(request, model.backbone.variant.name, model.task)
         self.probes = self._probes(PARITY_IMAGES)
         self.expected = model_outputs(model, self.graph, self.probes)
 
@@ -175,9 +174,9 @@ class Steps:
 
     def _quantise(self, model: "openvino.Model", calibration: CalibrationSet) -> None:
         self.tell("placing INT8")
-        judge = make_judge(self.request, task_of(self.model), calibration, self.scenes)
+        judge = make_judge(self.request, self.model.task, calibration, self.scenes)
         self.quantisation = quantise(
-            model, judge, calibration, self.request, variant_of(self.model), INPUT_NAME, self.tell_more
+            model, judge, calibration, self.request, self.model.backbone.variant.name, INPUT_NAME, self.tell_more
         )
         search, record = self.quantisation.search, self.quantisation.record
         if "openvino" in self.request.formats:
@@ -219,8 +218,8 @@ class Steps:
             self.writer,
             request,
             metadata=self.metadata,
-            variant=variant_of(self.model),
-            judge=make_judge(request, task_of(self.model), seen, self.scenes),
+            variant=self.model.backbone.variant.name,
+            judge=make_judge(request, self.model.task, seen, self.scenes),
             batches=seen.batches(batch),
             pictures=f"{seen.record.count} pictures of {seen.record.source}",
             workshops=self.workshops,
@@ -268,7 +267,11 @@ class Steps:
 
     def _check(self, runtime: str, path: Path, precision: str) -> None:
         with open_runtime(runtime, path, precision=precision) as opened:
-            check_parity(opened, INPUT_NAME, self.probes, self.expected)
+            check_parity(opened, INPUT_NAME, self.probes, self.expected, self.model.task)
+            gives = {
+                spec.name: OutputSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in opened.outputs
+            }
+        self.outputs = self.outputs or tuple(gives[name] for name in self.graph.output_names)
 
     def _check_runs(self, runtime: str, file: str) -> None:
         with open_runtime(runtime, self.writer.path(file), precision="int8") as opened:
@@ -294,7 +297,7 @@ class Steps:
             return None
         annotations, words = self.scenes
         self.tell(f"measuring accuracy on {words}")
-        task, labels = get_task(task_of(self.model)), self.request.labels
+        task, labels = get_task(self.model.task), self.request.labels
         dataset = read_coco(annotations, annotations.parent / "images")
         labelled = task.judge(dataset, labels, task.judged_at(post, labels))
         metrics = {}
@@ -319,20 +322,7 @@ class Steps:
             self.writer.path,
             inputs,
             [*self.expected, *more],
-            task=task_of(self.model),
+            task=self.model.task,
             post=self.request.postprocess,
             source=self.calibration.record.source if self.calibration else SCENES,
         )
-
-
-def task_of(model: Model) -> str:
-    """What the model is for."""
-    if isinstance(model, Classifier):
-        return "classify"
-    return "detect" if isinstance(model, Detector) else "features"
-
-
-def variant_of(model: Model) -> str:
-    """The variant's name: "b0"."""
-    backbone = model if isinstance(model, PVTv2) else model.backbone
-    return backbone.variant.name

@@ -10,17 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from pvt_edge.errors import ExportError
-from pvt_edge.export.graph import INPUT_NAME, name_outputs
+from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.export.onnx import quiet
-from pvt_edge.models.decode import Decode
-from pvt_edge.models.detector import Detector
+from pvt_edge.export.tasks import get_task_export
 from pvt_edge.preprocessing import IMAGENET, normalise
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.runtimes.openvino_core import openvino_core
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import NormaliseSpec
-    from pvt_edge.models.create import Model
+    from pvt_edge.models import Model
 
 
 class StockGraph(nn.Module):
@@ -29,16 +28,15 @@ class StockGraph(nn.Module):
     def __init__(self, model: "Model", imgsz: tuple[int, int], *, normalisation: "NormaliseSpec" = IMAGENET) -> None:
         super().__init__()
         self.normalisation = normalisation
-        self.model, self.output_names = model, name_outputs(model)
-        self.decode: Decode | None = None
-        if isinstance(model, Detector):
-            self.decode = Decode(model.config, model.num_classes, imgsz)
+        task = get_task_export(model.task)
+        self.model, self.output_names = model, task.output_names
+        self.decode = task.decode(model, imgsz)
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         outputs = self.model(normalise(images, self.normalisation))
         if self.decode is not None:
-            return tuple(self.decode(*outputs))
+            outputs = self.decode(*outputs) if isinstance(outputs, tuple) else self.decode(outputs)
         return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
 
 

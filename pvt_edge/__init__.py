@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from pvt_edge.errors import PvtEdgeError
     from pvt_edge.export.deploy.form import to_deploy_form
     from pvt_edge.export.exporter import export_model
-    from pvt_edge.models.create import create_model
     from pvt_edge.models.retinanet import HeadConfig
     from pvt_edge.predictor import Predictor, load
     from pvt_edge.results import Result
     from pvt_edge.training.run import train
     from pvt_edge.variants import VARIANTS, Variant
     from pvt_edge.verification.verifier import verify
+    from pvt_edge.zoo import create_model
 
 __version__ = "0.1.0"
 
@@ -50,7 +50,7 @@ _HOME = {
     "Result": "results",
     "Variant": "variants",
     "WeightsReport": "checkpoints",
-    "create_model": "models.create",
+    "create_model": "zoo",
     "export_model": "export.exporter",
     "load": "predictor",
     "load_weights": "checkpoints",

@@ -85,7 +85,8 @@ def load(
     if RUNTIMES[name].needs_gpu and (rebuild or runtime == "auto"):
         bundle = refresh_engines(bundle, name)
     artifact, run_as = choose_artifact(bundle, name, precision)
-    opened = open_runtime(name, bundle.path(artifact), precision=run_as, device=device, threads=threads)
+    path, spec = bundle.path(artifact), bundle.spec(artifact)
+    opened = open_runtime(name, path, precision=run_as, device=device, threads=threads, spec=spec)
     return Predictor(bundle, opened, pixel_max=pixel_max)
 
 

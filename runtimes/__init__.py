@@ -5,11 +5,12 @@
 ...     arrays = runtime.infer({"images": batch})
 """
 
-from pvt_edge.runtimes.runtime import Runtime, TensorSpec
+from pvt_edge.runtimes.runtime import ModelSpec, Runtime, TensorSpec
 from pvt_edge.runtimes.table import RUNTIMES, RuntimeEntry, available, bundled_runtimes, missing, open_runtime
 
 __all__ = [
     "RUNTIMES",
+    "ModelSpec",
     "Runtime",
     "RuntimeEntry",
     "TensorSpec",

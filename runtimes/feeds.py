@@ -7,17 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import RuntimeInputError
-from pvt_edge.runtimes.runtime import TensorSpec
-
-
-def describe(dtype: object, shape: tuple[int, ...]) -> str:
-    """Dtype and shape as they are shown in messages; -1 reads "any".
-
-    >>> describe("uint8", (-1, 224, 224, 3))
-    'uint8 (any, 224, 224, 3)'
-    """
-    sizes = ["any" if size == -1 else str(size) for size in shape]
-    return f"{dtype} ({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+from pvt_edge.runtimes.runtime import TensorSpec, describe
 
 
 def check_feeds(

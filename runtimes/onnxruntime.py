@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
-from pvt_edge.runtimes.onnx_precision import onnx_precision
+from pvt_edge.runtimes.onnx_file import read_onnx
 from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, check_tiny, device_row, printable
-from pvt_edge.runtimes.runtime import TensorSpec
+from pvt_edge.runtimes.runtime import ModelSpec, TensorSpec
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import check_precision, check_threads, require
 
@@ -26,11 +26,18 @@ class OnnxRuntime(Session):
     """An ONNX file in ONNX Runtime, with all graph optimisations.
 
     `device` is "cpu", "cuda", "cuda:1" ... or "auto" (CUDA where the installed build has it); `precision`
-    is "auto" or what the file holds. `precision` reports the file's: CPU kernels may widen fp16 to fp32.
+    is "auto" or what the file holds. `precision` reports the file's: CPU kernels may widen fp16 to fp32. Without
+    `spec`, what the file holds is read from it.
     """
 
     def __init__(
-        self, path: str | Path, *, precision: str = "auto", device: str = "cpu", threads: int | None = None
+        self,
+        path: str | Path,
+        *,
+        precision: str = "auto",
+        device: str = "cpu",
+        threads: int | None = None,
+        spec: ModelSpec | None = None,
     ) -> None:
         check_precision("onnxruntime", precision)
         check_threads(threads)
@@ -46,7 +53,7 @@ class OnnxRuntime(Session):
         if threads is not None:
             options.intra_op_num_threads = threads
         with boundary(f"ONNX Runtime {onnxruntime.__version__} cannot load {file}", "export the model again"):
-            held = onnx_precision(file)
+            held = (spec or read_onnx(file)).precision
             if precision not in ("auto", held):
                 raise RuntimeInputError(f"{file} holds {held}, asked for {precision}: ask for {held} or auto")
             self._session: Any = onnxruntime.InferenceSession(str(file), options, providers=providers)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
-from pvt_edge.runtimes.onnx_ports import onnx_ports
-from pvt_edge.runtimes.onnx_precision import onnx_precision
+from pvt_edge.runtimes.onnx_file import read_onnx
 from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, check_tiny, device_row, printable
+from pvt_edge.runtimes.runtime import ModelSpec
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import check_precision, check_threads, require
 
@@ -30,11 +30,18 @@ class OpenCvRuntime(Session):
 
     It runs on the CPU in fp32: of fp16 and int8 files the engine gives the right answers, but later than of the
     fp32 one, so they are refused. OpenCV counts threads for the whole process: `threads` holds while `infer` runs,
-    also for the other runtimes that run meanwhile; of those that differ, the last to begin says.
+    also for the other runtimes that run meanwhile; of those that differ, the last to begin says. It does not say of
+    what dtype and shape a model's inputs and outputs are: that is `spec`, and without it is read from the file.
     """
 
     def __init__(
-        self, path: str | Path, *, precision: str = "auto", device: str = "cpu", threads: int | None = None
+        self,
+        path: str | Path,
+        *,
+        precision: str = "auto",
+        device: str = "cpu",
+        threads: int | None = None,
+        spec: ModelSpec | None = None,
     ) -> None:
         check_precision("opencv", precision)
         check_threads(threads)
@@ -47,15 +54,18 @@ class OpenCvRuntime(Session):
         self._threads = threads
         mend = "export the model again" if _is_utf8(file) else "rename it to UTF-8, or export the model again"
         with boundary(f"OpenCV {cv2.__version__} cannot load {file}", mend), _silence():
-            held = onnx_precision(file)
-            if held != "fp32":
-                raise RuntimeInputError(f"{file} holds {held}, the opencv runtime takes fp32: give the fp32 file")
-            inputs, outputs = onnx_ports(file)
+            model = spec or read_onnx(file)
+            if model.precision != "fp32":
+                raise RuntimeInputError(
+                    f"{file} holds {model.precision}, the opencv runtime takes fp32: give the fp32 file"
+                )
             # The engine is named: left to choose, OpenCV falls back to the classic one, whose answers are others.
             self._net: Any = cv2.dnn.readNetFromONNX(_source(file), engine=cv2.dnn.ENGINE_NEW)
         if self._net.empty():  # it only logs which ones, and gives a net of nothing
             raise BundleError(f"OpenCV {cv2.__version__} lacks an operator of {file}: take another runtime")
-        super().__init__("opencv", str(file), precision="fp32", device="cpu", inputs=inputs, outputs=outputs)
+        super().__init__(
+            "opencv", str(file), precision="fp32", device="cpu", inputs=model.inputs, outputs=model.outputs
+        )
 
     @classmethod
     def check_machine(cls) -> None:

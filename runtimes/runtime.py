@@ -20,6 +20,25 @@ class TensorSpec:
     shape: tuple[int, ...]
 
 
+def describe(dtype: object, shape: tuple[int, ...]) -> str:
+    """Dtype and shape as they are shown in messages; -1 reads "any".
+
+    >>> describe("uint8", (-1, 224, 224, 3))
+    'uint8 (any, 224, 224, 3)'
+    """
+    sizes = ["any" if size == -1 else str(size) for size in shape]
+    return f"{dtype} ({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model file holds: its precision ("fp32", "bf16", "fp16", "int8"), inputs and outputs."""
+
+    precision: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
 @runtime_checkable
 class Runtime(Protocol):
     """What runs an artifact. Not thread-safe; close it, or use it as a context manager."""

@@ -14,6 +14,7 @@ from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.runtimes.tensorrt_library import how_to_install
 
 if TYPE_CHECKING:
+    from pvt_edge.runtimes.runtime import ModelSpec
     from pvt_edge.runtimes.session import Session
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
@@ -40,6 +41,7 @@ class RuntimeEntry:
         auto_precisions: What "auto" takes where the bundle does not say: the first that it has.
         needs_gpu: Whether it runs on NVIDIA GPUs alone, from an engine built for one of them.
         schedules: Whether it runs several callers side by side itself, and takes `hint` and `streams`.
+        takes_spec: Whether its library does not say all that a file holds, so that it takes `spec`.
     """
 
     module: str
@@ -57,6 +59,7 @@ class RuntimeEntry:
     auto_precisions: tuple[str, ...] = ()
     needs_gpu: bool = False
     schedules: bool = False
+    takes_spec: bool = False
 
     @property
     def opener(self) -> "type[Session]":
@@ -73,7 +76,6 @@ RUNTIMES = {
         extra="export",
         precisions=("fp32", "bf16", "fp16"),
         distributions=("torch",),
-        suffix=".pt2",
     ),
     "onnxruntime": RuntimeEntry(
         "pvt_edge.runtimes.onnxruntime",
@@ -91,6 +93,7 @@ RUNTIMES = {
         format="onnx",
         auto_rank=3,
         auto_precisions=("int8", "fp32", "fp16"),
+        takes_spec=True,
     ),
     "openvino": RuntimeEntry(
         "pvt_edge.runtimes.openvino",
@@ -122,6 +125,7 @@ RUNTIMES = {
         reads="onnxruntime",
         auto_rank=4,
         auto_precisions=("fp32",),
+        takes_spec=True,
     ),
     "tensorrt": RuntimeEntry(
         "pvt_edge.runtimes.tensorrt",
@@ -244,17 +248,30 @@ def open_runtime(
     threads: int | None = None,
     hint: Literal["latency", "throughput"] = "latency",
     streams: int | None = None,
+    spec: "ModelSpec | None" = None,
 ) -> "Session":
-    """The runtime `name` with the model file at `path` loaded.
+    """The runtime with a model file loaded.
 
-    `hint` and `streams` are for a runtime that schedules several callers itself; others run one and leave them.
+    Args:
+        name: A row of `RUNTIMES`.
+        path: The model file.
+        precision: What to run in, or "auto".
+        device: "cpu", "cuda:0", "gpu" ... as the runtime names them, or "auto".
+        threads: On the CPU; None leaves the choice to the runtime.
+        hint: What a runtime that schedules several callers is tuned for; others leave it.
+        streams: How many callers such a runtime serves at once; None leaves the choice to it.
+        spec: What the file holds, as a bundle's `model.json` says (`Bundle.spec`); read from the file where None.
 
-    Raises `UnknownNameError` for names that do not exist, `RuntimeMissingError` where the package, the
-    device or the precision is not here, `RuntimeInputError` for a precision the runtime or the file does not
-    take, `BundleError` for a file that is missing or broken.
+    Raises:
+        UnknownNameError: No runtime or precision is called that.
+        RuntimeMissingError: The package, the device or the precision is not here.
+        RuntimeInputError: The runtime or the file does not take the precision.
+        BundleError: The file is missing or broken.
     """
     check_precision(name, precision)
     entry = runtime_entry(name)
-    scheduling = {"hint": hint, "streams": streams} if entry.schedules else {}
+    more: dict[str, object] = {"hint": hint, "streams": streams} if entry.schedules else {}
+    if entry.takes_spec:
+        more["spec"] = spec
     opener = cast("Callable[..., Session]", entry.opener)
-    return opener(path, precision=precision, device=device, threads=threads, **scheduling)
+    return opener(path, precision=precision, device=device, threads=threads, **more)

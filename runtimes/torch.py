@@ -1,6 +1,5 @@
 """PyTorch: the reference that the other runtimes are compared to."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
@@ -8,7 +7,6 @@ from pvt_edge.runtimes.probe import TINY_INPUT, check_tiny, device_row, printabl
 from pvt_edge.runtimes.runtime import TensorSpec
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import check_precision, check_threads, require
-from pvt_edge.runtimes.torch_file import load_torch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,17 +19,17 @@ _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "float6
 
 
 class TorchRuntime(Session):
-    """A module, or a .pt2 file by `save_torch`, run as it is.
+    """A module run as it is.
 
-    The module takes its tensors in the order of `inputs` and returns a dict of tensors by name. A module is
-    given with `inputs`, of which only the first axis may be free (-1); it is run once (twice with a free
-    axis) to learn its outputs. It stays where it is, so `device` must be its own or "auto"; a file is loaded
-    to `device`. bfloat16 outputs, which NumPy lacks, come as float32. `threads` holds during `infer` only.
+    The module takes its tensors in the order of `inputs`, of which only the first axis may be free (-1), and returns
+    a dict of tensors by name; it is run once (twice with a free axis) to learn its outputs. It stays where it is, so
+    `device` must be its own or "auto". bfloat16 outputs, which NumPy lacks, come as float32. `threads` holds during
+    `infer` only.
     """
 
     def __init__(
         self,
-        source: "torch.nn.Module | str | Path",
+        source: "torch.nn.Module",
         inputs: tuple[TensorSpec, ...] | None = None,
         *,
         precision: str = "auto",
@@ -44,25 +42,15 @@ class TorchRuntime(Session):
         import torch
 
         _check_device(device)
-        outputs: tuple[TensorSpec, ...] | None = None
-        if isinstance(source, torch.nn.Module):
-            where = type(source).__name__
-            if source.training:
-                raise RuntimeInputError(f"{where} is in training mode: call .eval() on it first")
-            module, inputs = source, _checked_inputs(inputs, where)
-        else:
-            where = str(source)
-            if inputs is not None:
-                raise RuntimeInputError(f"{where} says itself what its inputs are: leave inputs out")
-            program, inputs, outputs = load_torch(source)
-            if device != "auto":
-                from torch.export.passes import move_to_device_pass
-
-                program = move_to_device_pass(program, device)
-            module = program.module()
-        self._call: Any = module
+        if not isinstance(source, torch.nn.Module):
+            raise RuntimeInputError(f"the torch runtime runs a module, got {source!r}: load it with torch first")
+        where = type(source).__name__
+        if source.training:
+            raise RuntimeInputError(f"{where} is in training mode: call .eval() on it first")
+        inputs = _checked_inputs(inputs, where)
+        self._call: Any = source
         self._threads = threads
-        weights = [*module.parameters(), *module.buffers()]
+        weights = [*source.parameters(), *source.buffers()]
         self._device = weights[0].device if weights else torch.device("cpu" if device == "auto" else device)
         if device != "auto" and torch.device(device).type != self._device.type:
             raise RuntimeInputError(f"{where} is on {self._device}, asked for {device}: call .to({device!r})")
@@ -70,16 +58,8 @@ class TorchRuntime(Session):
         held_name = _PRECISIONS.get(str(held).removeprefix("torch."), str(held))
         if precision not in ("auto", held_name):
             raise RuntimeInputError(f"{where} holds {held_name}, asked for {precision}: ask for {held_name}")
-        super().__init__(
-            "torch",
-            where,
-            precision=held_name,
-            device=str(self._device),
-            inputs=inputs,
-            outputs=() if outputs is None else outputs,
-        )
-        if outputs is None:
-            self.outputs = self._learn_outputs()
+        super().__init__("torch", where, precision=held_name, device=str(self._device), inputs=inputs, outputs=())
+        self.outputs = self._learn_outputs()
 
     @classmethod
     def probe(cls, facts: "Facts") -> None:

@@ -1,6 +1,10 @@
-"""What tests of every folder share: the checkout, the command, the bundle of the bundled weights, real pictures."""
+"""What tests of every folder share: the checkout, the command, the bundle of the bundled weights, real pictures.
+
+Where PVT_EDGE_SKIPS names groups of `allowed_skips.toml`, a test that skips for another reason fails.
+"""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +13,50 @@ from pathlib import Path
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def allowed_skips() -> "re.Pattern[str] | None":
+    """What the reason of a skip must match; None where all may skip."""
+    groups = os.environ.get("PVT_EDGE_SKIPS")
+    if groups is None:
+        return None
+    table = tomllib.loads((CHECKOUT / "tests" / "allowed_skips.toml").read_text(encoding="utf-8"))
+    return re.compile(
+        "|".join(pattern for group in groups.split() for part in table[group].values() for pattern in part)
+    )
+
+
+ALLOWED_SKIPS = allowed_skips()
+
+
+def refuse_skip(report: pytest.CollectReport | pytest.TestReport) -> None:
+    """Make a failure of a skip that is not allowed."""
+    if ALLOWED_SKIPS is None or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not ALLOWED_SKIPS.match(reason.removeprefix("Skipped: ")):
+        report.outcome = "failed"
+        report.longrepr = f"{reason!r} is no reason to skip here: see tests/allowed_skips.toml"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]"):
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    report = yield
+    refuse_skip(report)
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
-"""Arrows between the folders point one way: benchmarks -> export -> pvt_edge -> runtimes (CONTRIBUTING.md)."""
+"""Arrows between the folders point one way: benchmarks -> export -> pvt_edge -> runtimes (CONTRIBUTING.md).
+
+So they do between the rooms inside: the inner folders, and the files that lie in none.
+"""
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +22,8 @@ BELOW_RUNTIMES = "pvt_edge.errors"
 # These reach export and benchmarks, in functions alone: the command and the facade.
 REACH_UP = ("pvt_edge/cli/", "pvt_edge/__init__.py")
 WITH_TORCH = ("pvt_edge/models/", "pvt_edge/training/", "pvt_edge/checkpoints/", "export/", "benchmarks/studies/")
+# Where models are made and trained. A device has no torch: nothing but the command and the facade reaches these.
+WORKSHOP = ("pvt_edge/models", "pvt_edge/checkpoints", "pvt_edge/weights", "pvt_edge/training", "pvt_edge/zoo.py")
 HEAVY = tuple(
     tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"][
         "flake8-tidy-imports"
@@ -108,3 +113,68 @@ def test_no_file_imports_the_wrong_way():
 )
 def test_wrong_ways_are_seen(file, source, count):
     assert len(wrong_ways(file, source)) == count
+
+
+def room_of(file: str) -> str:
+    """The inner folder that a file lies in; of what lies in no inner folder, the file. runtimes/ is one room."""
+    layer, *inner = file.split("/")
+    return f"{layer}/{inner[0]}" if len(inner) > 1 or layer != "runtimes" else layer
+
+
+def arrows(sources: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """(room, room that it imports) -> one line that does, of files with their source; imports for types left out."""
+    files = {}
+    for file in sources:
+        module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        files[module if file.startswith("pvt_edge/") else f"pvt_edge.{module}"] = file
+    found = {}
+    for file, source in sources.items():
+        for module, line, when in imports_of(source):
+            while module and module not in files:
+                module = module.rpartition(".")[0]
+            # a name of the facade is asked for by its users, not by the rooms
+            if module not in ("", "pvt_edge") and when != "types" and room_of(files[module]) != room_of(file):
+                found[room_of(file), room_of(files[module])] = f"{file}:{line}: imports {module}"
+    return found
+
+
+def circles(edges: Mapping[tuple[str, str], str]) -> list[str]:
+    """The lines by which rooms import each other, in circles of any length."""
+    reached = {start: {end for begin, end in edges if begin == start} for start, _ in edges}
+    for middle in reached:  # Warshall's closure
+        for start in reached:
+            if middle in reached[start]:
+                reached[start] |= reached[middle]
+    return [line for (start, end), line in edges.items() if start in reached.get(end, ())]
+
+
+def into_workshop(edges: Mapping[tuple[str, str], str]) -> list[str]:
+    """The lines by which device code imports what needs torch."""
+    rooms = (*WORKSHOP, "pvt_edge/cli", "pvt_edge/__init__.py", "export/", "benchmarks/")
+    return [line for (start, end), line in edges.items() if end in WORKSHOP and not start.startswith(rooms)]
+
+
+def test_no_room_imports_in_a_circle():
+    edges = arrows({file.as_posix(): (CHECKOUT / file).read_text("utf-8") for file in FILES})
+    assert len(edges) > 150
+    assert circles(edges) == []
+    assert into_workshop(edges) == []
+
+
+def test_circles_are_seen():
+    a, b, c = (f"pvt_edge/{name}/x.py" for name in "abc")
+    zoo, models, leaf = "pvt_edge/zoo.py", "pvt_edge/models/__init__.py", "pvt_edge/leaf.py"
+    straight = {
+        a: "from pvt_edge.b.x import f",
+        b: "from pvt_edge.c import x",
+        c: "if TYPE_CHECKING:\n    from pvt_edge.a.x import A",
+        zoo: "from pvt_edge.models import MODELS\nfrom pvt_edge import leaf",
+        models: "",
+        leaf: "",
+    }
+    assert circles(arrows(straight)) == into_workshop(arrows(straight)) == []
+    bent = {**straight, c: "def f():\n    from pvt_edge.a.x import A"}
+    assert len(circles(arrows(bent))) == 3
+    assert into_workshop(arrows({**straight, c: "def f():\n    import pvt_edge.models"})) == [
+        "pvt_edge/c/x.py:2: imports pvt_edge.models"
+    ]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pvt_edge
-from pvt_edge.runtimes.onnx_ports import onnx_ports
+from pvt_edge.runtimes.onnx_file import read_onnx
 from pvt_edge.scenes import draw_scene
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs" / "bundle.md").read_text(encoding="utf-8")
@@ -49,9 +49,10 @@ def test_the_python_finds_what_we_find(place, runtime, code):
 def test_triton_is_told_the_graphs_own_ports(cells_bundle):
     config = block("protobuf", "backend")
     told = re.findall(r'name: "(\w+)" data_type: (\w+) dims: \[ ([\d, ]+) \]', config)
-    inputs, outputs = onnx_ports(cells_bundle / "model.fp32.onnx")
+    graph = read_onnx(cells_bundle / "model.fp32.onnx")
     assert told == [
-        (port.name, TRITON_DTYPES[port.dtype], ", ".join(map(str, port.shape))) for port in (*inputs, *outputs)
+        (port.name, TRITON_DTYPES[port.dtype], ", ".join(map(str, port.shape)))
+        for port in (*graph.inputs, *graph.outputs)
     ]
 
 

@@ -1,4 +1,4 @@
-"""A task and a runtime that nothing in the package knows, added as docs/extending.md says, and used."""
+"""A task, a backbone family and a runtime that the package does not know, added as docs/extending.md says, and used."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ from typing import ClassVar, NamedTuple
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import pvt_edge
+from pvt_edge.benchmarks.benchmark import run_benchmark
+from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.rows import Choice, plan_rows
 from pvt_edge.bundle import BundleWriter, read_bundle
 from pvt_edge.bundle.schema import InputSpec, Manifest, Provenance, ResizeSpec
@@ -19,11 +22,15 @@ from pvt_edge.comparison.panels import PANEL_HW
 from pvt_edge.data.labelled_set import LabelledSet
 from pvt_edge.errors import BundleError, DataError
 from pvt_edge.evaluation import evaluate
+from pvt_edge.export.tasks import TASK_EXPORTS, TaskExport, register_task_export
 from pvt_edge.metrics.labelled import Labelled, Scores, keep_present
+from pvt_edge.models import FAMILIES, MODELS, Backbone, Family, Model, register_family, register_model
+from pvt_edge.preprocessing import IMAGENET
 from pvt_edge.runtimes import RUNTIMES, RuntimeEntry, TensorSpec, missing
 from pvt_edge.runtimes.session import Session
 from pvt_edge.scenes import draw_scene
 from pvt_edge.tasks import TASKS, Task, register
+from pvt_edge.variants import VARIANTS, Variant
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytestmark = pytest.mark.skipif(missing("onnxruntime") is not None, reason="ONNX Runtime is not installed")
@@ -82,6 +89,48 @@ class Tone(Task):
         return tuple(np.full((*PANEL_HW, 3), side["tone"][0].round(), np.uint8) for side in sides)
 
 
+class Shrinking(Backbone):
+    """Maps that are the picture itself, made smaller: the family of one variant, "dots"."""
+
+    def __init__(self, variant, drop_path=0.0):
+        super().__init__()
+        self.variant = variant
+        self.halve = torch.nn.AvgPool2d(2)
+
+    def forward(self, images):
+        maps = [self.halve(self.halve(images))]
+        while len(maps) < 4:
+            maps.append(self.halve(maps[-1]))
+        return tuple(maps)
+
+
+class ToneModel(Model):
+    """Normalised RGB pictures (B, 3, H, W) -> their mean colour (B, 3), BGR, 0 to 255."""
+
+    task = "tone"
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = backbone
+        self.head = torch.nn.Linear(3, 3)
+        self.head.weight.data = torch.diag(torch.tensor(IMAGENET.std)).flip(0)
+        self.head.bias.data = torch.tensor(IMAGENET.mean).flip(0)
+
+    @classmethod
+    def build(cls, backbone, num_classes, head):
+        return cls(backbone)
+
+    def forward(self, images):
+        return self.head(self.backbone.pool(images))
+
+
+class ToneExport(TaskExport):
+    name = "tone"
+
+    def resize(self, timm):
+        return ResizeSpec(mode="stretch")
+
+
 class ReferenceRuntime(Session):
     """ONNX's own evaluator in Python."""
 
@@ -112,6 +161,10 @@ class ReferenceRuntime(Session):
 @pytest.fixture
 def extended() -> Iterator[None]:
     register(Tone())
+    register_model(ToneModel)
+    register_task_export(ToneExport())
+    VARIANTS["dots"] = Variant("dots", (3, 3, 3, 3), (0, 0, 0, 0), (1, 1, 1, 1), params=0, family="shrinking")
+    register_family(Family("shrinking", "Shrinking", Shrinking))
     RUNTIMES["onnx-reference"] = RuntimeEntry(
         __name__,
         "ReferenceRuntime",
@@ -123,7 +176,8 @@ def extended() -> Iterator[None]:
         auto_precisions=("fp32",),
     )
     yield
-    del TASKS["tone"], FIGURES["tone_error"], RUNTIMES["onnx-reference"]
+    del TASKS["tone"], MODELS["tone"], TASK_EXPORTS["tone"], FIGURES["tone_error"], RUNTIMES["onnx-reference"]
+    del VARIANTS["dots"], FAMILIES["shrinking"]
 
 
 def write_tone(folder, *, off=0.0):
@@ -211,6 +265,38 @@ def test_benchmark_rows(extended, tmp_path):
     rows = {plan.name: plan.opening is not None for plan in plan_rows(bundle, Choice(), "no weights")}
     assert rows["onnx-reference fp32"]
     assert [way.absent is None for way in bundle.ways() if way.runtime == "openvino"] == [False] * 4
+
+
+def test_from_export_to_benchmark(extended, tmp_path, pictures):
+    model = pvt_edge.create_model("dots", task="tone")
+    bundle = pvt_edge.export_model(model, tmp_path / "dots", imgsz=(HEIGHT, WIDTH), formats=("onnx", "openvino"))
+    assert (bundle.manifest.variant, bundle.manifest.task) == ("dots", "tone")
+    assert bundle.manifest.agreement.metrics["openvino-fp32"]["tone_error"] < 1e-3
+    with pvt_edge.load(bundle.folder, precision="fp32") as predictor:
+        (result, *_) = predictor(pictures)
+    assert result.features["tone"] == pytest.approx(result.image.mean(axis=(0, 1)), abs=1e-2)
+    assert pvt_edge.verify(bundle.folder, images=pictures)
+    options = Options(
+        choice=Choice(runtimes=("openvino", "onnx-reference"), precisions=("fp32",)),
+        duration_s=0.03,
+        warmup_s=0.0,
+        least_rounds=3,
+        percentiles=(50, 90),
+        cold_start=False,
+        roofline=False,
+        layers=False,
+    )
+    measured = run_benchmark(bundle, options, command="benchmark dots")
+    names = [row.name for row in measured.benchmark.rows if row.status == "measured"]
+    assert sorted(names) == ["onnx-reference fp32", "openvino fp32"]
+
+
+def test_a_family_of_ones_own_classifies(extended, tmp_path, pictures):
+    model = pvt_edge.create_model("dots", num_classes=4)
+    pvt_edge.save_weights(model, tmp_path / "dots.safetensors")
+    bundle = pvt_edge.export_model(model, tmp_path / "dots", imgsz=64, formats=("onnx",))
+    with pvt_edge.load(bundle.folder) as predictor:
+        assert len(predictor(pictures)) == 3
 
 
 def test_without_them_the_bundle_is_refused(tmp_path):

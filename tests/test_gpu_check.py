@@ -225,7 +225,7 @@ class Answering:
 
 
 def test_torch_gives_the_bundles_answers(gpu_check, bundle, batches, reference):
-    names = bundle.manifest.outputs
+    names = bundle.manifest.output_names
     found = []
     for feeds in batches:
         run = gpu_check.torch_run(bundle, feeds["images"], device="cpu")

@@ -204,10 +204,10 @@ def torch_run(
     import torch
 
     torch.backends.cudnn.benchmark = True  # or a competitor is timed with kernels that nobody chose
-    from pvt_edge.models.create import create_model
     from pvt_edge.models.decode import Decode
     from pvt_edge.models.detector import Detector
     from pvt_edge.preprocessing import normalise
+    from pvt_edge.zoo import create_model
 
     manifest = bundle.manifest
     weights = "cells" if manifest.provenance.weights == "cells" else None

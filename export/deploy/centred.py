@@ -8,9 +8,17 @@ to float rounding. On the CPUs measured, OpenVINO's RMS takes half the time of i
 import torch
 from torch import Tensor, nn
 
-from pvt_edge.export.deploy.block import DeployBlock, MapNorm, PlainNorm, PooledReduction, Reduction, to_map, to_tokens
+from pvt_edge.export.deploy.block import (
+    DeployBlock,
+    DeployStage,
+    MapNorm,
+    PlainNorm,
+    PooledReduction,
+    Reduction,
+    to_map,
+    to_tokens,
+)
 from pvt_edge.export.deploy.folding import centre_conv
-from pvt_edge.export.deploy.form import DeployBackbone, DeployStage
 
 
 class MapRms(nn.Module):
@@ -44,22 +52,24 @@ def _centred_embed_norm(norm: MapNorm) -> nn.Sequential:
 
 
 def _centre_block(block: DeployBlock) -> None:
-    reduction = block.attn.sr
-    if isinstance(reduction, Reduction | PooledReduction):
-        reduction.conv = centre_conv(reduction.conv)
-        reduction.norm = MapRms(reduction.norm)  # type: ignore[assignment]
-    block.norm1, block.norm2 = MapRms(block.norm1), MapRms(block.norm2)  # type: ignore[assignment]
-    block.attn.proj, block.mlp.fc2 = centre_conv(block.attn.proj), centre_conv(block.mlp.fc2)
+    if block.attn is not None:
+        reduction = block.attn.sr
+        if isinstance(reduction, Reduction | PooledReduction):
+            reduction.conv = centre_conv(reduction.conv)
+            reduction.norm = MapRms(reduction.norm)  # type: ignore[assignment]
+        block.norm1, block.attn.proj = MapRms(block.norm1), centre_conv(block.attn.proj)  # type: ignore[assignment]
+    if block.mlp is not None:
+        block.norm2, block.mlp.fc2 = MapRms(block.norm2), centre_conv(block.mlp.fc2)  # type: ignore[assignment]
 
 
 @torch.no_grad()
-def centre(backbone: DeployBackbone) -> None:
-    """Rewrite the norms of `backbone` in place; its outputs stay what they were."""
-    for stage in backbone.stages:
+def centre(stages: nn.ModuleList) -> None:
+    """Rewrite the norms of a backbone's stages in place; its outputs stay what they were."""
+    for stage in stages:
         assert isinstance(stage, DeployStage)
         stage.patch_embed = centre_conv(stage.patch_embed)
         stage.embed_norm = _centred_embed_norm(stage.embed_norm)  # type: ignore[assignment]
         for block in stage.blocks:
             _centre_block(block)  # type: ignore[arg-type]
         stage.norm = MapRms(stage.norm)  # type: ignore[assignment]
-    backbone.requires_grad_(False)
+    stages.requires_grad_(False)

@@ -14,6 +14,7 @@ from pvt_edge.bundle.schema import SCHEMA_VERSION, Artifact, FileRecord, Manifes
 from pvt_edge.bundle.swap import alone, recover, siblings, vacant
 from pvt_edge.bundle.ways import Way, ways_of
 from pvt_edge.errors import BundleError, UnknownNameError
+from pvt_edge.runtimes.runtime import ModelSpec
 from pvt_edge.runtimes.table import bundled_runtimes
 from pvt_edge.tasks import get_task
 
@@ -72,6 +73,10 @@ class Bundle:
                 self._check(record)
                 self._checked.add(seen)
         return locate(self.folder, artifact.file)
+
+    def spec(self, artifact: Artifact) -> ModelSpec | None:
+        """What the artifact takes and gives, for `open_runtime`; None for a bundle of schema 1, which does not say."""
+        return self.manifest.spec(artifact.precision)
 
     def _check(self, record: FileRecord) -> None:
         path = _present(self.folder, record.file)

@@ -1,15 +1,17 @@
 """model.json: what a bundle says of itself. Pydantic models, versioned, unknown keys refused."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pvt_edge.runtimes.runtime import ModelSpec, TensorSpec
 from pvt_edge.runtimes.table import RUNTIMES
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2  # 1 named the outputs and did not say what they are
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 ResizeMode = Literal["letterbox", "stretch", "crop"]
+Activation = Literal["softmax", "sigmoid"]
 ChannelOrder = Literal["RGB", "BGR"]
 # linear and cubic are OpenCV's, which do not average when they shrink; the others are Pillow's filters, which do
 Interpolation = Literal["linear", "cubic", "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -32,6 +34,19 @@ class InputSpec(_Record):
     height: int = Field(ge=32)
     width: int = Field(ge=32)
     pixel_max: float | Literal["auto"] | None = None  # what is white in pictures of 16 bits; None: 65535
+
+
+class OutputSpec(_Record):
+    """One output of the graph; a size of -1 is that of a dynamic batch. Of schema 1 only the name is known."""
+
+    name: str
+    dtype: str | None = None
+    shape: tuple[int, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
 
 
 class ResizeSpec(_Record):
@@ -148,16 +163,16 @@ class Provenance(_Record):
 class Manifest(_Record):
     """The whole of model.json."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     variant: str
     task: str
     labels: tuple[str, ...]
     input: InputSpec
-    outputs: tuple[str, ...]
+    outputs: tuple[OutputSpec, ...]
     resize: ResizeSpec
     normalise: NormaliseSpec = NormaliseSpec()  # is inside the graph; recorded for other routes to the same answers
     postprocess: PostprocessSpec | None = None  # detectors only
-    activation: Literal["softmax", "sigmoid"] = "softmax"  # what makes shares of a classifier's logits
+    activation: Activation = "softmax"  # what makes shares of a classifier's logits
     artifacts: tuple[Artifact, ...]
     auto_precision: dict[str, Precision] = {}  # runtime -> the precision "auto" takes there
     auto_excluded: dict[str, str] = {}  # what "auto" does not take, and why: {"openvino-bf16": "loses 0.0312 ..."}
@@ -168,6 +183,28 @@ class Manifest(_Record):
     accuracy: AccuracyRecord | None = None
     agreement: AccuracyRecord | None = None  # with the trained model, at export; what `verify` measures
     provenance: Provenance
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_schema_1(cls, given: Any) -> Any:
+        older = isinstance(given, dict) and type(given.get("schema_version")) is int and given["schema_version"] == 1
+        return {**given, "schema_version": SCHEMA_VERSION} if older else given
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The outputs' names, in the graph's order."""
+        return tuple(output.name for output in self.outputs)
+
+    def spec(self, precision: str) -> ModelSpec | None:
+        """What a file of that precision takes and gives; None where the manifest, of schema 1, does not say."""
+        spec = self.input
+        shape = (-1 if spec.dynamic_batch else spec.batch, spec.height, spec.width, 3)
+        outputs = []
+        for output in self.outputs:
+            if output.dtype is None or output.shape is None:
+                return None
+            outputs.append(TensorSpec(output.name, output.dtype, output.shape))
+        return ModelSpec(precision, (TensorSpec(spec.name, spec.dtype, shape),), tuple(outputs))
 
     def __repr__(self) -> str:
         size = f"{self.input.width}x{self.input.height} pixels"

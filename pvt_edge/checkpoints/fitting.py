@@ -4,18 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from pvt_edge.checkpoints.architecture import name_of, traits_of_tensors, traits_of_variant
+from pvt_edge.checkpoints.architecture import family_of, name_of, traits_of_tensors, traits_of_variant
 from pvt_edge.checkpoints.naming import BACKBONE
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.translation import Translation
-from pvt_edge.models.backbone import PVTv2
-from pvt_edge.models.classifier import Classifier
-from pvt_edge.models.detector import Detector
+from pvt_edge.models import MODELS, Model, get_family
 from pvt_edge.variants import Variant
-
-_CLASSIFIER_HEAD = frozenset(("head.weight", "head.bias"))
 
 
 @dataclass(frozen=True)
@@ -29,14 +25,15 @@ class Fit:
     reshaped: tuple[str, ...]
 
 
-def fit(model: nn.Module, variant: Variant, file: Translation, path: Path, reinit_head: bool) -> Fit:
+def fit(model: Model, variant: Variant, file: Translation, path: Path, reinit_head: bool) -> Fit:
     """How `file` goes into `model`, a `variant`; `WeightsError` if it does not."""
-    bare = isinstance(model, PVTv2)
+    bare = model.backbone is model
     own = {BACKBONE + name if bare else name: tensor for name, tensor in model.state_dict().items()}
     _refuse_other_variant(file.tensors, variant, path)
 
     tensors, left_out = _without_foreign_heads(model, file)
-    own_heads = [name for name in own if not name.startswith(BACKBONE)]
+    pooling = {BACKBONE + name for name in model.backbone.pooling}
+    own_heads = [name for name in own if not name.startswith(BACKBONE) or (name in pooling and name not in tensors)]
     kept = [] if any(not name.startswith(BACKBONE) for name in tensors) else own_heads
 
     layer = [] if kept else _class_layer(model)
@@ -48,10 +45,7 @@ def fit(model: nn.Module, variant: Variant, file: Translation, path: Path, reini
     missing = own.keys() - tensors.keys() - {*kept, *(layer if reinit_head else ())}
     surplus = [source for name in tensors if name not in own for source in file.sources[name]] + file.unexpected
     if misfit := _misfit([name for name in own if name in missing], surplus, tensors, own):
-        hint = ""
-        if isinstance(model, Classifier) and any(name.startswith("neck.") for name in tensors):
-            hint = "; it is a detector's: give --task detect (task='detect' in Python)"
-        raise refuse(path, f"does not fit the model: {misfit}{hint}")
+        raise refuse(path, f"does not fit the model: {misfit}{_other_task(model, tensors)}")
 
     def named(names: list[str]) -> tuple[str, ...]:
         return tuple(name.removeprefix(BACKBONE) if bare else name for name in names)
@@ -65,18 +59,30 @@ def fit(model: nn.Module, variant: Variant, file: Translation, path: Path, reini
     )
 
 
-def _without_foreign_heads(model: nn.Module, file: Translation) -> tuple[dict[str, Tensor], list[str]]:
-    """The file's tensors but for heads of tasks that `model` does not do, and the file's names of those."""
+def _without_foreign_heads(model: Model, file: Translation) -> tuple[dict[str, Tensor], list[str]]:
+    """The file's tensors but for heads that `model` has no place for, and the file's names of those."""
+    others = [other for other in MODELS.values() if other.starts_others and not isinstance(model, other)]
+    bare = model.backbone is model
+    own = model.backbone.state_dict()
+    no_pool = {BACKBONE + name for name in model.backbone.pooling if name not in own}
     tensors: dict[str, Tensor] = {}
     left_out: list[str] = []
     for name, tensor in file.tensors.items():
-        classifier_head = name in _CLASSIFIER_HEAD and not isinstance(model, Classifier)
-        detector_head = isinstance(model, PVTv2) and not name.startswith(BACKBONE)
-        if classifier_head or detector_head:
+        other_head = (bare and not name.startswith(BACKBONE)) or any(other.owns(name) for other in others)
+        if other_head or name in no_pool:
             left_out += file.sources[name]
         else:
             tensors[name] = tensor
-    return tensors, left_out
+    taken = {source for name in tensors for source in file.sources[name]}  # a table may be taken but for a row
+    return tensors, [name for name in left_out if name not in taken]
+
+
+def _other_task(model: Model, tensors: Mapping[str, Tensor]) -> str:
+    """What to do about `tensors` of a model for another task; empty for others."""
+    for task, other in MODELS.items():
+        if not isinstance(model, other) and other.count_classes(tensors) is not None:
+            return f"; it is a {other.__name__.lower()}'s: give --task {task} (task={task!r} in Python)"
+    return ""
 
 
 def _misfit(missing: list[str], surplus: list[str], tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
@@ -90,36 +96,31 @@ def _misfit(missing: list[str], surplus: list[str], tensors: Mapping[str, Tensor
     return "; ".join(f"{label} {first_few(names)}" for label, names in found if names)
 
 
-def _class_layer(model: nn.Module) -> list[str]:
+def _class_layer(model: Model) -> list[str]:
     """The names of the layer with one output a class."""
-    if isinstance(model, Classifier):
-        return ["head.weight", "head.bias"]
-    return ["head.cls_out.weight", "head.cls_out.bias"] if isinstance(model, Detector) else []
+    return [f"{model.class_layer}.{leaf}" for leaf in ("weight", "bias")] if model.class_layer else []
 
 
 def _refuse_other_variant(tensors: Mapping[str, Tensor], variant: Variant, path: Path) -> None:
     """Refuse a file whose backbone is that of another variant."""
     traits = traits_of_tensors(tensors)
-    if traits is None or traits == traits_of_variant(variant):
+    if traits == traits_of_variant(variant):
         return
-    if other := name_of(traits):
+    if traits is not None and (other := name_of(traits)):
         raise refuse(
             path, f"holds {other}, the model is {variant.name}: give --variant {other} (variant={other!r} in Python)"
         )
+    family, own = (get_family(name).title for name in (family_of(tensors), variant.family))
+    if family != own and get_family(family_of(tensors)).marker:
+        raise refuse(path, f"holds a {family}, the model {variant.name} is a {own}")
 
 
-def _refuse_other_classes(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+def _refuse_other_classes(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Refuse a class layer of another number of classes, where nothing but that number differs."""
-    if not isinstance(model, Classifier | Detector):
+    if not model.class_layer or not model.only_classes_differ(tensors):
         return
-    layer = _class_layer(model)[0]
+    layer, per_class = _class_layer(model)[0], model.rows_per_class
     given, own = tensors.get(layer), model.state_dict()[layer]
-    per_class = 1
-    if isinstance(model, Detector):
-        per_class = model.config.anchors_per_cell
-        boxes = tensors.get("head.reg_out.weight")
-        if boxes is None or boxes.shape != model.head.reg_out.weight.shape:
-            return  # other anchors: the rows tell no number of classes
     if given is None or given.shape[1:] != own.shape[1:] or given.shape == own.shape or given.shape[0] % per_class:
         return
     classes = given.shape[0] // per_class

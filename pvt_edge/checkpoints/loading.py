@@ -4,36 +4,27 @@ import math
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
 from pvt_edge.arguments import check_path, refuse_unknown
-from pvt_edge.checkpoints.dialects import NATIVE
 from pvt_edge.checkpoints.epsilons import set_epsilons
 from pvt_edge.checkpoints.fitting import fit
 from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.report import WeightsReport
 from pvt_edge.errors import ArgumentError, WeightsError
-from pvt_edge.models.backbone import PVTv2
-from pvt_edge.models.classifier import Classifier
-from pvt_edge.models.create import check_model
-from pvt_edge.models.detector import Detector
-from pvt_edge.models.retinanet import HeadConfig
-from pvt_edge.weights import get_bundled
+from pvt_edge.models import Model, check_model
 
 _HEAD = "head.weight"
-Model: TypeAlias = Classifier | Detector | PVTv2
 
 
-def backbone_of(model: Model) -> PVTv2:
-    """The backbone in `model`, or `model` itself; `WeightsError` for a module of another kind."""
-    backbone = model if isinstance(model, PVTv2) else getattr(model, "backbone", None)
-    if isinstance(backbone, PVTv2):
-        return backbone
-    raise WeightsError(f"weights belong to a Classifier, Detector or PVTv2, not to a {type(model).__name__}")
+def check_kind(model: object) -> None:
+    """Raise `WeightsError` for a module that is no model of ours."""
+    if not isinstance(model, Model):
+        raise WeightsError(f"weights belong to a model made by create_model, not to a {type(model).__name__}")
 
 
 def check_order(call: str, model: object, path: object) -> Path:
@@ -67,7 +58,7 @@ def load_weights(
     """
     refuse_unknown(load_weights, unknown)
     path = check_order("load_weights", model, path)
-    backbone_of(model)  # before the file is read
+    check_kind(model)  # before the file is read
     if (path / "model.json").is_file():
         raise refuse(path, f"is a bundle, which holds no checkpoint: run it with pvt_edge.load({str(path)!r})")
     return load_opened(model, open_checkpoint(path, ema=ema), reinit_head=reinit_head)
@@ -75,7 +66,7 @@ def load_weights(
 
 def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = False) -> WeightsReport:
     """As `load_weights`, of a file that is open."""
-    backbone = backbone_of(model)
+    backbone = model.backbone
     checkpoint, dialect = opened.checkpoint, opened.dialect
     path = checkpoint.path
     head = opened.trained_head
@@ -83,18 +74,18 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
     fitted = fit(model, backbone.variant, opened.translation, path, reinit_head)
     values = _converted(fitted.tensors, model.state_dict(), path)
     embed_eps, block_eps = dialect.embed_eps, dialect.block_eps
-    if dialect is NATIVE:
+    if dialect.native:
         embed_eps, block_eps = (_epsilon(checkpoint.metadata, key, path) for key in ("embed_eps", "block_eps"))
 
-    if dialect is not NATIVE and opened.sidecar.epsilon is not None:
+    if not dialect.native and opened.sidecar.epsilon is not None:
         embed_eps = block_eps = opened.sidecar.epsilon
 
     model.load_state_dict(values, strict=False)  # what is missing was judged above
     set_epsilons(backbone, embed_eps, block_eps)
-    if isinstance(model, Detector) and config is not None and not fitted.kept:
+    if config is not None and not fitted.kept:
         model.config, model.thresholds = config, head.thresholds or None
-    model.sidecar = opened.sidecar_of("detect" if isinstance(model, Detector) else "classify")
-    name = path.name if get_bundled(path.name) is None else f"./{path.name}"
+    model.sidecar = opened.sidecar_of(type(model))
+    name = path.name if path.suffix else f"./{path.name}"  # or it would read as the name of bundled or published ones
     model.weights_name = f"{name}, {checkpoint.which}" if checkpoint.which else name
     return WeightsReport(
         path=path,
@@ -114,11 +105,11 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
     )
 
 
-def _head_config(model: Model, opened: OpenCheckpoint) -> HeadConfig | None:
+def _head_config(model: Model, opened: OpenCheckpoint) -> Any:
     """The head's configuration with the anchors that the file was trained with; None for other models and files."""
-    if not isinstance(model, Detector) or not any(name.startswith("head.") for name in opened.translation.tensors):
+    config = model.trained_config(opened.trained_head)
+    if config is None or not any(model.owns(name) for name in opened.translation.tensors):
         return None
-    config = opened.trained_head.config(model.config)
     if config.anchors_per_cell != model.config.anchors_per_cell:
         given = f"scales={config.anchor_scales}, ratios={config.ratios}"
         raise refuse(

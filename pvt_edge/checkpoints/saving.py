@@ -10,12 +10,11 @@ from torch import Tensor
 
 from pvt_edge.arguments import refuse_unknown
 from pvt_edge.checkpoints.epsilons import get_epsilons
-from pvt_edge.checkpoints.loading import Model, backbone_of, check_order
+from pvt_edge.checkpoints.loading import check_kind, check_order
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.sidecar import PREPROCESSING, noted_preprocessing
-from pvt_edge.checkpoints.trained_head import ANCHORS, noted_anchors
 from pvt_edge.errors import ArgumentError, described
-from pvt_edge.models.detector import Detector
+from pvt_edge.models import Model
 from pvt_edge.whole_file import write_whole
 
 FORMAT = "pvt-edge"
@@ -44,9 +43,10 @@ def save_weights(
         raise ArgumentError(f"save_weights(): metadata must be a dict of texts, not {described(metadata)}")
     if path.suffix != ".safetensors":
         raise refuse(path, "save_weights writes safetensors: give a name that ends in .safetensors")
-    backbone = backbone_of(model)
-    embed_eps, block_eps = get_epsilons(backbone)
-    if len(embed_eps) != 1 or len(block_eps) != 1:
+    check_kind(model)
+    backbone = model.backbone
+    epsilons = dict(zip(("embed_eps", "block_eps"), get_epsilons(backbone), strict=True))
+    if any(len(values) > 1 for values in epsilons.values()):
         raise refuse(
             path,
             "the model's LayerNorms mix epsilons, which the file cannot say: set one each with set_epsilons",
@@ -55,11 +55,9 @@ def save_weights(
         **(metadata or {}),
         "format": FORMAT,
         "variant": backbone.variant.name,
-        "embed_eps": repr(embed_eps.pop()),
-        "block_eps": repr(block_eps.pop()),
+        **{key: repr(*values) for key, values in epsilons.items() if values},
     }
-    if isinstance(model, Detector) and (anchors := noted_anchors(model.config)):
-        notes[ANCHORS] = anchors
+    notes |= model.notes()
     if model.sidecar is not None and (preprocessing := noted_preprocessing(model.sidecar.preprocessing)):
         notes.setdefault(PREPROCESSING, preprocessing)
     if odd := [key for key, value in notes.items() if not isinstance(key, str) or not isinstance(value, str)]:

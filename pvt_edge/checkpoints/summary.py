@@ -1,20 +1,14 @@
 """What a checkpoint is, told from its tensors without building a model."""
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-
-from torch import Tensor
 
 from pvt_edge.checkpoints.architecture import name_of, traits_of_tensors
 from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
 from pvt_edge.checkpoints.refusal import refuse
-from pvt_edge.models.retinanet import HeadConfig, get_head
+from pvt_edge.models import MODELS, Backbone, get_family
 from pvt_edge.variants import VARIANTS
-
-_TOWER = re.compile(r"head\.cls\.(\d+)\.conv\.weight")
-_PYRAMID = re.compile(r"neck\.output\.\d+\.weight")
 
 
 @dataclass(frozen=True)
@@ -41,19 +35,15 @@ class CheckpointSummary:
 
 
 def summarise_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> CheckpointSummary:
-    """The summary of the file (or folder) `path`; raises `WeightsError` for one that is no PVT-v2 checkpoint."""
+    """The summary of the file (or folder) `path`; raises `WeightsError` for one that is no PVT checkpoint."""
     return summarise(open_checkpoint(path, ema=ema))
 
 
 def summarise(opened: OpenCheckpoint) -> CheckpointSummary:
     """The summary of an open file."""
     checkpoint, tensors = opened.checkpoint, opened.translation.tensors
-    task, num_classes = "features", None
-    if "head.weight" in tensors:
-        task, num_classes = "classify", _rows(tensors["head.weight"])
-    elif "head.cls_out.weight" in tensors and "head.reg_out.weight" in tensors:
-        anchors = max(_rows(tensors["head.reg_out.weight"]) // 4, 1)
-        task, num_classes = "detect", _rows(tensors["head.cls_out.weight"]) // anchors
+    counts = ((model, model.count_classes(tensors)) for model in MODELS.values())
+    model, num_classes = next(((model, count) for model, count in counts if count is not None), (Backbone, None))
     traits = traits_of_tensors(tensors)
     return CheckpointSummary(
         path=checkpoint.path,
@@ -64,10 +54,10 @@ def summarise(opened: OpenCheckpoint) -> CheckpointSummary:
         beside=opened.beside,
         dialect=opened.dialect.name,
         variant=None if traits is None else name_of(traits),
-        task=task,
+        task=model.task,
         num_classes=num_classes,
         head=checkpoint.metadata.get("head"),
-        labels=opened.sidecar_of(task).labels,
+        labels=opened.sidecar_of(model).labels,
     )
 
 
@@ -76,21 +66,7 @@ def known_variant(opened: OpenCheckpoint) -> str:
     traits = traits_of_tensors(opened.translation.tensors)
     name = None if traits is None else name_of(traits)
     if name is None:
-        raise refuse(opened.checkpoint.path, f"holds a PVT v2 of another size than {', '.join(VARIANTS)}")
+        family = get_family(opened.dialect.family)
+        known = ", ".join(name for name, row in VARIANTS.items() if row.family == family.name)
+        raise refuse(opened.checkpoint.path, f"holds a {family.title} of another size than {known}")
     return name
-
-
-def _rows(tensor: Tensor) -> int:
-    return tensor.shape[0] if tensor.ndim else 0
-
-
-def head_config(opened: OpenCheckpoint, name: str | None) -> HeadConfig:
-    """The head of an open file: the preset called `name`, else RetinaNet in the file's sizes, with its anchors."""
-    base = get_head(name or "retinanet")
-    tensors = opened.translation.tensors
-    lateral = tensors.get("neck.lateral.0.weight")
-    if name is None and lateral is not None and lateral.ndim:
-        towers = [int(match[1]) for match in map(_TOWER.fullmatch, tensors) if match]
-        levels = sum(_PYRAMID.fullmatch(key) is not None for key in tensors)
-        base = replace(base, width=lateral.shape[0], depth=max(towers, default=-1) + 1, levels=min(max(levels, 3), 5))
-    return opened.trained_head.config(base)

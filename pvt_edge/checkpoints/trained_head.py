@@ -11,7 +11,7 @@ from typing import Any
 
 from pvt_edge.checkpoints.python_config import read_config
 from pvt_edge.checkpoints.refusal import refuse
-from pvt_edge.models.retinanet import HEADS, HeadConfig
+from pvt_edge.models.retinanet import ANCHORS, HeadConfig
 
 # Where another value makes another network of the same tensors, the only value that ours computes.
 _ONLY: dict[str, dict[str, Any]] = {
@@ -21,8 +21,6 @@ _ONLY: dict[str, dict[str, Any]] = {
     "bbox_head.anchor_generator": {"type": "AnchorGenerator", "scale_major": True, "centers": None},
     "bbox_head.bbox_coder": {"type": "DeltaXYWHBBoxCoder", "add_ctr_clamp": False, "wh_ratio_clip": 16 / 1000},
 }
-ANCHORS = "anchors"  # the key of a file of our own
-_NOTED = ("scales", "base_sizes", "center_offset", "scales_per_octave", "ratios")
 _SCORE_THR = 0.05  # mmdet's, for AP: no threshold to show boxes by
 
 
@@ -104,13 +102,6 @@ def read_own_head(metadata: Mapping[str, str], path: Path) -> TrainedHead:
     except (ValueError, TypeError, KeyError) as error:
         raise refuse(path, f"its metadata say {ANCHORS}={text!r}, which are no anchors") from error
     return TrainedHead(found)
-
-
-def noted_anchors(config: HeadConfig) -> str | None:
-    """What `save_weights` notes of a head with other anchors than a preset's; None for those."""
-    fields = {key: getattr(config, key) for key in _NOTED}
-    known = any(all(value == getattr(preset, key) for key, value in fields.items()) for preset in HEADS.values())
-    return None if known else json.dumps(fields)
 
 
 def _read(model: Mapping[str, Any], test: Mapping[str, Any], path: Path) -> TrainedHead:

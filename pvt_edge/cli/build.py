@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from pvt_edge.cli.engine import (
-    Dla,
     HardwareCompat,
     OptLevel,
     Target,
@@ -33,7 +32,6 @@ def build(
         str | None, typer.Option(help="Of a dynamic batch: lowest,best,highest. Default: 1,1,16.", metavar="LIST")
     ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build engines again that fit this machine.")] = False,
-    dla: Dla = None,
     json: JsonReport = None,
 ) -> None:
     """Build a bundle's TensorRT engines on this machine; needs TensorRT and cuda-python, no torch."""
@@ -57,7 +55,6 @@ def build(
         opt_level=opt_level,
         hardware_compat=hardware_compat,
         version_compatible=version_compatible,
-        dla=dla,
         batches=batches,
     )
     log = step_log(console)

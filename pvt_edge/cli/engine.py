@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvt_edge.cli.options import parse_list
-from pvt_edge.errors import ExportError
 
 if TYPE_CHECKING:
     from pvt_edge.engines.options import BuildOptions
@@ -23,7 +22,6 @@ HardwareCompat = Annotated[str, typer.Option(help="GPUs the engine runs on: none
 VersionCompatible = Annotated[
     bool, typer.Option("--version-compatible", help="An engine that later minor versions of TensorRT run too.")
 ]
-Dla = Annotated[int | None, typer.Option(help="Not supported; says why.", hidden=True)]
 
 
 def engine_options(
@@ -34,17 +32,11 @@ def engine_options(
     opt_level: int | None,
     hardware_compat: str,
     version_compatible: bool,
-    dla: int | None,
     batches: tuple[int, int, int] | None,
 ) -> "BuildOptions":
-    """The options as the builder takes them. Raises `ExportError` for a DLA."""
+    """The options as the builder takes them."""
     from pvt_edge.engines.options import BuildOptions
 
-    if dla is not None:
-        raise ExportError(
-            "DLA is not supported: it runs neither LayerNormalization nor the products of attention, so nearly all of "
-            "a PVT-v2 would fall back to the GPU, with copies between; leave --dla out"
-        )
     return BuildOptions(
         workspace_mib=workspace,
         opt_level=opt_level,

@@ -11,7 +11,6 @@ import typer
 from pvt_edge.cli.bar import passing_bar
 from pvt_edge.cli.download import download_shown
 from pvt_edge.cli.engine import (
-    Dla,
     HardwareCompat,
     OptLevel,
     Target,
@@ -124,7 +123,6 @@ def export(
     opt_level: OptLevel = None,
     hardware_compat: HardwareCompat = "none",
     version_compatible: VersionCompatible = False,
-    dla: Dla = None,
     pixel_max: Annotated[
         str | None,
         typer.Option(
@@ -165,7 +163,6 @@ def export(
         opt_level=opt_level,
         hardware_compat=hardware_compat,
         version_compatible=version_compatible,
-        dla=dla,
         batches=batches,
     )
     pictures = Preprocessing(
@@ -184,7 +181,7 @@ def export(
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
     bar = passing_bar(console, *columns, TimeElapsedColumn(), redirect=False)
     with interruption_told(), download_shown(console) as arrived:
-        from pvt_edge.export.weights import resolve_weights
+        from pvt_edge.zoo import resolve_weights
 
         chosen = resolve_weights(
             variant,

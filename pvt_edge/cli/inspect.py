@@ -9,9 +9,11 @@ import typer
 from pvt_edge.checkpoints.refusal import first_few
 from pvt_edge.cli.options import write_json
 from pvt_edge.errors import PvtEdgeError
+from pvt_edge.runtimes.runtime import describe
 
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle
+    from pvt_edge.bundle.schema import OutputSpec
 
 
 def inspect(
@@ -91,6 +93,13 @@ def _inspect_checkpoint(path: Path, json: str | None) -> None:
             console.print(f"{name:<12}{value}", markup=False, highlight=False)
 
 
+def _output(output: "OutputSpec") -> str:
+    """ "logits: float32 (1, 3)", of a bundle of schema 1 the name alone."""
+    if output.dtype is None or output.shape is None:
+        return output.name
+    return f"{output.name}: {describe(output.dtype, output.shape)}"
+
+
 def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
     m = bundle.manifest
     batch = "any" if m.input.dynamic_batch else str(m.input.batch)
@@ -100,7 +109,7 @@ def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
         ("model", f"PVT-v2 {m.variant}, {m.task}"),
         ("weights", f"{m.provenance.weights}" + (f" ({m.provenance.dialect})" if m.provenance.dialect else "")),
         ("input", f"{m.input.name}: uint8 ({batch}, {m.input.height}, {m.input.width}, 3) BGR, {m.resize.mode}"),
-        ("outputs", ", ".join(m.outputs)),
+        ("outputs", ", ".join(map(_output, m.outputs))),
     ]
     if m.labels:
         rows.append(("labels", shown))

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.data.labelled_set import BoxSample, BoxSet
 from pvt_edge.errors import DataError
 from pvt_edge.metrics.average_precision import Row, coco_figures, coco_rows
@@ -12,19 +11,23 @@ from pvt_edge.metrics.class_names import match_classes
 from pvt_edge.metrics.labelled import Answer, Labelled, Scores, Settings, keep_present
 from pvt_edge.postprocessing import Detections, choose_thresholds
 
+if TYPE_CHECKING:
+    from pvt_edge.bundle.schema import PostprocessSpec
+
 AP_CONF = 0.01  # low: average precision sweeps the threshold itself
+UNTOLD = Settings(conf=AP_CONF, iou=0.5, max_det=100)  # where no bundle says otherwise
 MOST_COUNTED = 100  # detections a class and picture that pycocotools looks at
 
 
 def ap_settings(
-    spec: PostprocessSpec | None,
+    spec: "PostprocessSpec",
     labels: Sequence[str],
     conf: float | None = None,
     iou: float | None = None,
     max_det: int | None = None,
 ) -> Settings:
     """Those given, else the bundle's; but a score of 0.01, as average precision sweeps the threshold itself."""
-    spec = (spec or PostprocessSpec()).model_copy(update={"conf": AP_CONF})
+    spec = spec.model_copy(update={"conf": AP_CONF})
     chosen = choose_thresholds(spec, labels, conf=conf, iou=iou, max_det=max_det)
     return Settings(chosen.conf, chosen.iou, chosen.max_det)
 

@@ -1,1 +1,27 @@
-"""PVT-v2 models in training form."""
+"""Models in training form: a backbone of a family (`pvt_v2.py`), and on it what a task needs (`classifier.py`, ...)."""
+
+from pvt_edge.models.classifier import Classifier
+from pvt_edge.models.detector import Detector
+from pvt_edge.models.family import FAMILIES, Family, build_backbone, get_family, register_family
+from pvt_edge.models.model import Backbone, Model
+from pvt_edge.models.table import MODELS, build_model, check_model, kind_of, register_model
+
+for model in (Classifier, Detector, Backbone):
+    register_model(model)
+
+__all__ = [
+    "FAMILIES",
+    "MODELS",
+    "Backbone",
+    "Classifier",
+    "Detector",
+    "Family",
+    "Model",
+    "build_backbone",
+    "build_model",
+    "check_model",
+    "get_family",
+    "kind_of",
+    "register_family",
+    "register_model",
+]

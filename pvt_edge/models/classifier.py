@@ -1,30 +1,44 @@
-"""PVT-v2 classifier: the backbone's last map, averaged, and one linear layer."""
+"""Classifier: what the backbone pools of a picture, and one linear layer."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from pvt_edge.models.backbone import PVTv2, initialise
-from pvt_edge.variants import Variant
-
-if TYPE_CHECKING:
-    from pvt_edge.checkpoints.sidecar import Sidecar
+from pvt_edge.models.model import Backbone, Model, initialise_layers
 
 
-class Classifier(nn.Module):
+class Classifier(Model):
     """Images (B, 3, H, W), RGB normalised -> logits (B, num_classes)."""
 
-    weights_name: str | None = None  # what was loaded, for a bundle's provenance
-    sidecar: "Sidecar | None" = None  # what lay beside what was loaded: preprocessing and labels
+    task = "classify"
+    default_classes = 1000  # ImageNet-1k
+    class_layer = "head"
+    starts_others = True
+    kinds: ClassVar = {"class layer": "head"}
 
-    def __init__(self, variant: Variant, num_classes: int, drop_path: float = 0.0) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.backbone = PVTv2(variant, drop_path)
-        self.head = nn.Linear(variant.dims[-1], num_classes)
-        initialise(self)
+        backbone.add_pooling()
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.variant.dims[-1], num_classes)
+        backbone.initialise()
+        initialise_layers(self.head)
+
+    @classmethod
+    def build(cls, backbone: Backbone, num_classes: int, head: Any) -> "Classifier":
+        return cls(backbone, num_classes)
+
+    @classmethod
+    def owns(cls, name: str) -> bool:
+        return name in ("head.weight", "head.bias")
+
+    @classmethod
+    def count_classes(cls, tensors: Mapping[str, Tensor]) -> int | None:
+        layer = tensors.get("head.weight")
+        return None if layer is None else layer.shape[0] if layer.ndim else 0
 
     def forward(self, images: Tensor) -> Tensor:
-        last: Tensor = self.backbone(images)[-1]  # (B, C, H/32, W/32)
-        logits: Tensor = self.head(last.mean(dim=(2, 3)))
+        logits: Tensor = self.head(self.backbone.pool(images))
         return logits

@@ -1,38 +1,95 @@
-"""PVT-v2 detector: backbone, FPN and RetinaNet head."""
+"""Detector: backbone, FPN and RetinaNet head."""
 
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from pvt_edge.models.backbone import PVTv2, initialise
 from pvt_edge.models.fpn import FPN
-from pvt_edge.models.retinanet import HeadConfig, RetinaHead
-from pvt_edge.variants import Variant
+from pvt_edge.models.model import Backbone, Model, initialise_layers
+from pvt_edge.models.retinanet import HeadConfig, RetinaHead, get_head
 
 if TYPE_CHECKING:
-    from pvt_edge.checkpoints.sidecar import Sidecar
+    from pvt_edge.checkpoints.trained_head import TrainedHead
+
+_OWN = re.compile(r"neck\.(lateral|output)\.|head\.(cls|reg)[._]")
+_TOWER = re.compile(r"head\.cls\.(\d+)\.conv\.weight")
+_PYRAMID = re.compile(r"neck\.output\.\d+\.weight")
 
 
-class Detector(nn.Module):
+class Detector(Model):
     """Images (B, 3, H, W), RGB normalised -> (class logits, box deltas), each a list over levels.
 
     Level l: logits (B, A*K, H_l, W_l) and deltas (B, A*4, H_l, W_l), mmdet's order (FPN strides 8 upwards).
     """
 
-    weights_name: str | None = None  # what was loaded, for a bundle's provenance
-    sidecar: "Sidecar | None" = None  # what lay beside what was loaded: preprocessing and labels
-    thresholds: Mapping[str, Any] | None = None  # what was loaded was evaluated with: fields of PostprocessSpec
+    task = "detect"
+    default_classes = 80  # COCO
+    default_head = "retinanet"
+    class_layer = "head.cls_out"
+    resizes_alike = False
+    kinds: ClassVar = {
+        "neck lateral": r"neck\.lateral\.\d+",
+        "neck output": r"neck\.output\.\d+",
+        "head tower": r"head\.(cls|reg)\.\d+",
+        "head output": r"head\.(cls|reg)_out",
+    }
+    config: HeadConfig
 
-    def __init__(self, variant: Variant, num_classes: int, head: HeadConfig, drop_path: float = 0.0) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int, head: HeadConfig) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.config = head
-        self.backbone = PVTv2(variant, drop_path)
-        self.neck = FPN(variant.dims, head.width, head.levels)
+        self.backbone = backbone
+        self.neck = FPN(backbone.variant.dims, head.width, head.levels)
         self.head = RetinaHead(head, num_classes)
-        initialise(self)
+        backbone.initialise()
+        initialise_layers(self.neck)
+        initialise_layers(self.head)
         self.head.initialise()
+
+    @classmethod
+    def build(cls, backbone: Backbone, num_classes: int, head: Any) -> "Detector":
+        return cls(backbone, num_classes, get_head(head))
+
+    @classmethod
+    def owns(cls, name: str) -> bool:
+        return _OWN.match(name) is not None
+
+    @classmethod
+    def count_classes(cls, tensors: Mapping[str, Tensor]) -> int | None:
+        classes, boxes = tensors.get("head.cls_out.weight"), tensors.get("head.reg_out.weight")
+        if classes is None or boxes is None:
+            return None
+        rows, coordinates = (tensor.shape[0] if tensor.ndim else 0 for tensor in (classes, boxes))
+        return rows // max(coordinates // 4, 1)
+
+    @classmethod
+    def head_in(cls, tensors: Mapping[str, Tensor], name: Any, trained: "TrainedHead") -> HeadConfig:
+        """The preset called `name`, else RetinaNet in the file's sizes; with the file's anchors."""
+        base = get_head(name or cls.default_head)
+        lateral = tensors.get("neck.lateral.0.weight")
+        if name is None and lateral is not None and lateral.ndim:
+            towers = [int(match[1]) for match in map(_TOWER.fullmatch, tensors) if match]
+            levels = min(max(sum(_PYRAMID.fullmatch(key) is not None for key in tensors), 3), 5)
+            base = replace(base, width=lateral.shape[0], depth=max(towers, default=-1) + 1, levels=levels)
+        return trained.config(base)
+
+    @property
+    def rows_per_class(self) -> int:
+        return self.config.anchors_per_cell
+
+    def only_classes_differ(self, tensors: Mapping[str, Tensor]) -> bool:
+        boxes = tensors.get("head.reg_out.weight")  # of other anchors, the rows tell no number of classes
+        return boxes is not None and boxes.shape == self.head.reg_out.weight.shape
+
+    def trained_config(self, trained: "TrainedHead") -> HeadConfig:
+        return trained.config(self.config)
+
+    def notes(self) -> dict[str, str]:
+        return self.config.notes()
 
     def forward(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         logits, deltas = self.head(self.neck(self.backbone(images)))

@@ -1,5 +1,6 @@
 """RetinaNet's head, mmdet's RetinaHead, with width, depth, levels and anchors as arguments."""
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from pvt_edge.arguments import check_whole
 from pvt_edge.errors import ArgumentError, UnknownNameError, described
 
 OCTAVE_BASE_SCALE = 4  # the smallest anchor's side is 4 strides
+ANCHORS = "anchors"  # the key of `HeadConfig.notes`
+_NOTED = ("scales", "base_sizes", "center_offset", "scales_per_octave", "ratios")
 PRIOR_PROBABILITY = 0.01  # every class starts at this score, so that the focal loss starts small
 
 
@@ -47,6 +50,12 @@ class HeadConfig:
             least, most = (3, 5) if name == "levels" else (0 if name == "depth" else 1, 1 << 20)
             if size is None or not least <= size <= most:
                 raise ArgumentError(f"HeadConfig(): {name} must be {least} to {most}, not {size}")
+
+    def notes(self) -> dict[str, str]:
+        """What a file must say of the anchors beside its tensors; nothing where they are a preset's."""
+        fields = {key: getattr(self, key) for key in _NOTED}
+        known = any(all(value == getattr(preset, key) for key, value in fields.items()) for preset in HEADS.values())
+        return {} if known else {ANCHORS: json.dumps(fields)}
 
     @property
     def anchors_per_cell(self) -> int:

@@ -132,7 +132,7 @@ class Detect(Task):
     ) -> "Settings | None":
         from pvt_edge.metrics.labelled_boxes import ap_settings
 
-        return ap_settings(spec, labels, conf, iou, max_det)
+        return ap_settings(spec, labels, conf, iou, max_det) if spec is not None else None
 
     def read_labels(
         self, data: Path, images: Path | None = None, *, part: str = "val", labels: Sequence[str] | None = None
@@ -152,10 +152,9 @@ class Detect(Task):
         skip: bool = False,
     ) -> "Labelled[Any]":
         """By COCO's average precision; classes are matched by name."""
-        from pvt_edge.metrics.labelled_boxes import ap_settings, judge_boxes
+        from pvt_edge.metrics.labelled_boxes import UNTOLD, judge_boxes
 
-        settings = settings or ap_settings(None, labels)
-        return judge_boxes(cast("BoxSet", dataset), labels, settings, limit=limit, skip=skip)
+        return judge_boxes(cast("BoxSet", dataset), labels, settings or UNTOLD, limit=limit, skip=skip)
 
     def panels(self, shown: Shown) -> Panels:
         from pvt_edge.comparison.panels import box_panels

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from pvt_edge.bundle.schema import ResizeSpec
 from pvt_edge.data.labelled_set import ClassSample, LabelledSet
 from pvt_edge.errors import ArgumentError
-from pvt_edge.models.create import Model, create_model
+from pvt_edge.models import Model, build_model
 from pvt_edge.preprocessing import normalise as normalise_pictures
 from pvt_edge.results import Probs
 from pvt_edge.training.task import Defaults, TrainingTask, usual_size
 from pvt_edge.training.view import View
+from pvt_edge.variants import get_variant
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,12 +44,12 @@ class ClassifyTraining(TrainingTask[ClassSample]):
         side = max(usual_size(sizes_wh, LONGEST))
         return side, side
 
-    def build(self, variant: str, num_classes: int, head: str | None, drop_path: float, drop: float) -> Model:
+    def build(self, variant: str, num_classes: int, head: Any, drop_path: float, drop: float) -> Model:
         if head is not None:
             raise ArgumentError(f"train(): a classifier has one head, not {head!r}: leave head out")
         if num_classes < 2:
             raise ArgumentError("train(): a classifier needs two classes: add a folder of other pictures")
-        model = create_model(variant, self.name, num_classes, drop_path=drop_path)
+        model = build_model(get_variant(variant), self.name, num_classes, None, drop_path)
         if drop:
             model.get_submodule("head").register_forward_pre_hook(_Drop(drop))
         return model

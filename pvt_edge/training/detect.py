@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from pvt_edge.boxes import Boxes
 from pvt_edge.data.labelled_set import BoxSample
 from pvt_edge.errors import ArgumentError
+from pvt_edge.models import Model, build_model
 from pvt_edge.models.anchors import cell_anchors, level_anchors
-from pvt_edge.models.create import Model, create_model
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.retinanet import HEADS, HeadConfig
 from pvt_edge.preprocessing import normalise as normalise_pictures
@@ -20,6 +20,7 @@ from pvt_edge.training.assigner import pairwise_iou
 from pvt_edge.training.detection_loss import detection_loss
 from pvt_edge.training.task import Defaults, TrainingTask, usual_size
 from pvt_edge.training.view import View
+from pvt_edge.variants import get_variant
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,10 +55,10 @@ class DetectTraining(TrainingTask[BoxSample]):
     def choose_imgsz(self, sizes_wh: Sequence[tuple[int, int]]) -> tuple[int, int]:
         return usual_size(sizes_wh, LONGEST)
 
-    def build(self, variant: str, num_classes: int, head: str | None, drop_path: float, drop: float) -> Model:
+    def build(self, variant: str, num_classes: int, head: Any, drop_path: float, drop: float) -> Model:
         if drop:
             raise ArgumentError("train(): drop is before a classifier's head; a detector has drop_path alone")
-        return create_model(variant, self.name, num_classes, head=head or "lite", drop_path=drop_path)
+        return build_model(get_variant(variant), self.name, num_classes, head or "lite", drop_path)
 
     def view_hw(self, imgsz: tuple[int, int], progress: float) -> tuple[int, int]:
         if progress >= CROPS_UNTIL or min(imgsz) < 320:
@@ -82,8 +83,9 @@ class DetectTraining(TrainingTask[BoxSample]):
     def whole(self, model: nn.Module, imgsz: tuple[int, int], normalise: "NormaliseSpec") -> nn.Module:
         return _WholeDetector(model, imgsz, normalise)
 
-    def metadata(self, head: str | None) -> dict[str, str]:
-        return {"head": head or "lite"}
+    def metadata(self, model: Model) -> dict[str, str]:
+        preset = next((name for name, config in HEADS.items() if config == model.config), None)
+        return {} if preset is None else {"head": preset}
 
     def fields(self, sample: BoxSample, count: int) -> dict[str, Any]:
         ones = np.ones(len(sample.labels), np.float32)

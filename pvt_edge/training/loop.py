@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.errors import TrainingError
 from pvt_edge.metrics.labelled import Scores
-from pvt_edge.models.create import Model
+from pvt_edge.models import Model
 from pvt_edge.preprocessing import normalise
 from pvt_edge.training.judging import Judging
 from pvt_edge.training.options import Recipe
@@ -27,7 +27,7 @@ from pvt_edge.training.task import TrainingTask
 
 EMA_DECAY = 0.999
 LEAST_RATE = 0.01  # of the full one, at the end
-RESERVE = 0.04  # of the time asked for, for what comes after the last step
+RESERVE = 0.08  # of the time asked for, for what comes after the last step
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -78,7 +78,7 @@ class Trainer:
         self.stopped = ""
         self.device = torch.device(recipe.device)
         self._started, self._spent_before = began, 0.0
-        self._reserve = RESERVE * (recipe.time or 0.0)
+        self._reserve, self._longest = 0.0, 0.0
         groups = parameter_groups(model, recipe.lr, recipe.layer_decay, recipe.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda _: rate_at(self.share, recipe.warmup))
@@ -229,7 +229,8 @@ class Trainer:
     def _reserve_for(self, judging_s: float) -> None:
         """Keep time for judging once more after the last step, on a machine that may have become busier."""
         if self.recipe.time:
-            self._reserve = RESERVE * self.recipe.time + min(1.5 * judging_s, 0.5 * self.recipe.time)
+            self._longest = max(self._longest, judging_s)
+            self._reserve = min(RESERVE * self.recipe.time + 2 * self._longest, 0.5 * self.recipe.time)
 
     def _judge(self, scores: Scores) -> bool:
         """Whether these are the best figures so far."""

@@ -12,7 +12,8 @@ from pvt_edge.errors import DataError
 from pvt_edge.training.data import Parts
 from pvt_edge.training.options import MAY_CHANGE, Recipe, TrainOptions, dump, read_recipe, seconds_of
 from pvt_edge.training.recipe import choose_device, default_workers
-from pvt_edge.training.state import BEST, RUN, read_run, write_file
+from pvt_edge.training.state import BEST, LAST, RUN, read_run, write_file
+from pvt_edge.weights import NO_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Plan:
     def goes_on(self) -> bool:
         """Whether there was an earlier start."""
         return bool(self.stored)
+
+    def own_weights(self) -> str:
+        """The weights of a run that goes on, which have its head; what it knows is in its state."""
+        return next((str(self.folder / name) for name in (LAST, BEST) if (self.folder / name).is_file()), NO_WEIGHTS)
 
     def check_same(self, parts: Parts) -> None:
         """Raise `DataError` where the data of a run that goes on is not what it was."""

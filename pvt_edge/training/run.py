@@ -162,7 +162,7 @@ def _carry_out(plan: Plan, watcher: Watcher) -> TrainRun:
         judging,
         plan.folder,
         start.normalise,
-        {**training.metadata(options.head), "labels": dump(parts.names).strip(), "task": training.name},
+        {**training.metadata(start.model), "labels": dump(parts.names).strip(), "task": training.name},
         watcher.updated,
         began=began,
         log=log,
@@ -198,7 +198,7 @@ def _begin(plan: Plan, training: TrainingTask[Any], parts: Parts, checked: Check
     start = starting_model(
         training,
         options.variant or "b0",
-        NO_WEIGHTS if plan.goes_on else options.weights,  # a run that goes on has its own
+        plan.own_weights() if plan.goes_on else options.weights,
         parts.names,
         options.head,
         drop_path=drop_path_of(options),

@@ -12,15 +12,17 @@ from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.checkpoints.loading import load_opened
 from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
 from pvt_edge.checkpoints.sidecar import Sidecar
-from pvt_edge.checkpoints.summary import summarise
+from pvt_edge.checkpoints.summary import known_variant, summarise
 from pvt_edge.errors import WeightsError
-from pvt_edge.models.create import Model
+from pvt_edge.models import Model
+from pvt_edge.models.table import get_model
 from pvt_edge.preprocessing import Preprocessing
 from pvt_edge.training.options import frozen_stages
 from pvt_edge.training.task import TrainingTask
 from pvt_edge.weights import NO_WEIGHTS, get_bundled
 from pvt_edge.weights.obtaining import obtain
 from pvt_edge.weights.published import find_published
+from pvt_edge.zoo import held_variant
 
 DEFAULT_WEIGHTS = "imagenet"
 _STAGE = re.compile(r"backbone\.stages\.(\d)\.")
@@ -52,13 +54,16 @@ def starting_model(
     are the same too. Raises `WeightsError` for weights that cannot be had or are of another variant.
     """
     torch.manual_seed(seed)
-    model = task.build(variant, len(names), head, drop_path, drop)
     weights = weights or DEFAULT_WEIGHTS
     if weights == NO_WEIGHTS:
+        model = task.build(variant, len(names), head, drop_path, drop)
         return Start(model, NormaliseSpec(), "random weights")
     opened = open_checkpoint(_file(weights, variant))
     summary = summarise(opened)
-    note = _load(model, opened, task.name, names, summary.labels if summary.task == task.name else None)
+    alike = summary.task == task.name
+    own = get_model(task.name).head_in(opened.translation.tensors, summary.head, opened.trained_head) if alike else None
+    model = task.build(variant, len(names), own if head is None else head, drop_path, drop)
+    note = _load(model, opened, names, summary.labels, alike)
     said = opened.sidecar.preprocessing.said
     fields: dict[str, Any] = {key: said[key] for key in ("mean", "std", "channel_order") if key in said}
     return Start(model, NormaliseSpec(**fields), f"{weights}: {note}")
@@ -73,7 +78,7 @@ def _file(weights: str, variant: str) -> Path:
     if published is None:
         return Path(weights)
     try:
-        return obtain(published)
+        return obtain(published, held_variant)
     except WeightsError as error:
         raise WeightsError(
             f"{error}; or start from a file (--weights FILE), or from nothing (--weights none)"
@@ -81,19 +86,18 @@ def _file(weights: str, variant: str) -> Path:
 
 
 def _load(
-    model: Model, opened: OpenCheckpoint, task: str, names: tuple[str, ...], labels: tuple[str, ...] | None
+    model: Model, opened: OpenCheckpoint, names: tuple[str, ...], labels: tuple[str, ...] | None, alike: bool
 ) -> str:
-    """What was taken."""
-    if summarise(opened).task == task:
+    """What was taken of the file; `alike` where it is of the model's task."""
+    if alike:
         same = labels == names
         try:
             load_opened(model, opened, reinit_head=not same)
             return "all of it" if same else "all but the class layer, which is fresh"
         except WeightsError as error:
-            if "does not fit the model" not in str(error) and "classes" not in str(error):
+            if "does not fit the model" not in str(error) or known_variant(opened) != model.backbone.variant.name:
                 raise
-    backbone: Any = getattr(model, "backbone", model)
-    load_opened(backbone, opened)
+    load_opened(model.backbone, opened)
     return "the backbone; what follows it is fresh"
 
 

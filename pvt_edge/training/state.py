@@ -11,7 +11,7 @@ import torch
 
 from pvt_edge.checkpoints import save_weights
 from pvt_edge.errors import DataError, TrainingError, WeightsError
-from pvt_edge.models.create import Model
+from pvt_edge.models import Model
 from pvt_edge.whole_file import write_whole
 
 BEST, LAST, STATE, RUN, RESULTS = "best.safetensors", "last.safetensors", "last.state.pt", "run.json", "results.csv"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.bundle.schema import NormaliseSpec
     from pvt_edge.metrics.labelled import Answer
-    from pvt_edge.models.create import Model
+    from pvt_edge.models import Model
 
 S = TypeVar("S")
 
@@ -70,8 +70,8 @@ class TrainingTask(ABC, Generic[S]):
         """The (height, width) of the input that suits pictures of these sizes."""
 
     @abstractmethod
-    def build(self, variant: str, num_classes: int, head: str | None, drop_path: float, drop: float) -> "Model":
-        """A fresh model in training form."""
+    def build(self, variant: str, num_classes: int, head: Any, drop_path: float, drop: float) -> "Model":
+        """A fresh model in training form; `head` as `create_model` takes it, None for the task's own."""
 
     def view_hw(self, imgsz: tuple[int, int], progress: float) -> tuple[int, int]:
         """The size of the views at a point of the run, 0..1."""
@@ -95,7 +95,7 @@ class TrainingTask(ABC, Generic[S]):
         """How often each picture is drawn in an epoch, relative to the others."""
         return np.ones(len(dataset.samples))
 
-    def metadata(self, head: str | None) -> dict[str, str]:
+    def metadata(self, model: "Model") -> dict[str, str]:
         """What the file of weights notes beside labels and preprocessing."""
         return {}
 

@@ -23,7 +23,7 @@ def check_comparable(bundle: "Bundle", other: "Bundle") -> None:
     pairs = [
         ("task", ours.task, theirs.task),
         ("labels", _words(ours.labels), _words(theirs.labels)),
-        ("outputs", ", ".join(ours.outputs), ", ".join(theirs.outputs)),
+        ("outputs", ", ".join(ours.output_names), ", ".join(theirs.output_names)),
     ]
     for what, mine, other_ in pairs:
         if mine != other_:

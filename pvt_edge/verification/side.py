@@ -53,8 +53,9 @@ def open_side(bundle: "Bundle", runtime: str, precision: str, device: str = "aut
     not in the bundle or broken."""
     from pvt_edge.runtimes import open_runtime
 
-    path = bundle.path(bundle.artifact(runtime, precision))
-    opened = open_runtime(runtime, path, precision=precision, device=device, threads=threads)
+    artifact = bundle.artifact(runtime, precision)
+    path, spec = bundle.path(artifact), bundle.spec(artifact)
+    opened = open_runtime(runtime, path, precision=precision, device=device, threads=threads, spec=spec)
     try:
         return Side(Predictor(bundle, opened), precision)
     except BaseException:

@@ -3,14 +3,17 @@
 import errno
 import os
 import zipfile
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from pvt_edge.errors import WeightsError
 from pvt_edge.weights.cache import Record, cache_folder, hash_file, read_record, record_path, write_record
 from pvt_edge.weights.download import DownloadError, Patience, Progress, discard, download, told_address
 from pvt_edge.weights.published import PublishedWeights
 
+# what is in a file: the variant that it holds, None where that cannot be told; raises `WeightsError` for no checkpoint
+ContentCheck: TypeAlias = Callable[[Path], "str | None"]
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -26,12 +29,13 @@ def is_offline() -> bool:
 
 def obtain(
     published: PublishedWeights,
+    check: ContentCheck,
     *,
     offline: bool = False,
     progress: Progress | None = None,
     patience: Patience | None = None,
 ) -> Path:
-    """The path of the file, downloaded unless it is in the cache.
+    """The path of the file, downloaded unless it is in the cache, which `check` reads when it first comes.
 
     It must have the SHA-256 that the table or the server tells, and that it had when it first came. Several
     processes may ask at once: one downloads, the others wait for it. Raises `WeightsError` when it cannot be had
@@ -43,7 +47,7 @@ def obtain(
         if record is not None and path.is_file():  # first, for this much works in a folder that cannot be written
             _check(hash_file(path), published, record, path)
             return path
-        return _obtain_alone(published, path, offline or is_offline(), progress, patience)
+        return _obtain_alone(published, path, check, offline or is_offline(), progress, patience)
     except DownloadError as error:
         raise WeightsError(
             f"cannot download {_asked(published)}: {error}; try again, or put the file at {path} yourself"
@@ -51,7 +55,7 @@ def obtain(
     except OSError as error:
         if error.errno in READ_ONLY and path.is_file():  # put there by hand, where no record can be kept
             _check(hash_file(path), published, None, path)
-            _check_readable(path, str(path), published)
+            _check_readable(path, str(path), published, check)
             return path
         mend = "free some space on that disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
         raise WeightsError(
@@ -60,7 +64,12 @@ def obtain(
 
 
 def _obtain_alone(
-    published: PublishedWeights, path: Path, offline: bool, progress: Progress | None, patience: Patience | None
+    published: PublishedWeights,
+    path: Path,
+    check: ContentCheck,
+    offline: bool,
+    progress: Progress | None,
+    patience: Patience | None,
 ) -> Path:
     """The same, while other processes wait."""
     from filelock import FileLock
@@ -77,7 +86,7 @@ def _obtain_alone(
             sha256 = hash_file(path)
             _check(sha256, published, record, path)
             if record is None:
-                _check_readable(path, str(path), published)
+                _check_readable(path, str(path), published, check)
                 write_record(path, Record(published.url, sha256, path.stat().st_size))
             return path
         part = path.with_name(f"{path.name}.part")
@@ -88,7 +97,7 @@ def _obtain_alone(
             raise
         sha256 = hash_file(part)
         try:
-            _check_readable(part, _asked(published), published)  # first: it tells a web page from weights
+            _check_readable(part, _asked(published), published, check)  # first: it tells a web page from weights
             _check(sha256, published, record, path, told)
         except WeightsError:
             discard(part)
@@ -118,29 +127,18 @@ def _check(
         )
 
 
-def _check_readable(path: Path, source: str, published: PublishedWeights) -> None:
+def _check_readable(path: Path, source: str, published: PublishedWeights, check: ContentCheck) -> None:
     """`WeightsError` for what is no whole checkpoint of the variant, before its hash is recorded as the right one."""
-    from pvt_edge.checkpoints import read_checkpoint
-
     try:
-        read_checkpoint(path)
+        held = check(path)
     except WeightsError as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise WeightsError(f"{source}: what came from there {reason}") from error
     # torch looks at no checksum of the zip that a .pth is
     if zipfile.is_zipfile(path) and (damaged := zipfile.ZipFile(path).testzip()):
         raise WeightsError(f"{source}: what came from there is damaged: the checksum of {damaged} is wrong")
-    if (held := _variant_in(path)) not in (None, published.variant):
+    if held not in (None, published.variant):
         raise WeightsError(f"{source}: what came from there are weights of {held}, not of {published.variant}")
-
-
-def _variant_in(path: Path) -> str | None:
-    """The variant of a checkpoint; None where that cannot be told, which loading it will say."""
-    from pvt_edge.checkpoints.summary import summarise_checkpoint
-
-    with suppress(WeightsError):
-        return summarise_checkpoint(path).variant
-    return None
 
 
 def _asked(published: PublishedWeights) -> str:

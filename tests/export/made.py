@@ -5,10 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from pvt_edge.models.backbone import PVTv2
-from pvt_edge.models.classifier import Classifier
-from pvt_edge.models.detector import Detector
-from pvt_edge.models.retinanet import get_head
+from pvt_edge.models import Backbone, build_model
 from pvt_edge.scenes import draw_scene
 from pvt_edge.variants import Variant, get_variant
 
@@ -27,7 +24,7 @@ def build(task: str, variant: str | Variant, classes: int = 3, head: str = "lite
     return _filled(_blank(task, variant, classes, head).to_empty(device="cpu"))
 
 
-def build_around(backbone: PVTv2, task: str, classes: int = 3, head: str = "lite") -> nn.Module:
+def build_around(backbone: Backbone, task: str, classes: int = 3, head: str = "lite") -> nn.Module:
     """A model in float64 of that float64 backbone, which models may share."""
     if task == "features":
         return backbone
@@ -41,9 +38,7 @@ def build_around(backbone: PVTv2, task: str, classes: int = 3, head: str = "lite
 def _blank(task: str, variant: str | Variant, classes: int, head: str) -> nn.Module:
     row = get_variant(variant) if isinstance(variant, str) else variant
     with _OnMeta():
-        if task == "classify":
-            return Classifier(row, classes)
-        return Detector(row, classes, get_head(head)) if task == "detect" else PVTv2(row)
+        return build_model(row, task, classes, head)
 
 
 def _filled(model: nn.Module) -> nn.Module:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from pvt_edge.export.deploy.backbone import DeployBackbone
 from pvt_edge.export.deploy.block import MapNorm
 from pvt_edge.export.deploy.centred import MapRms, centre
-from pvt_edge.export.deploy.form import DeployBackbone, to_deploy_form
+from pvt_edge.export.deploy.form import to_deploy_form
 from pvt_edge.export.graph import DeployGraph
 
 from .made import build, build_around, noise, outputs, pictures
@@ -20,7 +21,7 @@ TASKS = [("features", ""), ("classify", ""), ("detect", "retinanet"), ("detect",
 def centred(plain: nn.Module) -> nn.Module:
     """A copy of a deploy form with its backbone centred."""
     form = copy.deepcopy(plain)
-    centre(form if isinstance(form, DeployBackbone) else form.backbone)
+    centre((form if isinstance(form, DeployBackbone) else form.backbone).stages)
     return form
 
 

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from pvt_edge.errors import ImageSizeError, PvtEdgeError
 from pvt_edge.export.deploy.block import DeployAttention, DeployBlock, DeployMlp, MapNorm
 from pvt_edge.export.deploy.form import check_imgsz, to_deploy_form
-from pvt_edge.models.backbone import Block
-from pvt_edge.models.create import create_model
+from pvt_edge.models.pvt_v2 import Block
 from pvt_edge.variants import VARIANTS, get_variant
+from pvt_edge.zoo import create_model
 
 from .made import build, build_around, noise, outputs, randomise
 
@@ -55,7 +55,7 @@ def test_parts_of_a_block(kind, map_hw):
             plain(x, block.norm1),
             block.attn(block.norm1(x), h, w),
         ),
-        "mlp": (DeployMlp(block.norm2, block.mlp), plain(x, block.norm2), block.mlp(block.norm2(x), h, w)),
+        "mlp": (DeployMlp(block.norm2, block.mlp, map_hw), plain(x, block.norm2), block.mlp(block.norm2(x), h, w)),
         "whole": (DeployBlock(block, map_hw), x, block(x, h, w)),
     }
     for name, (deploy, tokens, wanted) in parts.items():

@@ -31,6 +31,7 @@ from pvt_edge.models.decode import Decode
 from pvt_edge.postprocessing import select, softmax
 from pvt_edge.preprocessing import normalise
 from pvt_edge.resizing import apply, plan, to_original
+from pvt_edge.runtimes.onnx_file import read_onnx
 from pvt_edge.scenes import draw_scene
 
 from .made import build
@@ -112,7 +113,8 @@ def test_manifest_of_the_classifier(classify_bundle):
     image = manifest.input
     assert (image.name, image.dtype, image.layout, image.color) == ("images", "uint8", "NHWC", "BGR")
     assert (image.batch, image.dynamic_batch, image.height, image.width) == (1, False, 64, 64)
-    assert manifest.outputs == ("logits",)
+    assert manifest.output_names == ("logits",)
+    assert manifest.spec("fp32") == read_onnx(classify_bundle[0].path(manifest.artifacts[0]))
     assert manifest.resize == ResizeSpec(mode="crop", interpolation="bicubic", crop_fraction=0.875)
     assert (manifest.postprocess, manifest.calibration, manifest.accuracy) == (None, None, None)
     made = manifest.provenance
@@ -157,11 +159,13 @@ def test_a_loaded_classifier_gives_the_models_answers(classify_bundle, classifie
 
 def test_manifest_of_the_detector(detect_bundle, calib):
     manifest = detect_bundle.manifest
-    assert (manifest.task, manifest.labels, manifest.outputs) == (
+    assert (manifest.task, manifest.labels, manifest.output_names) == (
         "detect",
         ("a", "b", "c"),
         ("boxes", "scores", "labels"),
     )
+    onnx_file = detect_bundle.path(detect_bundle.artifact("onnxruntime", "fp32"))
+    assert manifest.spec("fp32") == read_onnx(onnx_file)
     assert manifest.resize == ResizeSpec(mode="letterbox")
     assert manifest.postprocess == PostprocessSpec(conf=0.3, iou=0.4, max_det=50)
     record = manifest.calibration

@@ -60,7 +60,7 @@ def test_fp32_gives_the_models_answers(fp32, lite_graph, scenes):
     expected = reference_outputs(lite_graph, scenes)
     with open_runtime("openvino", fp32, precision="fp32", threads=1) as runtime:
         assert (runtime.precision, runtime.float_precision) == ("fp32", "fp32")
-        assert check_parity(runtime, "images", scenes, expected)
+        assert check_parity(runtime, "images", scenes, expected, "detect")
         for image, wanted in zip(scenes, expected, strict=True):
             found = runtime.infer({"images": image})
             assert [*found] == ["boxes", "scores", "labels"]

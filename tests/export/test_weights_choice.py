@@ -7,12 +7,11 @@ import torch
 
 from pvt_edge.checkpoints import save_weights
 from pvt_edge.errors import PvtEdgeError, UnknownNameError, WeightsError
-from pvt_edge.export.weights import resolve_weights
 from pvt_edge.models.classifier import Classifier
-from pvt_edge.models.create import create_model
 from pvt_edge.models.detector import Detector
 from pvt_edge.variants import VARIANTS
 from pvt_edge.weights import BUNDLED, get_bundled
+from pvt_edge.zoo import create_model, resolve_weights
 
 from .made import build
 

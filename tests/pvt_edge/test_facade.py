@@ -79,7 +79,7 @@ def test_facade_import_loads_no_third_party():
 
 def module_names() -> list[str]:
     """Modules a device needs: all but those that are only reached where torch is."""
-    with_torch = ("pvt_edge.models", "pvt_edge.training", "pvt_edge.export", "pvt_edge.checkpoints")
+    with_torch = ("pvt_edge.models", "pvt_edge.zoo", "pvt_edge.training", "pvt_edge.export", "pvt_edge.checkpoints")
     found = pkgutil.walk_packages(pvt_edge.__path__, "pvt_edge.", onerror=lambda name: None)
     names = [module.name for module in found if not module.name.endswith("__main__")]
     return [name for name in names if not name.startswith(with_torch)]

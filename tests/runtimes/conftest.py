@@ -36,23 +36,6 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def torch_file(module, images, folder) -> Path:
-    import torch
-
-    from pvt_edge.runtimes import TensorSpec
-    from pvt_edge.runtimes.torch_file import save_torch
-
-    program = torch.export.export(module, (torch.tensor(images),))
-    inputs = (TensorSpec("images", "uint8", (1, 48, 64, 3)),)
-    outputs = (
-        TensorSpec("boxes", "float32", (1, 10, 4)),
-        TensorSpec("scores", "float32", (1, 10)),
-        TensorSpec("labels", "int64", (1, 10)),
-    )
-    return save_torch(program, folder / "model.pt2", inputs, outputs)
-
-
-@pytest.fixture(scope="session")
 def onnx_file(module, images, folder) -> Path:
     return _export_onnx(module, images, folder / "model.onnx", None)
 

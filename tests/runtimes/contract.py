@@ -1,6 +1,7 @@
-"""What every runtime must do. A runtime's test class inherits this and says which file it opens."""
+"""What every runtime must do. Of a runtime that opens files the test class inherits `FileContract` and says which."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ GIVEN = {  # what is fed -> what the message must say of it, and the mend
 
 
 class RuntimeContract:
-    """Subclasses set `name`, the fixture `file`, and where needed `device`, `precision` and `tolerance`."""
+    """Subclasses set `name`, the fixture `opened`, and where needed `device`, `precision` and `tolerance`."""
 
     name: str
     device = "cpu"
@@ -35,12 +36,13 @@ class RuntimeContract:
     tolerance = 1e-4
 
     @pytest.fixture
-    def file(self) -> Path:
+    def opened(self):
+        """What opens the runtime with precision, device and threads as `open_runtime` takes them."""
         raise NotImplementedError
 
     @pytest.fixture
-    def runtime(self, file):
-        with open_runtime(self.name, file, precision=self.precision, device=self.device) as runtime:
+    def runtime(self, opened):
+        with opened(precision=self.precision, device=self.device) as runtime:
             yield runtime
 
     def test_says_what_it_is(self, runtime):
@@ -123,18 +125,34 @@ class RuntimeContract:
         with pytest.raises(RuntimeInputError, match="closed: open it again"):
             runtime.infer({"images": images})
 
-    def test_is_a_context_manager(self, file, images):
-        with open_runtime(self.name, file) as runtime:
+    def test_is_a_context_manager(self, opened, images):
+        with opened() as runtime:
             runtime.infer({"images": images})
         with pytest.raises(RuntimeInputError, match="closed"):
             runtime.infer({"images": images})
 
-    def test_threads(self, file, images, answers):
-        with open_runtime(self.name, file, precision=self.precision, threads=1) as runtime:
+    def test_threads(self, opened, images, answers):
+        with opened(precision=self.precision, threads=1) as runtime:
             arrays = runtime.infer({"images": images})
         np.testing.assert_allclose(arrays["boxes"], answers["boxes"], rtol=0, atol=self.tolerance)
         with pytest.raises(RuntimeInputError, match=r"threads must be at least 1.*got 0"):
-            open_runtime(self.name, file, threads=0)
+            opened(threads=0)
+
+    def test_unknown_precision(self, opened):
+        with pytest.raises(UnknownNameError, match="unknown precision 'fp61': did you mean 'fp16'"):
+            opened(precision="fp61")
+
+
+class FileContract(RuntimeContract):
+    """Subclasses set the fixture `file` in place of `opened`."""
+
+    @pytest.fixture
+    def file(self) -> Path:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def opened(self, file):
+        return partial(open_runtime, self.name, file)
 
     def test_missing_file(self, file, tmp_path):
         with pytest.raises(BundleError, match=r"no model file at .*gone"):
@@ -154,10 +172,6 @@ class RuntimeContract:
         broken = tmp_path / file.name
         broken.write_bytes(b"\xff\xd8\xff\xe0 a picture, say" * 100)
         self.refuses(broken)
-
-    def test_unknown_precision(self, file):
-        with pytest.raises(UnknownNameError, match="unknown precision 'fp61': did you mean 'fp16'"):
-            open_runtime(self.name, file, precision="fp61")
 
     def copy(self, file: Path, to: Path) -> None:
         """Copy the model and what belongs to it."""

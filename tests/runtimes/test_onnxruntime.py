@@ -1,18 +1,21 @@
 """ONNX Runtime: the contract, the precision a file holds, devices, a free batch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
-from pvt_edge.runtimes.onnx_precision import onnx_precision
+from pvt_edge.runtimes import missing, open_runtime
+from pvt_edge.runtimes.onnx_file import read_onnx
 from pvt_edge.runtimes.onnxruntime import OnnxRuntime
 
-from .contract import RuntimeContract
+from .contract import INPUTS, FileContract
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 
 
-class TestOnnxRuntime(RuntimeContract):
+class TestOnnxRuntime(FileContract):
     name = "onnxruntime"
 
     @pytest.fixture
@@ -25,7 +28,20 @@ def test_precision_of_a_file_cut_short(onnx_file, tmp_path, kept):
     data = onnx_file.read_bytes()
     (tmp_path / "cut.onnx").write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(ValueError, match="the file is cut short"):
-        onnx_precision(tmp_path / "cut.onnx")
+        read_onnx(tmp_path / "cut.onnx")
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "opencv"])
+def test_what_model_json_says_is_not_read_from_the_file(name, onnx_file):
+    """Both take the precision that is said, true or not: the library has no word of its own to it."""
+    if missing(name):
+        pytest.skip(f"{name} is not installed")
+    read = read_onnx(onnx_file)
+    assert (read.precision, read.inputs) == ("fp32", INPUTS)
+    with open_runtime(name, onnx_file, spec=read) as runtime:
+        assert (runtime.precision, runtime.inputs, runtime.outputs) == (read.precision, read.inputs, read.outputs)
+    with pytest.raises(RuntimeInputError, match="holds fp16"):
+        open_runtime(name, onnx_file, precision="fp32", spec=replace(read, precision="fp16"))
 
 
 def test_free_batch(free_batch_onnx_file, images, answers):
@@ -74,7 +90,7 @@ def graph(path, dtype, quantised=False):
     ],
 )
 def test_precision_is_what_the_file_holds(tmp_path, dtype, quantised, precision):
-    assert onnx_precision(graph(tmp_path / "m.onnx", dtype, quantised)) == precision
+    assert read_onnx(graph(tmp_path / "m.onnx", dtype, quantised)).precision == precision
 
 
 @pytest.mark.parametrize(

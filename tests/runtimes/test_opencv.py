@@ -12,14 +12,14 @@ import pytest
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.opencv import MIN_VERSION, OpenCvRuntime, _silence, _thread_count, probe_opencv
 
-from .contract import RuntimeContract
+from .contract import FileContract
 from .test_onnxruntime import graph
 
 if not hasattr(cv2.dnn, "ENGINE_NEW"):
     pytest.skip(f"this OpenCV is {cv2.__version__}", allow_module_level=True)
 
 
-class TestOpenCvRuntime(RuntimeContract):
+class TestOpenCvRuntime(FileContract):
     name = "opencv"
 
     @pytest.fixture

@@ -10,14 +10,14 @@ import pytest
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.openvino import OpenVinoRuntime
 
-from .contract import RuntimeContract
+from .contract import FileContract
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 HAS = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 needs_bf16 = pytest.mark.skipif("BF16" not in HAS, reason="this CPU has no bf16")
 
 
-class TestOpenVino(RuntimeContract):
+class TestOpenVino(FileContract):
     name = "openvino"
 
     @pytest.fixture

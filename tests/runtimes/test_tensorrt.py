@@ -12,7 +12,7 @@ from pvt_edge.runtimes import cuda, missing, tensorrt
 from pvt_edge.runtimes.passport import here
 from pvt_edge.runtimes.tensorrt import TensorRtRuntime
 
-from .contract import RuntimeContract
+from .contract import FileContract
 from .simulated_gpu import SimulatedCuda, SimulatedEngine, SimulatedLibrary, Status
 
 
@@ -28,7 +28,7 @@ def no_gpu() -> str | None:
 
 
 @pytest.mark.skipif(no_gpu() is not None, reason=str(no_gpu()))
-class TestTensorRt(RuntimeContract):
+class TestTensorRt(FileContract):
     name = "tensorrt"
     precision = "fp16"
     device = "cuda:0"

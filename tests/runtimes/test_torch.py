@@ -1,9 +1,11 @@
-"""The reference runtime: from a file by the contract, from a module here."""
+"""The reference runtime, which runs a module and no file."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 
-from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes import TensorSpec
 from pvt_edge.runtimes.torch import TorchRuntime
 
@@ -12,12 +14,12 @@ from .contract import INPUTS, OUTPUTS, RuntimeContract
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 
-class TestTorchFile(RuntimeContract):
+class TestTorch(RuntimeContract):
     name = "torch"
 
     @pytest.fixture
-    def file(self, torch_file):
-        return torch_file
+    def opened(self, module):
+        return partial(TorchRuntime, module, INPUTS)
 
 
 class Wrong(torch.nn.Module):
@@ -70,6 +72,7 @@ def test_a_modules_own_tensors_stay_its_own():
         (Table(), INPUTS, r"Table is in training mode: call \.eval\(\)"),
         (Table().eval(), None, r"Table does not say what its inputs are: pass inputs=\(TensorSpec\("),
         (Table().eval(), (TensorSpec("images", "uint8", (1, -1, 8, 3)),), "only the first axis"),
+        ("model.pt2", None, "runs a module, got 'model.pt2'"),
         (Wrong().eval(), INPUTS, "Wrong must return a dict of tensors by name, not Tensor"),
     ],
 )
@@ -103,33 +106,10 @@ def test_threads_hold_during_infer_only(module, images):
     assert torch.get_num_threads() == before
 
 
-def test_devices(module, torch_file):
+def test_devices(module):
     with pytest.raises(RuntimeMissingError, match="torch has no device 'tpu' here"):
         TorchRuntime(module, INPUTS, device="tpu")
     if torch.cuda.is_available():
         pytest.skip("CUDA is here: nothing to refuse")
     with pytest.raises(RuntimeMissingError, match="sees no CUDA device here: use device 'cpu'"):
-        TorchRuntime(torch_file, device="cuda")
-
-
-def test_a_file_names_its_own_inputs(torch_file):
-    with pytest.raises(RuntimeInputError, match="says itself what its inputs are"):
-        TorchRuntime(torch_file, INPUTS)
-
-
-def test_a_file_without_specs(module, images, tmp_path):
-    program = torch.export.export(module, (torch.tensor(images),))
-    torch.export.save(program, tmp_path / "bare.pt2")
-    with pytest.raises(
-        BundleError, match=r"does not say what its inputs and outputs are: save it again with .*save_torch"
-    ):
-        TorchRuntime(tmp_path / "bare.pt2")
-
-
-@pytest.mark.parametrize("at", [0.1, 0.5])  # in the weights, which torch itself does not check; in the graph
-def test_a_damaged_byte_is_seen(torch_file, tmp_path, at):
-    data = bytearray(torch_file.read_bytes())
-    data[int(len(data) * at)] ^= 0xFF
-    (tmp_path / "model.pt2").write_bytes(data)
-    with pytest.raises(BundleError):
-        TorchRuntime(tmp_path / "model.pt2")
+        TorchRuntime(module, INPUTS, device="cuda")

@@ -14,9 +14,9 @@ from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.precision.judge import AgreementJudge
 from pvt_edge.export.tensorrt.graphs import TensorRtGraphs
-from pvt_edge.models.create import create_model
 from pvt_edge.runtimes.tensorrt_library import load_library
 from pvt_edge.scenes import draw_scene
+from pvt_edge.zoo import create_model
 
 from ..made import randomise
 

@@ -93,7 +93,7 @@ def test_a_graph_without_query_groups_fuses_less(tmp_path, rtx):
     from pvt_edge.export.graph import DeployGraph
     from pvt_edge.export.onnx import export_onnx
     from pvt_edge.export.precision.half import to_half
-    from pvt_edge.models.create import create_model
+    from pvt_edge.zoo import create_model
 
     export_onnx(DeployGraph(create_model("b0", "classify"), (224, 224)), tmp_path / "fp32.onnx")
     onnx.save(to_half(onnx.load(tmp_path / "fp32.onnx")), tmp_path / "fp16.onnx")

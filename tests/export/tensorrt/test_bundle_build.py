@@ -14,7 +14,7 @@ from pvt_edge.engines.bundle_build import build_bundle
 from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import BundleError, ExportError, RuntimeMissingError
 from pvt_edge.runtimes import cuda
-from pvt_edge.runtimes.onnx_precision import onnx_precision
+from pvt_edge.runtimes.onnx_file import read_onnx
 
 from ..made import build as build_model
 
@@ -61,7 +61,7 @@ def test_the_bundle(exported):
     manifest = read_bundle(exported).manifest
     held = {artifact.file: artifact for artifact in manifest.artifacts if artifact.runtime == "onnxruntime"}
     assert set(held) == {"model.fp32.onnx", "model.fp16.onnx", "model.int8.onnx"}
-    assert {p: onnx_precision(exported / f"model.{p}.onnx") for p in ("fp32", "fp16", "int8")} == {
+    assert {p: read_onnx(exported / f"model.{p}.onnx").precision for p in ("fp32", "fp16", "int8")} == {
         "fp32": "fp32",
         "fp16": "fp16",
         "int8": "int8",
@@ -209,7 +209,6 @@ def test_what_cannot_be_asked_for(tmp_path, formats, precisions, told):
     ("arguments", "code", "told"),
     [
         (("build", "BUNDLE"), 1, "there is no NVIDIA driver here"),
-        (("build", "BUNDLE", "--dla", "0"), 1, "DLA is not supported: it runs neither LayerNormalization"),
         (("build", "BUNDLE", "--format", "tensorrt-rtx", "--target", "sm87"), 1, "cannot build for 'sm87'"),
         (("build", "BUNDLE", "--format", "tensort"), 1, "unknown library 'tensort': did you mean 'tensorrt'"),
         (("build", "BUNDLE", "--hardware-compat", "amper"), 1, "did you mean 'ampere+'"),
@@ -217,7 +216,6 @@ def test_what_cannot_be_asked_for(tmp_path, formats, precisions, told):
         (("build", "BUNDLE", "--batch", "4"), 2, "lowest,best,highest"),
         (("build", "BUNDLE", "--batch", "4,x"), 2, "is no batch"),
         (("build", "nothing"), 1, "no bundle at"),
-        (("export", "--variant", "b0", "--format", "tensorrt", "--dla", "1"), 1, "DLA is not supported"),
         (("export", "--variant", "b0", "--batch", "1,2,4"), 2, "is for --dynamic-batch"),
         (("export", "--variant", "b0", "--format", "tensorrt-rtx"), 1, "give --target"),
     ],

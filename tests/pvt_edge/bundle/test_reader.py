@@ -72,10 +72,10 @@ def test_broken_json(bundle, folder, text):
     ("fields", "told"),
     [
         (
-            {"schema_version": 2, "artifacts": "what newer ones have"},
-            "written by a newer pvt-edge (schema 2, this one reads 1): upgrade",
+            {"schema_version": 3, "artifacts": "what newer ones have"},
+            "written by a newer pvt-edge (schema 3, this one reads 2): upgrade",
         ),
-        ({"schema_version": None}, "schema_version: Input should be 1"),
+        ({"schema_version": None}, "schema_version: Input should be 2"),
         ({"variant": 7}, "variant: Input should be a valid string"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
         ({"input": {"height": 8, "width": 224}}, "input.height: Input should be greater than or equal to 32"),

@@ -99,7 +99,7 @@ def a_link(folder):
 
 def a_newer_bundle(folder):
     write(folder, "old")
-    edit(folder, schema_version=2)
+    edit(folder, schema_version=3)
 
 
 def a_broken_bundle(folder):
@@ -114,7 +114,7 @@ def a_broken_bundle(folder):
         (a_folder, "is neither empty nor a bundle"),
         (a_note, "holds files that no export wrote (openvino/notes.txt)"),
         (a_link, "holds files that no export wrote (data)"),
-        (a_newer_bundle, "schema 2, this one reads 1"),
+        (a_newer_bundle, "schema 3, this one reads 2"),
         (a_broken_bundle, "is not JSON"),
     ],
 )

@@ -5,10 +5,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pvt_edge.models.backbone import PVTv2
-from pvt_edge.models.classifier import Classifier
-from pvt_edge.models.detector import Detector
-from pvt_edge.models.retinanet import get_head
+from pvt_edge.models import Classifier, Detector, build_model
 from pvt_edge.variants import get_variant
 
 
@@ -24,12 +21,7 @@ class _ParametersOnMeta(TorchFunctionMode):
 def _build(task: str, variant: str, num_classes: int = 7, head: str = "retinanet") -> nn.Module:
     """A model whose weights are zeros."""
     with _ParametersOnMeta():
-        if task == "classify":
-            model = Classifier(get_variant(variant), num_classes)
-        elif task == "detect":
-            model = Detector(get_variant(variant), num_classes, get_head(head))
-        else:
-            model = PVTv2(get_variant(variant))
+        model = build_model(get_variant(variant), task, num_classes, head)
     model.to_empty(device="cpu").eval()
     for tensor in model.state_dict().values():
         tensor.zero_()

@@ -12,11 +12,13 @@ from pvt_edge.checkpoints.python_config import read_config
 from pvt_edge.checkpoints.translation import from_native
 from pvt_edge.errors import WeightsError
 from pvt_edge.export.request import default_postprocess
-from pvt_edge.export.weights import resolve_weights
+from pvt_edge.models import build_model
 from pvt_edge.models.anchors import cell_anchors
 from pvt_edge.models.box_coder import decode
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.retinanet import HEADS, HeadConfig
+from pvt_edge.variants import get_variant
+from pvt_edge.zoo import resolve_weights
 
 LETTERS = tuple("abcdefg")
 RETINANET = """
@@ -103,7 +105,7 @@ def test_anchors_by_hand():
 
 def test_another_number_of_anchors(file, build, fill, tmp_path):
     head = HeadConfig(scales=(8.0,), ratios=(1.0, 2.0))
-    model = fill(type(build("detect", "b0"))(build("features", "b0").variant, 7, head))
+    model = fill(build_model(get_variant("b0"), "detect", 7, head))
     text = RETINANET.replace("octave_base_scale=4, scales_per_octave=3", "scales=[8]")
     text = text.replace("[0.5, 1.0, 2.0]", "[1, 2]")
     state = from_native(model.state_dict(), "mmdet", "backbone.")

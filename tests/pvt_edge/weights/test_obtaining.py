@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,14 +15,20 @@ import pvt_edge
 from pvt_edge.errors import WeightsError
 from pvt_edge.weights.cache import cache_folder, hash_file
 from pvt_edge.weights.download import Patience
-from pvt_edge.weights.obtaining import cached_path, obtain
+from pvt_edge.weights.obtaining import cached_path
+from pvt_edge.weights.obtaining import obtain as obtain_checked
 from pvt_edge.weights.published import PublishedWeights
+from pvt_edge.zoo import held_variant
 
 from .conftest import checkpoint
 from .server import Answer
 
 HASTY = Patience(connect_s=2, stall_s=0.3, tries=2, first_wait_s=0.01)
 CONTENT, OTHER = checkpoint(1.0), checkpoint(2.0)
+
+
+def obtain(weights: PublishedWeights, **options) -> Path:
+    return obtain_checked(weights, held_variant, **options)
 
 
 def published(url: str, sha256: str = "") -> PublishedWeights:
@@ -227,7 +234,8 @@ PROGRAM = """
 import sys
 from pvt_edge.weights.obtaining import obtain
 from pvt_edge.weights.published import PublishedWeights
-print(obtain(PublishedWeights("imagenet", "official", "b0", sys.argv[1], "official/pvt_v2_b0.pth")))
+from pvt_edge.zoo import held_variant
+print(obtain(PublishedWeights("imagenet", "official", "b0", sys.argv[1], "official/pvt_v2_b0.pth"), held_variant))
 """
 
 

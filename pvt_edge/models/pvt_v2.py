@@ -3,23 +3,55 @@
 Shapes: B batch, C channels of the stage, H x W its map, N = H*W tokens, M key tokens.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pvt_edge.models.model import Backbone
+from pvt_edge.moves import LINEAR_POOL, BlockMoves
 from pvt_edge.variants import Variant
-
-if TYPE_CHECKING:
-    from pvt_edge.checkpoints.sidecar import Sidecar
 
 # Two epsilons, as in the official code and timm: nn.LayerNorm's default after the patch embeds and the
 # spatial reduction, 1e-6 elsewhere. Other dialects differ; load_weights sets what the file was trained with.
 EMBED_EPS = 1e-5
 BLOCK_EPS = 1e-6
 
-LINEAR_POOL = 7  # side of the key/value grid of linear SRA, whatever the input size
+BLOCK_KINDS = {
+    "first patch embed": r"stages\.0\.patch_embed",
+    "patch embed": r"stages\.[1-3]\.patch_embed",
+    "spatial reduction": r"stages\.\d\..*\.attn\.sr",
+    "attention query": r"stages\.\d\..*\.attn\.q",
+    "attention key": r"stages\.\d\..*\.attn\.k",
+    "attention value": r"stages\.\d\..*\.attn\.v",
+    "attention output": r"stages\.\d\..*\.attn\.proj",
+    "attention products": r"stages\.\d\..*\.attn\.products",
+    "mlp in": r"stages\.\d\..*\.mlp\.fc1",
+    "depthwise": r"stages\.\d\..*\.mlp\.dwconv",
+    "mlp out": r"stages\.\d\..*\.mlp\.fc2",
+}
+
+
+def pool_tokens(x: Tensor, h: int, w: int, side: int) -> tuple[Tensor, int, int]:
+    """Tokens (B, H*W, C) averaged over windows of `side` x `side`, and the map they make: height, width.
+
+    Windows at the right and lower edge average the tokens that exist.
+    """
+    if side == 1:
+        return x, h, w
+    grid = x.transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
+    grid = F.avg_pool2d(grid, side, ceil_mode=True, count_include_pad=False)
+    return grid.flatten(2).transpose(1, 2), grid.shape[2], grid.shape[3]
+
+
+def spread_tokens(x: Tensor, h: int, w: int, side: int) -> Tensor:
+    """The opposite of `pool_tokens`: each pooled token at all places of its window on the map of h x w."""
+    if side == 1:
+        return x
+    grid = x.unflatten(1, (-(-h // side), -(-w // side)))  # (B, H/side, W/side, C)
+    grid = grid.repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)
+    return grid[:, :h, :w].flatten(1, 2)
 
 
 class PatchEmbed(nn.Module):
@@ -40,8 +72,11 @@ class PatchEmbed(nn.Module):
 class Attention(nn.Module):
     """Spatial-reduction attention: keys and values come from a map `sr_ratio` times smaller per side.
 
-    With `linear`, the map is average-pooled to 7x7 instead, at every stage, and passes a GELU.
+    With `linear`, the map is average-pooled to 7x7 instead, at every stage, and passes a GELU. `moves` approximate:
+    keys and values, or queries and all that follows from them, are averages over windows.
     """
+
+    moves = BlockMoves()  # none; see `pvt_edge.models.moves`
 
     def __init__(self, dim: int, heads: int, sr_ratio: int, linear: bool) -> None:
         super().__init__()
@@ -64,24 +99,33 @@ class Attention(nn.Module):
 
     def reduce(self, x: Tensor, h: int, w: int) -> Tensor:
         """Key/value tokens (B, M, C) of tokens `x` (B, N, C)."""
-        if not self.reduces:
-            return x
-        grid = x.transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
-        if self.linear:
-            grid = F.adaptive_avg_pool2d(grid, LINEAR_POOL)
-        x = self.norm(self.sr(grid).flatten(2).transpose(1, 2))
-        return F.gelu(x) if self.linear else x
+        if self.reduces:
+            grid = x.transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
+            if self.linear:
+                grid = F.adaptive_avg_pool2d(grid, LINEAR_POOL)
+            grid = self.sr(grid)
+            h, w = grid.shape[2:]
+            x = self.norm(grid.flatten(2).transpose(1, 2))
+            x = F.gelu(x) if self.linear else x
+        return pool_tokens(x, h, w, self.moves.pool_keys)[0]
 
     def forward(self, x: Tensor, h: int, w: int) -> Tensor:
-        q = self.q(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C/heads)
+        queries, _, _ = pool_tokens(x, h, w, self.moves.pool_queries)
+        q = self.q(queries).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C/heads)
         kv = self.kv(self.reduce(x, h, w)).unflatten(2, (2, self.heads, -1))  # (B, M, 2, heads, C/heads)
         k, v = kv.permute(2, 0, 3, 1, 4)  # each (B, heads, M, C/heads)
         out = F.scaled_dot_product_attention(q, k, v)  # scale (C/heads)**-0.5
-        return self.proj(out.transpose(1, 2).flatten(2))  # (B, N, C)
+        out = self.proj(out.transpose(1, 2).flatten(2))  # (B, N, C)
+        return spread_tokens(out, h, w, self.moves.pool_queries)
 
 
 class Mlp(nn.Module):
-    """fc1, depthwise 3x3 over the map, exact GELU, fc2; a ReLU before the conv only in B2-Li."""
+    """fc1, depthwise 3x3 over the map, exact GELU, fc2; a ReLU before the conv only in B2-Li.
+
+    `moves` approximate: the whole of it on a map averaged over windows.
+    """
+
+    moves = BlockMoves()  # none; see `pvt_edge.models.moves`
 
     def __init__(self, dim: int, ratio: int, linear: bool) -> None:
         super().__init__()
@@ -92,11 +136,12 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor, h: int, w: int) -> Tensor:
+        x, *small_hw = pool_tokens(x, h, w, self.moves.pool)
         x = self.fc1(x)  # (B, N, hidden)
         if self.linear:
             x = F.relu(x)
-        x = self.dwconv(x.transpose(1, 2).unflatten(2, (h, w))).flatten(2).transpose(1, 2)
-        return self.fc2(F.gelu(x))
+        x = self.dwconv(x.transpose(1, 2).unflatten(2, small_hw)).flatten(2).transpose(1, 2)
+        return spread_tokens(self.fc2(F.gelu(x)), h, w, self.moves.pool)
 
 
 class DropPath(nn.Module):
@@ -114,7 +159,7 @@ class DropPath(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block."""
+    """Pre-norm transformer block; a branch that its moves leave out is not computed."""
 
     def __init__(self, dim: int, heads: int, mlp_ratio: int, sr_ratio: int, linear: bool, drop_path: float) -> None:
         super().__init__()
@@ -125,8 +170,11 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, h: int, w: int) -> Tensor:
-        x = x + self.drop_path(self.attn(self.norm1(x), h, w))
-        return x + self.drop_path(self.mlp(self.norm2(x), h, w))
+        if not self.attn.moves.leave_out:
+            x = x + self.drop_path(self.attn(self.norm1(x), h, w))
+        if not self.mlp.moves.leave_out:
+            x = x + self.drop_path(self.mlp(self.norm2(x), h, w))
+        return x
 
 
 class Stage(nn.Module):
@@ -145,11 +193,8 @@ class Stage(nn.Module):
         return self.norm(x).transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
 
 
-class PVTv2(nn.Module):
+class PVTv2(Backbone):
     """Images (B, 3, H, W), RGB normalised -> four maps (B, C_i, H/2^(i+2), W/2^(i+2)), i = 0..3."""
-
-    weights_name: str | None = None  # what was loaded, for a bundle's provenance
-    sidecar: "Sidecar | None" = None  # what lay beside what was loaded: preprocessing and labels
 
     def __init__(self, variant: Variant, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -172,14 +217,19 @@ class PVTv2(nn.Module):
             maps.append(x)
         return tuple(maps)
 
+    def final_norm(self, *, pooled: bool = False) -> nn.LayerNorm:
+        last = self.stages[-1]
+        assert isinstance(last, Stage)
+        return last.norm
 
-def initialise(module: nn.Module) -> None:
-    """Set fresh weights as the official code does: normal linears, fan-out normal convolutions."""
-    for m in module.modules():
-        if isinstance(m, nn.Linear):
-            nn.init.normal_(m.weight, std=0.02)  # the official truncation lies at 100 of these, and is slow
-        elif isinstance(m, nn.Conv2d):
-            fan_out = m.kernel_size[0] * m.kernel_size[1] * m.out_channels // m.groups
-            nn.init.normal_(m.weight, std=(2.0 / fan_out) ** 0.5)
-        if isinstance(m, nn.Linear | nn.Conv2d) and m.bias is not None:
-            nn.init.zeros_(m.bias)
+    def embed_norms(self) -> Iterator[nn.LayerNorm]:
+        for module in self.modules():
+            if isinstance(module, PatchEmbed) or (isinstance(module, Attention) and module.reduces):
+                yield module.norm
+
+    def block_norms(self) -> Iterator[nn.LayerNorm]:
+        for module in self.modules():
+            if isinstance(module, Block):
+                yield from (module.norm1, module.norm2)
+            elif isinstance(module, Stage):
+                yield module.norm

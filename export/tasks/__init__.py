@@ -1,0 +1,10 @@
+"""What an export knows of a task, in one file a task, found by its name."""
+
+from pvt_edge.export.tasks.classify import ClassifyExport, FeaturesExport
+from pvt_edge.export.tasks.detect import DetectExport
+from pvt_edge.export.tasks.task import TASK_EXPORTS, Parity, TaskExport, get_task_export, register_task_export
+
+for task in (ClassifyExport(), FeaturesExport(), DetectExport()):
+    register_task_export(task)
+
+__all__ = ["TASK_EXPORTS", "Parity", "TaskExport", "get_task_export", "register_task_export"]

@@ -1,0 +1,259 @@
+"""What `--variant`, `--task` and `--weights` name -> a model that holds them: the one place that decides it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_number, check_path, check_text, check_whole, refuse_unknown
+from pvt_edge.errors import ArgumentError, PvtEdgeError, WeightsError
+from pvt_edge.models.table import build_model, creation_of, get_model
+from pvt_edge.tasks import get_task
+from pvt_edge.variants import VARIANTS, Variant, get_variant
+from pvt_edge.weights import BUNDLED, NO_WEIGHTS, BundledWeights, get_bundled
+from pvt_edge.weights.obtaining import obtain
+from pvt_edge.weights.published import PublishedWeights, find_published, is_file_name, labels_of
+
+if TYPE_CHECKING:
+    from pvt_edge.models.model import Model
+    from pvt_edge.models.retinanet import HeadConfig
+    from pvt_edge.weights.download import Progress
+
+AUTO_VARIANT = "auto"
+RANDOM = "RANDOM WEIGHTS: this model knows nothing; use it to measure speed only"
+
+
+@dataclass(frozen=True)
+class ChosenWeights:
+    """A model with its weights, and what the user should know of them.
+
+    Attributes:
+        model: In eval mode.
+        labels: The names of its classes, where they are known and as many.
+        file: The checkpoint.
+        dialect: Its dialect.
+        notes: Lines for the user.
+    """
+
+    model: "Model"
+    labels: tuple[str, ...] | None = None
+    file: Path | None = None
+    dialect: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def variant(self) -> str:
+        """The variant's name."""
+        return self.model.backbone.variant.name
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.model.task
+
+
+def create_model(
+    variant: str | None,
+    task: str = "classify",
+    num_classes: int | None = None,
+    weights: str | PathLike[str] | None = None,
+    *,
+    head: "str | HeadConfig | None" = None,
+    drop_path: float = 0.0,
+    **unknown: NoReturn,
+) -> "Model":
+    """A model in training form and eval mode; it takes normalised RGB (B, 3, H, W).
+
+    Args:
+        variant: b0, b1, b2, b2-li, b3, b4 or b5; None or "auto" for that of the checkpoint `weights`, which then sets
+            `num_classes` too unless it is given.
+        task: classify, features or detect.
+        num_classes: 1000 for classify and 80 for detect unless given.
+        weights: A checkpoint of any dialect or a folder with one, the name of bundled weights ("cells", which sets
+            head and classes too) or of published ones ("imagenet", "imagenet:timm", "imagenet:hf", "coco", downloaded
+            once), or None for fresh ones.
+        head: Of detect: "retinanet" (the default), "lite" or a `HeadConfig`.
+        drop_path: The stochastic depth of training, 0 to below 1.
+
+    Returns:
+        classify gives logits (B, num_classes); features four maps (B, C_i, H/2^(i+2), W/2^(i+2)); detect two lists
+        over levels, (B, A*K, H_l, W_l) class logits and (B, A*4, H_l, W_l) box deltas.
+
+    Raises:
+        UnknownNameError: For a name that does not exist.
+        ArgumentError: For an argument of the wrong kind.
+        WeightsError: For weights that do not fit.
+    """
+    refuse_unknown(create_model, unknown)
+    check_text("create_model()", task=task)
+    check_whole("create_model()", optional=True, num_classes=num_classes)
+    check_number("create_model()", drop_path=drop_path)
+    if weights is not None:
+        check_path("create_model()", "weights", weights, "pvt_v2_b0.pth")
+    if not 0 <= drop_path < 1:
+        raise ArgumentError(f"create_model(): drop_path must be 0 or more and less than 1, not {drop_path}")
+    if isinstance(variant, (str, PathLike)) and Path(variant).suffix in CHECKPOINT_SUFFIXES:
+        raise ArgumentError(f"create_model() takes a variant first, not a file: {creation_of(variant)}")
+    get_task(task)
+    if variant is None or variant == AUTO_VARIANT:
+        variant, num_classes = _variant_and_classes(task, weights, num_classes)
+    row = get_variant(variant)
+    named = _named(weights, row) if isinstance(weights, str) else None
+    file: str | PathLike[str] | None = weights
+    if isinstance(named, BundledWeights):
+        num_classes = _check_bundled(named, row, task, num_classes)
+        head, file = named.head, named.path
+    elif named is not None:
+        named.check(task, num_classes, head)
+        file = obtain(named, held_variant)
+    model = build_model(row, task, num_classes, head, drop_path)
+    if file is not None:
+        from pvt_edge.checkpoints import load_weights
+
+        load_weights(model, file)
+    if named is not None:
+        model.weights_name = named.name
+    return model
+
+
+def resolve_weights(
+    variant: str | None,
+    task: str | None = None,
+    weights: str | None = None,
+    *,
+    num_classes: int | None = None,
+    head: str | None = None,
+    ema: bool | None = None,
+    offline: bool = False,
+    progress: "Progress | None" = None,
+) -> ChosenWeights:
+    """The model that the options of a command ask for.
+
+    Without `weights`, b0 takes the bundled `cells`; without `variant` (or "auto") and without `task`, a file's own.
+    Published weights (`imagenet`, `coco`) are downloaded once.
+
+    Args:
+        variant: As of `create_model`.
+        task: As of `create_model`; None for the weights' own.
+        weights: A name, a checkpoint, "none" for fresh ones, or None for what comes with the package.
+        num_classes: None for the weights' own.
+        head: None for the weights' own.
+        ema: As of `load_weights`.
+        offline: Download nothing.
+        progress: Is told how far a download is.
+
+    Raises:
+        PvtEdgeError: With the mend, for anything that does not fit.
+    """
+    if variant in (None, AUTO_VARIANT):
+        if weights is not None and is_file_name(weights):
+            return _from_file(None, task, Path(weights), num_classes, head, ema)
+        variant = bundled_variant(weights)
+    row = get_variant(variant)
+    if task is not None:
+        get_task(task)
+    if weights is None:
+        weights = next((name for name, b in BUNDLED.items() if b.variant == row.name and task in (None, b.task)), None)
+    if weights is None:
+        raise WeightsError(
+            f"no weights come with the package for {row.name} {task or ''}".rstrip()
+            + ": take published ones with --weights imagenet or coco, give a checkpoint with --weights FILE, "
+            "or --weights none for random ones"
+        )
+    named = _named(weights, row)
+    if isinstance(named, BundledWeights):
+        if head not in (None, named.head):
+            raise WeightsError(
+                f"weights {weights!r} have the head {named.head}, not {head}: leave --head (head in Python) out"
+            )
+        model = create_model(row.name, task or named.task, num_classes, weights)
+        return ChosenWeights(model, named.labels, named.path, "native")
+    if named is not None:
+        named.check(task or named.task, num_classes, head)
+        path = obtain(named, held_variant, offline=offline, progress=progress)
+        chosen = _from_file(row.name, task or named.task, path, num_classes, head, ema)
+        chosen.model.weights_name = named.name
+        return replace(chosen, labels=labels_of(named.name, chosen.task))
+    if weights == NO_WEIGHTS:
+        return ChosenWeights(build_model(row, task or "classify", num_classes, head), notes=(RANDOM,))
+    return _from_file(row.name, task, Path(weights), num_classes, head, ema)
+
+
+def bundled_variant(weights: str | None) -> str:
+    """The variant that `weights` are bundled for; `PvtEdgeError` for other names, which do not tell one."""
+    if bundled := get_bundled(weights):
+        return bundled.variant
+    given = "without weights" if weights is None else f"weights {weights!r} are no file that tells it"
+    raise PvtEdgeError(f"no variant given, and {given}: give --variant (variant in Python), {', '.join(VARIANTS)}")
+
+
+def held_variant(path: Path) -> str | None:
+    """The variant in a checkpoint, None where it cannot be told; `WeightsError` for what is no checkpoint."""
+    from pvt_edge.checkpoints import read_checkpoint
+    from pvt_edge.checkpoints.summary import summarise_checkpoint
+
+    read_checkpoint(path)
+    try:
+        return summarise_checkpoint(path).variant
+    except WeightsError:  # which loading it will say
+        return None
+
+
+def _named(weights: str, row: Variant) -> BundledWeights | PublishedWeights | None:
+    """What a name of bundled or published weights means for a variant; None for others."""
+    return get_bundled(weights) or find_published(weights, row.name)
+
+
+def _check_bundled(bundled: BundledWeights, row: Variant, task: str, num_classes: int | None) -> int:
+    """The number of classes of bundled weights; `PvtEdgeError` where other things are asked for."""
+    if (row.name, task) != (bundled.variant, bundled.task):
+        raise PvtEdgeError(
+            f"weights {bundled.name!r} are for variant {bundled.variant}, task {bundled.task}, "
+            f"not for {row.name}, {task}: ask for those, or give a checkpoint file"
+        )
+    if num_classes not in (None, len(bundled.labels)):
+        raise PvtEdgeError(f"weights {bundled.name!r} have {len(bundled.labels)} classes, not {num_classes}")
+    return len(bundled.labels)
+
+
+def _variant_and_classes(
+    task: str, weights: "str | PathLike[str] | None", num_classes: int | None
+) -> tuple[str, int | None]:
+    """The variant of the checkpoint `weights`, and its number of classes unless one is given."""
+    if weights is None or (isinstance(weights, str) and not is_file_name(weights)):
+        return bundled_variant(weights), num_classes
+    from pvt_edge.checkpoints.opening import open_checkpoint
+    from pvt_edge.checkpoints.summary import known_variant, summarise
+
+    opened = open_checkpoint(weights)
+    summary = summarise(opened)
+    return known_variant(opened), num_classes or (summary.num_classes if summary.task == task else None)
+
+
+def _from_file(
+    variant: str | None, task: str | None, path: Path, num_classes: int | None, head: str | None, ema: bool | None
+) -> ChosenWeights:
+    from pvt_edge.checkpoints.loading import load_opened
+    from pvt_edge.checkpoints.opening import open_checkpoint
+    from pvt_edge.checkpoints.summary import known_variant, summarise
+
+    opened = open_checkpoint(path, ema=ema)
+    summary = summarise(opened)
+    row = get_variant(variant or known_variant(opened))
+    task = task or summary.task
+    classes, own_head = num_classes, head  # the file's, where its head is of this task
+    if summary.task == task:
+        classes = num_classes or summary.num_classes
+        tensors: Any = opened.translation.tensors
+        own_head = get_model(task).head_in(tensors, head or summary.head, opened.trained_head)
+    model = build_model(row, task, classes, own_head)
+    report = load_opened(model, opened)
+    notes = [report.summary(), *(model.sidecar.taken if model.sidecar else ())]
+    if report.kept:
+        notes.append(f"RANDOM HEAD: {report.path.name} holds no head for {task}; the export's head knows nothing")
+    return ChosenWeights(model, _fitting(summary.labels, model), report.path, report.dialect, tuple(notes))
+
+
+def _fitting(labels: Sequence[str] | None, model: "Model") -> tuple[str, ...] | None:
+    return tuple(labels) if labels is not None and len(labels) == model.num_classes else None
