@@ -39,10 +39,12 @@ class Mlp(nn.Module):
     """fc1, exact GELU, fc2. `moves` approximate: the whole of it on a map averaged over windows."""
 
     moves = BlockMoves()  # none; see `pvt_edge.models.moves`
+    linear = False
 
     def __init__(self, dim: int, ratio: int) -> None:
         super().__init__()
         self.fc1 = nn.Linear(dim, dim * ratio)
+        self.dwconv = nn.Identity()  # where v2 has a convolution
         self.fc2 = nn.Linear(dim * ratio, dim)
 
     def forward(self, x: Tensor, h: int, w: int) -> Tensor:
