@@ -114,6 +114,16 @@ def train(
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0 ...", rich_help_panel=RECIPE)] = None,
     seed: Annotated[int | None, typer.Option(help="Default: 0.", rich_help_panel=RECIPE)] = None,
+    distil: Annotated[
+        str | None,
+        typer.Option(
+            help="Heal instead: these weights, with --plan, learn their own exact answers on DATA, any pictures.",
+            metavar="FILE|NAME",
+        ),
+    ] = None,
+    plan: Annotated[
+        str | None, typer.Option(help="With --distil: a JSON file of moves by block name.", metavar="FILE")
+    ] = None,
     tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="Write its files too.")] = None,
     export: Annotated[bool, typer.Option("--export", help="Export the best weights to DIR/bundle afterwards.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="With --export, in INT8 too.")] = False,
@@ -124,7 +134,7 @@ def train(
     from pvt_edge.training.run import train as run_training
 
     check_json(json)
-    if resume is None and (data is None or task is None):
+    if resume is None and (data is None or (task is None and distil is None)):
         raise typer.BadParameter("give DATA and --task classify or detect, or --resume DIR")
     if int8 and not export:
         raise typer.BadParameter("--int8 goes with --export")
@@ -154,6 +164,8 @@ def train(
         "val_share": val_share,
         "cache": cache,
         "tensorboard": tensorboard,
+        "distil": distil,
+        "plan": plan,
         "imgsz": None if imgsz is None else parse_imgsz(imgsz),
     }
     console = console_beside(json)

@@ -63,6 +63,10 @@ class ClassifyTraining(TrainingTask[ClassSample]):
         labels = torch.tensor(targets, device=outputs.device)
         return {"class": F.cross_entropy(outputs.float(), labels, label_smoothing=SMOOTHING)}
 
+    def distil(self, model: nn.Module, outputs: Any, taught: Any, view_hw: tuple[int, int]) -> dict[str, Tensor]:
+        shares = taught.float().softmax(dim=1)
+        return {"shares": F.kl_div(outputs.float().log_softmax(dim=1), shares, reduction="batchmean")}
+
     def whole(self, model: nn.Module, imgsz: tuple[int, int], normalise: "NormaliseSpec") -> nn.Module:
         return _WholeClassifier(model, normalise)
 

@@ -17,7 +17,7 @@ from pvt_edge.models.decode import Decode
 from pvt_edge.models.retinanet import HEADS, HeadConfig
 from pvt_edge.preprocessing import normalise as normalise_pictures
 from pvt_edge.training.assigner import pairwise_iou
-from pvt_edge.training.detection_loss import detection_loss
+from pvt_edge.training.detection_loss import detection_loss, imitation_loss
 from pvt_edge.training.task import Defaults, TrainingTask, usual_size
 from pvt_edge.training.view import View
 from pvt_edge.variants import get_variant
@@ -78,6 +78,13 @@ class DetectTraining(TrainingTask[BoxSample]):
         truths = [tuple(part.to(logits[0].device) for part in target) for target in targets]
         anchors = _anchors(config, view_hw, logits[0].device)
         class_loss, box_loss = detection_loss(logits, deltas, anchors, truths, classes)
+        return {"class": class_loss, "box": box_loss}
+
+    def distil(self, model: nn.Module, outputs: Any, taught: Any, view_hw: tuple[int, int]) -> dict[str, Tensor]:
+        config: Any = model.config
+        classes: Any = model.num_classes
+        anchors = _anchors(config, view_hw, outputs[0][0].device)
+        class_loss, box_loss = imitation_loss(outputs, taught, anchors, classes)
         return {"class": class_loss, "box": box_loss}
 
     def whole(self, model: nn.Module, imgsz: tuple[int, int], normalise: "NormaliseSpec") -> nn.Module:

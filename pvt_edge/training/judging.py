@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -23,6 +23,30 @@ TRIAL = 4  # pictures that the time of judging is told by
 BATCH = {"cpu": 4, "cuda": 32}
 
 
+class Judge(Protocol):
+    """Says how well a model does, and draws that.
+
+    Attributes:
+        best_figure: The figure that the best weights are chosen by.
+        shown_figures: Those that a line on the terminal has.
+    """
+
+    best_figure: str
+    shown_figures: tuple[str, ...]
+
+    def __call__(self, model: nn.Module) -> Scores:
+        """The figures of a model in eval mode."""
+
+    def estimate(self, model: nn.Module) -> float:
+        """About how many seconds that takes."""
+
+    def keep(self) -> None:
+        """The latest answers are the best so far."""
+
+    def draw(self, best: Callable[[], nn.Module], progress: Progress, folder: Path) -> None:
+        """Draw what shows how well the best weights do."""
+
+
 class Judging:
     """Judges models of the classes `labels` by `labelled` pictures, resized to `imgsz`."""
 
@@ -36,6 +60,7 @@ class Judging:
     ) -> None:
         self.training, self.labelled, self.labels = training, labelled, labels
         self.imgsz, self.normalise = imgsz, normalise
+        self.best_figure, self.shown_figures = training.best_figure, training.shown_figures
         self._latest: list[Answer | None] = []
         self._best: list[Answer | None] = []
 
@@ -70,7 +95,7 @@ class Judging:
         shown = [(s, a) for s, a in zip(samples[::step], answers[::step], strict=True) if a is not None]
         draw_samples(self.training, [s for s, _ in shown], [a for _, a in shown], names, folder / "samples.jpg")
         draw_confusion(self.training.confusion(samples, answers, len(names)), names, folder / "confusion.png")
-        draw_curves(progress.history, progress.best_epoch, self.training.best_figure, folder / "curves.png")
+        draw_curves(progress.history, progress.best_epoch, self.best_figure, folder / "curves.png")
 
     def _answers(
         self, model: nn.Module, labelled: Labelled[Any]

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from pvt_edge.errors import TrainingError
 from pvt_edge.metrics.labelled import Scores
 from pvt_edge.models import Model
 from pvt_edge.preprocessing import normalise
-from pvt_edge.training.judging import Judging
+from pvt_edge.training.judging import Judge
 from pvt_edge.training.options import Recipe
 from pvt_edge.training.pictures import Batch, EpochSampler
 from pvt_edge.training.start import parameter_groups
@@ -27,6 +26,7 @@ from pvt_edge.training.task import TrainingTask
 
 EMA_DECAY = 0.999
 LEAST_RATE = 0.01  # of the full one, at the end
+CHANNELS_LAST_FROM = 160  # pixels
 RESERVE = 0.08  # of the time asked for, for what comes after the last step
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -62,23 +62,29 @@ class Trainer:
         recipe: Recipe,
         loader: "DataLoader[Any]",
         sampler: EpochSampler,
-        judging: Judging,
+        judging: Judge,
         folder: Path,
         normalise_spec: NormaliseSpec,
         metadata: dict[str, str],
         report: Callable[[Update], None],
         *,
         began: float,
+        teacher: nn.Module | None = None,
         log: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.task, self.model, self.frozen, self.recipe = task, model, frozen, recipe
         self.loader, self.sampler, self.judging = loader, sampler, judging
         self.folder, self.spec, self.metadata, self.report, self.log = folder, normalise_spec, metadata, report, log
+        self.teacher = teacher
         self.progress = Progress()
         self.stopped = ""
         self.device = torch.device(recipe.device)
         self._started, self._spent_before = began, 0.0
         self._reserve, self._longest = 0.0, 0.0
+        # measured on a CPU: a tenth faster for large pictures, a tenth slower for small ones
+        large = self.device.type == "cuda" or min(recipe.imgsz) >= CHANNELS_LAST_FROM
+        self._layout = torch.channels_last if large else torch.contiguous_format
+        model.to(memory_format=self._layout)  # type: ignore[call-overload]
         groups = parameter_groups(model, recipe.lr, recipe.layer_decay, recipe.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda _: rate_at(self.share, recipe.warmup))
@@ -151,7 +157,7 @@ class Trainer:
         if self.log is not None:
             self.log(row)
         total = sum(value for name, value in row.items() if name.endswith("_loss"))
-        figures = {name: scores.figures[name] for name in self.task.shown_figures} if scores else None
+        figures = {name: scores.figures[name] for name in self.judging.shown_figures} if scores else None
         self.report(self._update(total, images[1] / max(trained, 1e-9), figures, is_best))
         if out_of_time and progress.epoch < self.recipe.epochs:
             self.stopped = "the time is over"
@@ -185,12 +191,16 @@ class Trainer:
     def _step(self, batch: Batch) -> dict[str, float]:
         recipe = self.recipe
         images = normalise(batch.images.to(self.device, non_blocking=True), self.spec)
-        if self.device.type == "cuda":
-            images = images.contiguous(memory_format=torch.channels_last)
-        cast = torch.autocast(self.device.type, _AMP[recipe.amp]) if recipe.amp in _AMP else nullcontext()
+        images = images.contiguous(memory_format=self._layout)
+        cast = torch.autocast(self.device.type, _AMP.get(recipe.amp), enabled=recipe.amp in _AMP)
         with cast:
             outputs = self.model(images)
-        parts = self.task.loss(self.model, outputs, batch.targets, self.sampler.view_hw)
+        if self.teacher is None:
+            parts = self.task.loss(self.model, outputs, batch.targets, self.sampler.view_hw)
+        else:
+            with cast, torch.no_grad():
+                taught = self.teacher(images)
+            parts = self.task.distil(self.model, outputs, taught, self.sampler.view_hw)
         loss = torch.stack([*parts.values()]).sum()
         if not math.isfinite(loss.item()):
             self._refuse_loss(parts, batch)
@@ -234,7 +244,7 @@ class Trainer:
 
     def _judge(self, scores: Scores) -> bool:
         """Whether these are the best figures so far."""
-        progress, value = self.progress, scores.figures[self.task.best_figure]
+        progress, value = self.progress, scores.figures[self.judging.best_figure]
         if math.isnan(value) or (progress.best is not None and value <= progress.best):
             progress.since_best += 1
             return False

@@ -46,6 +46,8 @@ class TrainOptions:
     val_share: float | None = None
     cache: bool | None = None
     tensorboard: bool | None = None
+    distil: str | None = None
+    plan: str | None = None
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch": 1, "patience": 1, "workers": 0, "seed": 0}

@@ -48,9 +48,13 @@ class Pictures(Dataset[tuple["NDArray[np.uint8]", Any, int]]):
         seed: int,
         *,
         cache: bool,
+        labelled: bool = True,
     ) -> None:
         self.task, self.imgsz, self.symmetry, self.seed = task, imgsz, symmetry, seed
+        self.weights = task.sampling_weights(dataset) if labelled else np.ones(len(dataset.samples))
+        self.extra_count = len(extra.samples) if extra else 0
         self.samples: list[Any] = [*dataset.samples, *(extra.samples if extra else ())]
+        self.labelled = labelled
         self._kept: dict[int, NDArray[np.uint8]] | None = {} if cache else None
 
     def __len__(self) -> int:
@@ -65,7 +69,8 @@ class Pictures(Dataset[tuple["NDArray[np.uint8]", Any, int]]):
         view = random_view(
             (height, width), draw.view_hw, fit, self.task.scale, self.symmetry, rng, stretch=self.task.stretch
         )
-        return recolour(view.image(image), rng), self.task.target(sample, view), draw.picture
+        target = self.task.target(sample, view) if self.labelled else None
+        return recolour(view.image(image), rng), target, draw.picture
 
     def _image(self, index: int) -> "NDArray[np.uint8]":
         if self._kept is None:

@@ -62,7 +62,14 @@ class Plan:
         recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
         return recipe, NormaliseSpec.model_validate(self.stored["normalise"]), self.stored["started_from"]
 
-    def write(self, recipe: Recipe, parts: Parts, normalise: NormaliseSpec, started_from: str) -> None:
+    def write(
+        self,
+        recipe: Recipe,
+        names: tuple[str, ...],
+        counts: tuple[int, int],
+        normalise: NormaliseSpec,
+        started_from: str,
+    ) -> None:
         """Write down what the run does, for those who come after and for going on."""
         places = {
             key: str(Path(place).resolve()) if Path(place).exists() else place for key, place in self.places.items()
@@ -72,8 +79,8 @@ class Plan:
             "places": places,
             "options": self.options.said(),
             "recipe": recipe.to_json(),
-            "classes": parts.names,
-            "pictures": (len(parts.train.samples), len(parts.val.samples)),
+            "classes": names,
+            "pictures": counts,
             "normalise": normalise.model_dump(mode="json"),
             "started_from": started_from,
         }
@@ -82,7 +89,8 @@ class Plan:
 
 def new_plan(out: str | PathLike[str] | None, places: dict[str, str], options: TrainOptions) -> Plan:
     """A run in a new folder. Raises `DataError` for one that holds something."""
-    folder = Path(out) if out is not None else _free(Path("runs"), f"{options.task}-{options.variant or 'b0'}")
+    kind = "healed" if options.distil else options.task
+    folder = Path(out) if out is not None else _free(Path("runs"), f"{kind}-{options.variant or 'b0'}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is not empty: go on with --resume {folder}, or choose another place with --out")
     return Plan(folder, places, options, {})

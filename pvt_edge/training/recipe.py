@@ -41,7 +41,8 @@ def choose_recipe(
     if time is not None and options.epochs is None:
         epochs = MOST_EPOCHS
     head_only = freeze == "head-only"
-    rate = defaults.fresh_lr if fresh else defaults.head_lr if head_only else defaults.lr
+    heals = options.distil is not None
+    rate = defaults.fresh_lr if fresh else defaults.head_lr if head_only else defaults.lr * (0.25 if heals else 1)
     device = choose_device(options.device or AUTO)
     return Recipe(
         epochs=epochs,
@@ -50,7 +51,7 @@ def choose_recipe(
         batch=batch,
         imgsz=imgsz,
         lr=options.lr if options.lr is not None else rate * (batch / defaults.batch) ** 0.5,
-        layer_decay=options.layer_decay if options.layer_decay is not None else 1.0 if fresh else 0.8,
+        layer_decay=options.layer_decay if options.layer_decay is not None else 1.0 if fresh or heals else 0.8,
         weight_decay=options.weight_decay if options.weight_decay is not None else 0.05,
         warmup=0.08 if fresh else 0.05,
         clip_norm=5.0,
@@ -73,7 +74,7 @@ def drop_path_of(options: TrainOptions) -> float:
     """The stochastic depth: none where the backbone does not train."""
     if options.drop_path is not None:
         return options.drop_path
-    return 0.0 if options.freeze == "head-only" else 0.1
+    return 0.0 if options.freeze == "head-only" or options.distil else 0.1
 
 
 def choose_device(device: str) -> str:

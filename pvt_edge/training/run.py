@@ -18,9 +18,9 @@ from pvt_edge.errors import ArgumentError, RuntimeMissingError
 from pvt_edge.tasks import get_task
 from pvt_edge.training.data import Parts, read_extra, read_parts
 from pvt_edge.training.data_check import CheckedData, check_data
-from pvt_edge.training.judging import Judging
+from pvt_edge.training.judging import Judge, Judging
 from pvt_edge.training.loop import Trainer, Update
-from pvt_edge.training.options import TrainOptions, dump
+from pvt_edge.training.options import Recipe, TrainOptions, dump
 from pvt_edge.training.pictures import EpochSampler, Pictures, fits_in_memory, make_loader
 from pvt_edge.training.plan import Plan, new_plan, plan_of
 from pvt_edge.training.recipe import choose_recipe, drop_path_of
@@ -106,72 +106,104 @@ def train(
     if resume is not None:
         if out is not None:
             raise ArgumentError("train(): a run goes on in its own folder: give resume or out, not both")
-        return _carry_out(plan_of(Path(resume), said, given), watcher or Watcher())
+        return _chosen(plan_of(Path(resume), said, given), watcher or Watcher())
     if data is None:
         raise ArgumentError("train() needs labelled pictures: a folder, a data.yaml, a COCO file or a CSV table")
-    if given.task is None:
+    if given.task is None and given.distil is None:
         raise ArgumentError("train() needs a task: classify or detect")
     plan = new_plan(out, said, given)
     plan.folder.mkdir(parents=True, exist_ok=True)
     try:
-        return _carry_out(plan, watcher or Watcher())
+        return _chosen(plan, watcher or Watcher())
     except BaseException:
         with suppress(OSError):
             plan.folder.rmdir()  # where nothing was written
         raise
 
 
+def _chosen(plan: Plan, watcher: Watcher) -> TrainRun:
+    if plan.options.distil is None:
+        return _carry_out(plan, watcher)
+    from pvt_edge.training.distil import heal
+
+    return heal(plan, watcher)
+
+
 def _carry_out(plan: Plan, watcher: Watcher) -> TrainRun:
     began = time.monotonic()
     options, place = plan.options, plan.places
     training = get_training(str(options.task))
-    task, seed = get_task(training.name), options.seed or 0
-    log = _tensorboard(plan.folder) if options.tensorboard else None
-    parts = read_parts(task, place["data"], place.get("val"), place.get("images"), plan.folder, options.val_share, seed)
+    task = get_task(training.name)
+    parts = read_parts(
+        task, place["data"], place.get("val"), place.get("images"), plan.folder, options.val_share, options.seed or 0
+    )
     plan.check_same(parts)
     extra = read_extra(task, options.extra, parts.names, plan.folder) if options.extra else None
     checked = _checked(plan, parts, watcher)
     start, recipe = _begin(plan, training, parts, checked)
-    frozen = freeze(start.model, recipe.freeze)
+    if extra:
+        watcher.say(f"{len(extra.samples)} more pictures of {options.extra} to learn from")
     describe_pictures(start.model, training, start.normalise, recipe.imgsz, parts.names)
-    plan.write(recipe, parts, start.normalise, start.note)
-    trained, count = count_parameters(start.model)
-    more = [f"{len(extra.samples)} more pictures of {options.extra} to learn from"] if extra else []
-    for line in (*more, f"started from {start.note}", *recipe.lines(), f"{trained:,} of {count:,} parameters train"):
-        watcher.say(line)
-    start.model.to(recipe.device)
+    plan.write(recipe, parts.names, (len(parts.train.samples), len(parts.val.samples)), start.normalise, start.note)
     labelled = task.judge(checked.val, parts.names, task.judged_at(PostprocessSpec(iou=NMS_IOU), parts.names))
     judging = Judging(training, labelled, parts.names, recipe.imgsz, start.normalise)
     cache = options.cache if options.cache is not None else fits_in_memory(checked.sizes_wh, recipe.workers)
     pictures = Pictures(training, checked.train, extra, recipe.imgsz, recipe.symmetry, recipe.seed, cache=cache)
-    sampler = EpochSampler(
-        training.sampling_weights(checked.train),
-        len(extra.samples) if extra else 0,
-        recipe.extra_share,
-        recipe.batch,
-        recipe.seed,
-    )
-    loader = make_loader(pictures, sampler, recipe.workers, pin=recipe.device.startswith("cuda"))
+    return run_loop(plan, training, start, recipe, pictures, judging, watcher, began=began)
+
+
+def run_loop(
+    plan: Plan,
+    training: TrainingTask[Any],
+    start: Start,
+    recipe: Recipe,
+    pictures: Pictures,
+    judging: Judge,
+    watcher: Watcher,
+    *,
+    began: float,
+    teacher: nn.Module | None = None,
+) -> TrainRun:
+    """Train on pictures from a start, or from where an earlier start of the run came to."""
+    log = _tensorboard(plan.folder) if plan.options.tensorboard else None
+    frozen = freeze(start.model, recipe.freeze)
+    if teacher is not None:  # whose own statistics do not move either: a batch's would give other answers
+        frozen += [module for module in start.model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    trained, count = count_parameters(start.model)
+    for line in (f"started from {start.note}", *recipe.lines(), f"{trained:,} of {count:,} parameters train"):
+        watcher.say(line)
+    start.model.to(recipe.device)
+    sampler = EpochSampler(pictures.weights, pictures.extra_count, recipe.extra_share, recipe.batch, recipe.seed)
     trainer = Trainer(
         training,
         start.model,
         frozen,
         recipe,
-        loader,
+        make_loader(pictures, sampler, recipe.workers, pin=recipe.device.startswith("cuda")),
         sampler,
         judging,
         plan.folder,
         start.normalise,
-        {**training.metadata(start.model), "labels": dump(parts.names).strip(), "task": training.name},
+        {**training.metadata(start.model), "labels": dump(start.names).strip(), "task": training.name, **start.notes},
         watcher.updated,
         began=began,
+        teacher=teacher,
         log=log,
     )
     if plan.goes_on:
         trainer.restore(*load_state(plan.folder))
         watcher.say(f"goes on after epoch {trainer.progress.epoch}")
     trainer.run()
-    return _finish(plan, trainer, judging)
+    folder, progress = plan.folder, trainer.progress
+
+    def best() -> nn.Module:
+        model = copy.deepcopy(trainer.kept)
+        load_weights(model, folder / BEST)
+        return model.eval()
+
+    if progress.best is not None:
+        judging.draw(best, progress, folder)
+    return TrainRun(folder, folder / BEST, folder / LAST, progress.figures, progress.epoch, trainer.stopped)
 
 
 def _checked(plan: Plan, parts: Parts, watcher: Watcher) -> CheckedData:
@@ -192,7 +224,7 @@ def _checked(plan: Plan, parts: Parts, watcher: Watcher) -> CheckedData:
     return checked
 
 
-def _begin(plan: Plan, training: TrainingTask[Any], parts: Parts, checked: CheckedData) -> "tuple[Start, Any]":
+def _begin(plan: Plan, training: TrainingTask[Any], parts: Parts, checked: CheckedData) -> tuple[Start, Recipe]:
     """The model to start from, and the recipe."""
     options = plan.options
     start = starting_model(
@@ -217,20 +249,6 @@ def _begin(plan: Plan, training: TrainingTask[Any], parts: Parts, checked: Check
         fresh=options.weights == NO_WEIGHTS,
     )
     return start, recipe
-
-
-def _finish(plan: Plan, trainer: Trainer, judging: Judging) -> TrainRun:
-    """The run's record, with the pictures of its best weights drawn."""
-    folder, progress = plan.folder, trainer.progress
-
-    def best() -> nn.Module:
-        model = copy.deepcopy(trainer.kept)
-        load_weights(model, folder / BEST)
-        return model.eval()
-
-    if progress.best is not None:
-        judging.draw(best, progress, folder)
-    return TrainRun(folder, folder / BEST, folder / LAST, progress.figures, progress.epoch, trainer.stopped)
 
 
 def _tensorboard(folder: Path) -> Callable[[dict[str, Any]], None]:

@@ -1,7 +1,8 @@
 """The model that a run starts from: fresh, or with as much of given weights as fits; and which of it trains."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,16 @@ _STAGE = re.compile(r"backbone\.stages\.(\d)\.")
 
 @dataclass(frozen=True)
 class Start:
-    """A model to train, the normalisation of its pictures, and what was taken from where."""
+    """A model to train, the normalisation of its pictures, and what was taken from where.
+
+    `names` are its classes, `notes` what its files note beside the usual.
+    """
 
     model: Model
     normalise: NormaliseSpec
     note: str
+    names: tuple[str, ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def starting_model(
@@ -57,7 +63,7 @@ def starting_model(
     weights = weights or DEFAULT_WEIGHTS
     if weights == NO_WEIGHTS:
         model = task.build(variant, len(names), head, drop_path, drop)
-        return Start(model, NormaliseSpec(), "random weights")
+        return Start(model, NormaliseSpec(), "random weights", names)
     opened = open_checkpoint(_file(weights, variant))
     summary = summarise(opened)
     alike = summary.task == task.name
@@ -66,7 +72,7 @@ def starting_model(
     note = _load(model, opened, names, summary.labels, alike)
     said = opened.sidecar.preprocessing.said
     fields: dict[str, Any] = {key: said[key] for key in ("mean", "std", "channel_order") if key in said}
-    return Start(model, NormaliseSpec(**fields), f"{weights}: {note}")
+    return Start(model, NormaliseSpec(**fields), f"{weights}: {note}", names)
 
 
 def _file(weights: str, variant: str) -> Path:

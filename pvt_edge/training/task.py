@@ -87,6 +87,10 @@ class TrainingTask(ABC, Generic[S]):
     ) -> dict[str, Tensor]:
         """The parts of the loss by name, each a scalar; what is learnt from is their sum."""
 
+    def distil(self, model: nn.Module, outputs: Any, taught: Any, view_hw: tuple[int, int]) -> dict[str, Tensor]:
+        """The parts of the loss of outputs where a teacher's outputs stand for labels."""
+        raise NotImplementedError
+
     @abstractmethod
     def whole(self, model: nn.Module, imgsz: tuple[int, int], normalise: "NormaliseSpec") -> nn.Module:
         """uint8 BGR pictures (B, H, W, 3) -> the task's outputs by name."""

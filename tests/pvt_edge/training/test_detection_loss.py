@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
 
 from pvt_edge.training.assigner import assign, pairwise_iou  # noqa: E402
-from pvt_edge.training.detection_loss import BOX_WEIGHT, detection_loss, giou, quality_focal  # noqa: E402
+from pvt_edge.training.detection_loss import BOX_WEIGHT, detection_loss, giou, imitation_loss, quality_focal  # noqa: E402
 
 SQUARES = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 20], [20, 20, 30, 30], [0, 0, 0, 0]])
 
@@ -109,3 +109,38 @@ def test_detection_loss_without_any_truth():
     class_loss, box_loss = detection_loss(logits, [torch.zeros(2, 4, 1, 1)], torch.zeros(1, 4), [none, none], 2)
     assert class_loss.item() == pytest.approx(4 * 0.25 * np.log(2))
     assert box_loss.item() == 0
+
+
+# --- imitation
+
+
+def maps_of(seed: int, spread: float = 1.0) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """A head's maps (logits, deltas) of two levels, a batch of 2, 3 classes, one anchor a cell."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def level(channels: int, side: int) -> torch.Tensor:
+        return torch.randn((2, channels, side, side), generator=generator) * spread
+
+    return [level(3, 4), level(3, 2)], [level(4, 4) * 0.1, level(4, 2) * 0.1]
+
+
+GRID = torch.tensor([[16.0 * x, 16.0 * y, 16.0 * x + 32, 16.0 * y + 32] for y in range(4) for x in range(4)])
+ANCHORS = torch.cat((GRID, GRID[:4] * 2))
+
+
+def test_imitation_is_free_for_the_same_answers_and_costs_for_others():
+    same = imitation_loss(maps_of(1), maps_of(1), ANCHORS, 3)
+    assert [part.item() for part in same] == pytest.approx([0, 0], abs=1e-6)
+    classes, boxes = imitation_loss((maps_of(2)[0], maps_of(1)[1]), maps_of(1), ANCHORS, 3)
+    assert classes.item() > 0.01
+    assert boxes.item() == pytest.approx(0, abs=1e-6)
+    classes, boxes = imitation_loss((maps_of(1)[0], maps_of(2)[1]), maps_of(1), ANCHORS, 3)
+    assert classes.item() == pytest.approx(0, abs=1e-6)
+    assert boxes.item() > 0.01
+
+
+def test_boxes_of_nothing_are_not_imitated():
+    """Where the teacher gives no class a twentieth, its boxes say nothing."""
+    teacher = ([torch.full_like(x, -6.0) for x in maps_of(1)[0]], maps_of(1)[1])
+    _, boxes = imitation_loss((teacher[0], maps_of(2)[1]), teacher, ANCHORS, 3)
+    assert boxes.item() == 0
