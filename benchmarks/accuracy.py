@@ -2,21 +2,20 @@
 
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from pvt_edge.bundle import Bundle
-from pvt_edge.evaluation.labelled import Labelled, default_images, read_labelled
-from pvt_edge.evaluation.thresholds import ap_settings
+from pvt_edge.evaluation.evaluate import judge, read_labelled
+from pvt_edge.metrics.labelled import Labelled
 from pvt_edge.predictor import Predictor
 
 
-def read_labels(bundle: Bundle, data: Path, images: Path | None) -> Labelled:
+def read_labels(bundle: Bundle, data: Path, images: Path | None) -> Labelled[Any]:
     """The labelled pictures, as `pvt-edge val` takes them. Raises `DataError` where they do not fit the bundle."""
-    manifest = bundle.manifest
-    settings = ap_settings(manifest) if manifest.task == "detect" else None
-    return read_labelled(manifest, data, images or default_images(data), settings, limit=None, skip=False)
+    return read_labelled(bundle.manifest, data, images)
 
 
-def measure_accuracy(predictor: Predictor, labelled: Labelled) -> dict[str, float]:
+def measure_accuracy(predictor: Predictor, labelled: Labelled[Any]) -> dict[str, float]:
     """The figures of `pvt-edge val`, fractions 0..1; without those that nothing in the data stands for."""
-    figures = labelled.judge(predictor, lambda: None).row.figures
+    figures = judge(predictor, labelled, lambda: None)[0].figures
     return {name: value for name, value in figures.items() if isfinite(value)}

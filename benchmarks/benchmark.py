@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pvt_edge
 from pvt_edge.benchmarks.accuracy import measure_accuracy, read_labels
@@ -33,7 +34,7 @@ from pvt_edge.benchmarks.stock import plan_stock, stock_rows
 from pvt_edge.benchmarks.timing import measure_timer, summarise
 from pvt_edge.bundle import Bundle
 from pvt_edge.errors import BundleError, PvtEdgeError
-from pvt_edge.evaluation.labelled import Labelled
+from pvt_edge.metrics.labelled import Labelled
 from pvt_edge.reporting.rounding import counted
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.boundary import one_line
@@ -100,7 +101,7 @@ class Run:
         labelled = judged_on = None
         if options.data is not None:
             labelled = read_labels(self.bundle, options.data, options.images)
-            judged_on = f"{counted(labelled.pictures, 'labelled picture')} of {options.data.name}"
+            judged_on = f"{counted(len(labelled.samples), 'labelled picture')} of {options.data.name}"
         load = read_counters().load
         machine, timer = describe_machine(), measure_timer()
         pictures = read_pictures(options.images) if options.images else draw_pictures()
@@ -245,7 +246,7 @@ class Run:
             told = "; ".join(f"{row.name}: {row.reason}" for row in self.rows.values() if row.status == "failed")
             raise BundleError(f"no row of {self.bundle.folder} could be measured: {told}")
 
-    def _accuracies(self, opened: Mapping[str, Contestant], labelled: Labelled) -> None:
+    def _accuracies(self, opened: Mapping[str, Contestant], labelled: Labelled[Any]) -> None:
         """Write what each measured row finds in the labelled pictures; once for all batches of a file."""
         self.notes += labelled.notes
         found: dict[tuple[str, str, str], dict[str, float] | None] = {}

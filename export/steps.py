@@ -25,6 +25,7 @@ from pvt_edge.export.request import ENGINE_FORMATS, ExportRequest
 from pvt_edge.export.tensorrt.writing import TensorRtExport, open_workshops, write_tensorrt
 from pvt_edge.models import Model
 from pvt_edge.runtimes import missing, open_runtime
+from pvt_edge.tasks import get_task
 
 if TYPE_CHECKING:
     import openvino
@@ -289,23 +290,26 @@ class Steps:
     def measure_accuracy(self, artifacts: Sequence[Artifact]) -> AccuracyRecord | None:
         """AP on generated scenes of each artifact, for the weights that come with the package."""
         from pvt_edge.data.coco import read_coco
-        from pvt_edge.metrics.detector import detector_accuracy
+        from pvt_edge.evaluation.arrays import score_runtime
 
         post = self.request.postprocess
         if self.scenes is None or post is None:
             return None
         annotations, words = self.scenes
         self.tell(f"measuring accuracy on {words}")
+        task, labels = get_task(self.model.task), self.request.labels
         dataset = read_coco(annotations, annotations.parent / "images")
+        labelled = task.judge(dataset, labels, task.judged_at(post, labels))
         metrics = {}
         for artifact in artifacts:
             if artifact.runtime in ENGINE_FORMATS:
                 continue
             path = self.writer.path(artifact.file)
             with open_runtime(artifact.runtime, path, precision=artifact.precision) as runtime:
-                metrics[f"{artifact.runtime}-{artifact.precision}"] = detector_accuracy(
-                    runtime, dataset, self.request.resize, post
-                )
+                scores = score_runtime(task, labelled, runtime, self.request.resize, labels)
+            by_class = {f"AP {name}": found["AP"] for name, found in scores.classes.items()}
+            figures = {name: scores.figures[name] for name in ("AP", "AP50", "AP75")}
+            metrics[f"{artifact.runtime}-{artifact.precision}"] = figures | by_class
         return AccuracyRecord(data=words, metrics=metrics)
 
     def measure_agreement(self, artifacts: Sequence[Artifact]) -> AccuracyRecord | None:

@@ -180,6 +180,8 @@ def kind_of(block: str) -> str:
 def map_of(variant: Variant, imgsz: tuple[int, int], block: str, move: str) -> tuple[int, int]:
     """Height and width of the map that `move` pools in `block`."""
     stage = int(block.split(".")[1])
+    if variant.class_token and stage == len(variant.depths) - 1:
+        return 1, 1  # tokens, of which one is at no place of a map: nothing to pool
     height, width = imgsz[0] >> (stage + 2), imgsz[1] >> (stage + 2)
     if move != "pool_keys":
         return height, width
@@ -215,9 +217,9 @@ def _places(variant: Variant, names: list[str]) -> str:
         blocks.setdefault(int(in_stage), []).append(int(in_block))
     whole = [stage for stage, found in blocks.items() if len(set(found)) == variant.depths[stage]]
     told = [f"stage{'s' if len(whole) > 1 else ''} {_listed([stage + 1 for stage in whole])}"] if whole else []
-    for stage in (one for one in blocks if one not in whole):
-        several = "s" if len(set(blocks[stage])) > 1 else ""
-        told.append(f"block{several} {_listed([block + 1 for block in blocks[stage]])} of stage {stage + 1}")
+    for index in (one for one in blocks if one not in whole):
+        several = "s" if len(set(blocks[index])) > 1 else ""
+        told.append(f"block{several} {_listed([block + 1 for block in blocks[index]])} of stage {index + 1}")
     return " and ".join(told)
 
 

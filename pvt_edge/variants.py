@@ -1,4 +1,4 @@
-"""The PVT-v2 family as a table: one frozen row per variant."""
+"""The variants as a table: one frozen row each."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,11 @@ from pvt_edge.errors import ArgumentError, UnknownNameError, described
 
 @dataclass(frozen=True)
 class Variant:
-    """The numbers that tell one PVT-v2 from another (arXiv 2106.13797, table 1).
+    """The numbers that tell one PVT from another (v1: arXiv 2102.12122, table 1; v2: 2106.13797, table 1).
 
     `heads` [1, 2, 5, 8] and `sr_ratios` [8, 4, 2, 1] are those of every variant; `linear` is the
-    pooled ("Li") spatial reduction, which ignores `sr_ratios`. `params` counts the 1000-class classifier.
+    pooled ("Li") spatial reduction, which ignores `sr_ratios`. `params` counts the 1000-class classifier. `family` is
+    the name of its family in `pvt_edge.models.FAMILIES`; `class_token` whether its classifiers add a token to stage 4.
     """
 
     name: str
@@ -22,9 +23,15 @@ class Variant:
     heads: tuple[int, int, int, int] = (1, 2, 5, 8)
     sr_ratios: tuple[int, int, int, int] = (8, 4, 2, 1)
     family: str = "pvt-v2"
+    class_token: bool = False
 
 
 _SMALL, _WIDE = (32, 64, 160, 256), (64, 128, 320, 512)
+
+
+def _v1(size: str, depths: tuple[int, int, int, int], params: int) -> Variant:
+    return Variant(f"v1-{size}", _WIDE, depths, (8, 8, 4, 4), params, family="pvt-v1", class_token=True)
+
 
 VARIANTS: dict[str, Variant] = {
     v.name: v
@@ -36,15 +43,29 @@ VARIANTS: dict[str, Variant] = {
         Variant("b3", _WIDE, (3, 4, 18, 3), (8, 8, 4, 4), 45_238_696),
         Variant("b4", _WIDE, (3, 8, 27, 3), (8, 8, 4, 4), 62_556_072),
         Variant("b5", _WIDE, (3, 6, 40, 3), (4, 4, 4, 4), 81_956_008),
+        _v1("tiny", (2, 2, 2, 2), 13_229_288),
+        _v1("small", (3, 4, 6, 3), 24_485_864),
+        _v1("medium", (3, 4, 18, 3), 44_208_104),
+        _v1("large", (3, 8, 27, 3), 61_369_320),
     )
 }
 
 
 def get_variant(name: str) -> Variant:
-    """The row called `name`, in any case; `UnknownNameError` names the nearest otherwise."""
+    """The row called `name`, in any case; `UnknownNameError` names the nearest otherwise.
+
+    The names of official files and libraries are understood: pvt_v2_b2_li, pvt_tiny.
+
+    >>> get_variant("pvt_v2_b2_li").name, get_variant("pvt_tiny").name
+    ('b2-li', 'v1-tiny')
+    """
     if not isinstance(name, str):
         raise ArgumentError(f"a variant is a name, {', '.join(VARIANTS)}, not {described(name)}")
-    try:
-        return VARIANTS[name.lower()]
-    except KeyError:
-        raise UnknownNameError("variant", name, VARIANTS) from None
+    plain = name.lower().replace("_", "-")
+    found = VARIANTS.get(name.lower()) or VARIANTS.get(plain)
+    if found is None and plain.startswith("pvt-"):
+        rest = plain.removeprefix("pvt-").removeprefix("v2-").replace("-linear", "-li")
+        found = VARIANTS.get(rest) or VARIANTS.get(f"v1-{rest}")
+    if found is None:
+        raise UnknownNameError("variant", name, VARIANTS)
+    return found

@@ -1,7 +1,9 @@
 """A task, a backbone family and a runtime that the package does not know, added as docs/extending.md says, and used."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,8 +19,11 @@ from pvt_edge.bundle.schema import InputSpec, Manifest, Provenance, ResizeSpec
 from pvt_edge.comparison.difference import Difference, Tally, paired
 from pvt_edge.comparison.figure import FIGURES, Figure
 from pvt_edge.comparison.panels import PANEL_HW
-from pvt_edge.errors import BundleError
+from pvt_edge.data.labelled_set import LabelledSet
+from pvt_edge.errors import BundleError, DataError
+from pvt_edge.evaluation import evaluate
 from pvt_edge.export.tasks import TASK_EXPORTS, TaskExport, register_task_export
+from pvt_edge.metrics.labelled import Labelled, Scores, keep_present
 from pvt_edge.models import FAMILIES, MODELS, Backbone, Family, Model, register_family, register_model
 from pvt_edge.preprocessing import IMAGENET
 from pvt_edge.runtimes import RUNTIMES, RuntimeEntry, TensorSpec, missing
@@ -30,6 +35,24 @@ from pvt_edge.variants import VARIANTS, Variant
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytestmark = pytest.mark.skipif(missing("onnxruntime") is not None, reason="ONNX Runtime is not installed")
 HEIGHT, WIDTH = 64, 96
+
+
+class Toned(NamedTuple):
+    """A picture and its mean colour."""
+
+    path: Path
+    tone: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledTones(Labelled):
+    """Judged by how near the tones are."""
+
+    def rate(self, sample, answer, image_hw):
+        return 255.0 if answer is None else np.abs(answer["features"]["tone"] - sample.tone).max()
+
+    def score(self, rated):
+        return Scores({"closeness": 1 - float(np.mean(rated)) / 255}, {})
 
 
 class Tone(Task):
@@ -51,6 +74,15 @@ class Tone(Task):
     def agreement(self, found, reference, post):
         gaps = [np.abs(got["tone"] - want["tone"]).mean() / 255 for got, want in paired(found, reference)]
         return {"agreement": 1 - float(np.mean(gaps))}
+
+    def read_labels(self, data, images=None, *, part="val", labels=None):
+        lines = [line.split(",") for line in data.read_text().splitlines()]
+        samples = tuple(Toned(images / name, tuple(map(float, tone))) for name, *tone in lines)
+        return LabelledSet(data, (), samples), False
+
+    def judge(self, dataset, labels, settings, *, limit=None, skip=False):
+        kept, notes = keep_present(dataset, limit=limit, skip=skip)
+        return LabelledTones(samples=kept.samples, in_data=len(dataset.samples), notes=tuple(notes))
 
     def panels(self, shown):
         sides = (shown.reference, shown.found)
@@ -211,6 +243,21 @@ def test_verify(extended, tmp_path, pictures):
     assert not report
     assert report.artifacts[0].figures["tone_error"] == pytest.approx(3.0, abs=1e-3)
     assert (tmp_path / "report" / "contact_sheet.jpg").exists()
+
+
+def test_val(extended, tmp_path, pictures):
+    means = {path.name: cv2.imread(str(path)).mean(axis=(0, 1)) for path in sorted(pictures.iterdir())}
+    data = tmp_path / "tones.csv"
+    data.write_text("".join(f"{name},{','.join(map(str, tone))}\n" for name, tone in means.items()))
+    sound, bright = write_tone(tmp_path / "sound"), write_tone(tmp_path / "bright", off=25.5)
+    rows = evaluate(sound, data, pictures, runtime="all").rows
+    assert {"onnx-reference fp32", "onnxruntime fp32"} <= {row.name for row in rows}
+    assert [row.figures["closeness"] for row in rows] == pytest.approx([1] * len(rows), abs=1e-5)
+    assert evaluate(bright, data, pictures).rows[0].figures["closeness"] == pytest.approx(0.9, abs=1e-5)
+    (pictures / "0.png").unlink()
+    with pytest.raises(DataError, match="1 of 3 pictures are missing"):
+        evaluate(sound, data, pictures)
+    assert evaluate(sound, data, pictures, skip_missing=True).pictures == 2
 
 
 def test_benchmark_rows(extended, tmp_path):

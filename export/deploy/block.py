@@ -19,7 +19,7 @@ from pvt_edge.export.deploy.folding import (
     scale_linear,
     split_linear,
 )
-from pvt_edge.export.deploy.pooling import FixedPool
+from pvt_edge.export.deploy.pooling import FixedPool, WindowPool, pool_and_spread, pooling_matrix
 from pvt_edge.models.pvt_v2 import Attention, Block, Mlp, PatchEmbed, Stage
 from pvt_edge.moves import LINEAR_POOL
 
@@ -63,7 +63,8 @@ class Reduction(nn.Module):
     def __init__(self, norm1: nn.LayerNorm, attn: Attention, map_hw: tuple[int, int]) -> None:
         super().__init__()
         self.conv = fold_norm_into_conv(norm1, attn.sr)
-        self.norm = MapNorm(attn.norm, (map_hw[0] // attn.sr_ratio, map_hw[1] // attn.sr_ratio))
+        self.map_hw = (map_hw[0] // attn.sr_ratio, map_hw[1] // attn.sr_ratio)  # of what it gives
+        self.norm = MapNorm(attn.norm, self.map_hw)
 
     def forward(self, x: Tensor) -> Tensor:
         reduced: Tensor = self.norm(self.conv(x))
@@ -79,12 +80,14 @@ class PooledReduction(nn.Module):
 
     def __init__(self, norm1: nn.LayerNorm, attn: Attention, map_hw: tuple[int, int]) -> None:
         super().__init__()
-        self.pool = FixedPool(map_hw, LINEAR_POOL, attn.sr.weight)
+        self.map_hw = (LINEAR_POOL, LINEAR_POOL)
+        rows, columns = (pooling_matrix(length, LINEAR_POOL) for length in map_hw)
+        self.pool = FixedPool(rows, columns, attn.sr.weight)
         self.conv = fold_norm_into_conv(norm1, attn.sr)
-        self.norm = MapNorm(attn.norm, (LINEAR_POOL, LINEAR_POOL), affine=True)
+        self.norm = MapNorm(attn.norm, self.map_hw, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = to_map(self.pool(to_tokens(x)), (LINEAR_POOL, LINEAR_POOL))
+        pooled = to_map(self.pool(to_tokens(x)), self.map_hw)
         return F.gelu(self.norm(self.conv(pooled)))
 
 
@@ -93,7 +96,8 @@ class DeployAttention(nn.Module):
 
     def __init__(self, norm1: nn.LayerNorm, attn: Attention, map_hw: tuple[int, int]) -> None:
         super().__init__()
-        self.heads, self.map_hw = attn.heads, map_hw
+        self.heads = attn.heads
+        self.pool, self.spread, self.map_hw = pool_and_spread(map_hw, attn.moves.pool_queries, attn.q.weight)
         self.sr: nn.Module = nn.Identity()
         k, v = split_linear(attn.kv, 2)
         if attn.linear:
@@ -103,6 +107,10 @@ class DeployAttention(nn.Module):
             k, v = fold_norm_into_linear(attn.norm, k), fold_norm_into_linear(attn.norm, v)
         else:
             k, v = fold_norm_into_linear(norm1, k), fold_norm_into_linear(norm1, v)
+        self.pool_keys: nn.Module = nn.Identity()
+        if attn.moves.pool_keys > 1:
+            keys_hw = map_hw if isinstance(self.sr, nn.Identity) else self.sr.map_hw
+            self.pool_keys = WindowPool(keys_hw, attn.moves.pool_keys, attn.kv.weight)
         head_dim = attn.q.out_features // attn.heads
         self.q = as_conv(scale_linear(fold_norm_into_linear(norm1, attn.q), head_dim**-0.5))
         self.k, self.v, self.proj = as_conv(k), as_conv(v), as_conv(attn.proj)
@@ -113,45 +121,50 @@ class DeployAttention(nn.Module):
         return tokens.reshape(-1, tokens.shape[1], self.heads, tokens.shape[2] // self.heads).permute(0, 2, 1, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        source = self.sr(x)
-        q, v = self._heads(self.q(x)), self._heads(self.v(source))
+        source = self.pool_keys(self.sr(x))
+        q, v = self._heads(self.q(self.pool(x))), self._heads(self.v(source))
         k = self.k(source).reshape(-1, self.heads, q.shape[3], v.shape[2])  # (B, heads, C/heads, M): already transposed
         out = torch.softmax(q @ k, dim=-1) @ v  # (B, heads, N, C/heads)
         tokens = out.permute(0, 2, 1, 3).reshape(-1, out.shape[2], x.shape[1])
-        projected: Tensor = self.proj(to_map(tokens, self.map_hw))
+        projected: Tensor = self.spread(self.proj(to_map(tokens, self.map_hw)))
         return projected
 
 
 class DeployMlp(nn.Module):
     """Normalised map (B, C, H, W) -> MLP output, a map of the same shape."""
 
-    def __init__(self, norm2: nn.LayerNorm, mlp: Mlp) -> None:
+    def __init__(self, norm2: nn.LayerNorm, mlp: Mlp, map_hw: tuple[int, int]) -> None:
         super().__init__()
+        self.pool, self.spread, _ = pool_and_spread(map_hw, mlp.moves.pool, mlp.fc1.weight)
         self.linear = mlp.linear
         self.fc1 = as_conv(fold_norm_into_linear(norm2, mlp.fc1))
         self.dwconv, self.fc2 = mlp.dwconv, as_conv(mlp.fc2)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.fc1(x)  # (B, hidden, H, W)
+        x = self.fc1(self.pool(x))  # (B, hidden, H, W)
         if self.linear:
             x = F.relu(x)
-        out: Tensor = self.fc2(F.gelu(self.dwconv(x)))
+        out: Tensor = self.spread(self.fc2(F.gelu(self.dwconv(x))))
         return out
 
 
 class DeployBlock(nn.Module):
-    """Map (B, C, H, W) -> map (B, C, H, W)."""
+    """Map (B, C, H, W) -> map (B, C, H, W); a branch that is left out is not there."""
 
     def __init__(self, block: Block, map_hw: tuple[int, int]) -> None:
         super().__init__()
-        self.norm1, self.norm2 = MapNorm(block.norm1, map_hw), MapNorm(block.norm2, map_hw)
-        self.attn = DeployAttention(block.norm1, block.attn, map_hw)
-        self.mlp = DeployMlp(block.norm2, block.mlp)
+        self.attn = self.mlp = None
+        if not block.attn.moves.leave_out:
+            self.norm1, self.attn = MapNorm(block.norm1, map_hw), DeployAttention(block.norm1, block.attn, map_hw)
+        if not block.mlp.moves.leave_out:
+            self.norm2, self.mlp = MapNorm(block.norm2, map_hw), DeployMlp(block.norm2, block.mlp, map_hw)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
-        out: Tensor = x + self.mlp(self.norm2(x))
-        return out
+        if self.attn is not None:
+            x = x + self.attn(self.norm1(x))
+        if self.mlp is not None:
+            x = x + self.mlp(self.norm2(x))
+        return x
 
 
 class DeployStage(nn.Module):

@@ -52,12 +52,14 @@ def _centred_embed_norm(norm: MapNorm) -> nn.Sequential:
 
 
 def _centre_block(block: DeployBlock) -> None:
-    reduction = block.attn.sr
-    if isinstance(reduction, Reduction | PooledReduction):
-        reduction.conv = centre_conv(reduction.conv)
-        reduction.norm = MapRms(reduction.norm)  # type: ignore[assignment]
-    block.norm1, block.norm2 = MapRms(block.norm1), MapRms(block.norm2)  # type: ignore[assignment]
-    block.attn.proj, block.mlp.fc2 = centre_conv(block.attn.proj), centre_conv(block.mlp.fc2)
+    if block.attn is not None:
+        reduction = block.attn.sr
+        if isinstance(reduction, Reduction | PooledReduction):
+            reduction.conv = centre_conv(reduction.conv)
+            reduction.norm = MapRms(reduction.norm)  # type: ignore[assignment]
+        block.norm1, block.attn.proj = MapRms(block.norm1), centre_conv(block.attn.proj)  # type: ignore[assignment]
+    if block.mlp is not None:
+        block.norm2, block.mlp.fc2 = MapRms(block.norm2), centre_conv(block.mlp.fc2)  # type: ignore[assignment]
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
-"""Adaptive average pooling as two fixed matrices, exact for every input size."""
+"""Pooling at sizes known beforehand: the 7x7 grid of linear SRA, and the windows of moves. Exact for every size."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -9,26 +10,82 @@ def pooling_matrix(size: int, bins: int) -> Tensor:
 
     Bin i covers floor(i*size/bins) up to ceil((i+1)*size/bins); neighbours overlap when bins do not divide size.
     """
-    matrix = torch.zeros(bins, size, dtype=torch.float64)
-    for i in range(bins):
-        start, stop = i * size // bins, -(-(i + 1) * size // bins)
-        matrix[i, start:stop] = 1.0 / (stop - start)
+    return _averages([(i * size // bins, -(-(i + 1) * size // bins)) for i in range(bins)], size)
+
+
+def window_matrix(size: int, side: int) -> Tensor:
+    """The matrix (size/side rounded up, size) whose row i averages the i-th window, the last over what it holds."""
+    return _averages([(start, min(start + side, size)) for start in range(0, size, side)], size)
+
+
+def _averages(spans: list[tuple[int, int]], size: int) -> Tensor:
+    matrix = torch.zeros(len(spans), size, dtype=torch.float64)
+    for row, (start, stop) in zip(matrix, spans, strict=True):
+        row[start:stop] = 1.0 / (stop - start)
     return matrix
 
 
 class FixedPool(nn.Module):
-    """Tokens (B, H*W, C) -> pooled tokens (B, bins*bins, C); one product per axis, in token layout."""
+    """Tokens (B, H*W, C) -> pooled tokens (B, H'*W', C), by matrices `rows` (H', H) and `columns` (W', W).
 
-    def __init__(self, map_hw: tuple[int, int], bins: int, like: Tensor) -> None:
+    One product per axis, in token layout; they take the type of the weight `like`.
+    """
+
+    def __init__(self, rows: Tensor, columns: Tensor, like: Tensor) -> None:
         super().__init__()
-        self.map_hw, self.bins = map_hw, bins
-        self.register_buffer("rows", pooling_matrix(map_hw[0], bins).to(like))
-        self.register_buffer("columns", pooling_matrix(map_hw[1], bins).to(like))
+        self.register_buffer("rows", rows.to(like))
+        self.register_buffer("columns", columns.to(like))
 
     def forward(self, x: Tensor) -> Tensor:
-        (h, w), c = self.map_hw, x.shape[2]
         rows: Tensor = self.rows  # type: ignore[assignment]
         columns: Tensor = self.columns  # type: ignore[assignment]
-        x = rows @ x.reshape(-1, h, w * c)  # (B, bins, W*C)
-        x = columns @ x.reshape(-1, self.bins, w, c)  # (B, bins, bins, C)
-        return x.reshape(-1, self.bins * self.bins, c)
+        (bins_h, h), (bins_w, w), c = rows.shape, columns.shape, x.shape[2]
+        x = rows @ x.reshape(-1, h, w * c)  # (B, H', W*C)
+        x = columns @ x.reshape(-1, bins_h, w, c)  # (B, H', W', C)
+        return x.reshape(-1, bins_h * bins_w, c)
+
+
+class WindowPool(nn.Module):
+    """Map (B, C, H, W) -> its averages over windows of `side` x `side`, see `pool_tokens` of the training form.
+
+    A depthwise convolution where windows fill the map: OpenVINO's average pool wants channels first, and all around it
+    is channels last. Matrices where they do not.
+    """
+
+    def __init__(self, map_hw: tuple[int, int], side: int, like: Tensor) -> None:
+        super().__init__()
+        self.side = side
+        self.map_hw = (-(-map_hw[0] // side), -(-map_hw[1] // side))  # of what it gives
+        self.matrices: FixedPool | None = None
+        if any(length % side for length in map_hw):
+            self.matrices = FixedPool(window_matrix(map_hw[0], side), window_matrix(map_hw[1], side), like)
+        else:
+            self.register_buffer("share", like.new_full((like.shape[1], 1, side, side), 1.0 / side**2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.matrices is None:
+            share: Tensor = self.share  # type: ignore[assignment]
+            return F.conv2d(x, share, stride=self.side, groups=share.shape[0])
+        pooled = self.matrices(x.flatten(2).transpose(1, 2))  # (B, H'*W', C)
+        found: Tensor = pooled.transpose(1, 2).reshape(-1, pooled.shape[2], *self.map_hw)
+        return found
+
+
+class Spread(nn.Module):
+    """The opposite: map (B, C, H/side, W/side) -> (B, C, H, W), each value at all places of its window."""
+
+    def __init__(self, map_hw: tuple[int, int], side: int) -> None:
+        super().__init__()
+        self.map_hw, self.side = map_hw, side
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.interpolate(x, scale_factor=float(self.side), mode="nearest")
+        return x[:, :, : self.map_hw[0], : self.map_hw[1]]
+
+
+def pool_and_spread(map_hw: tuple[int, int], side: int, like: Tensor) -> tuple[nn.Module, nn.Module, tuple[int, int]]:
+    """Both, and the size of the map between them, for what the weight `like` reads; for a side of 1 they do nothing."""
+    if side == 1:
+        return nn.Identity(), nn.Identity(), map_hw
+    pool = WindowPool(map_hw, side, like)
+    return pool, Spread(map_hw, side), pool.map_hw

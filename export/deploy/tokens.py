@@ -7,7 +7,7 @@ around them, K with V into one product, and LayerNorm whole; seen in the layers 
 import torch
 from torch import Tensor, nn
 
-from pvt_edge.export.deploy.block import DeployAttention, DeployBlock, DeployStage, to_map, to_tokens
+from pvt_edge.export.deploy.block import DeployAttention, to_map, to_tokens
 
 QUERY_GROUPS = 2  # the fewest that make TensorRT fuse the attention of one head of one picture
 
@@ -35,7 +35,8 @@ class TokenAttention(nn.Module):
     def __init__(self, attn: DeployAttention, groups: int) -> None:
         super().__init__()
         assert groups == 1 or attn.heads == 1
-        self.heads, self.map_hw, self.sr, self.groups = attn.heads, attn.map_hw, attn.sr, groups
+        self.heads, self.map_hw, self.groups = attn.heads, attn.map_hw, groups
+        self.sr, self.pool_keys, self.pool, self.spread = attn.sr, attn.pool_keys, attn.pool, attn.spread
         self.q, self.k, self.v = TokenLinear(attn.q), TokenLinear(attn.k), TokenLinear(attn.v)
         self.proj = TokenLinear(attn.proj)
 
@@ -46,22 +47,24 @@ class TokenAttention(nn.Module):
         return tokens.unflatten(2, (self.heads, -1)).permute(0, 2, 1, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        source = to_tokens(self.sr(x))  # (B, M, C)
-        q, k, v = self.q(to_tokens(x)), self._heads(self.k(source)), self._heads(self.v(source))
+        source = to_tokens(self.pool_keys(self.sr(x)))  # (B, M, C)
+        q, k, v = self.q(to_tokens(self.pool(x))), self._heads(self.k(source)), self._heads(self.v(source))
         # (B, groups, N/groups, C) or (B, heads, N, C/heads)
         q = q.unflatten(1, (self.groups, -1)) if self.groups > 1 else self._heads(q)
         out = torch.softmax(q @ k.transpose(2, 3), dim=-1) @ v
         out = out.flatten(1, 2) if self.groups > 1 else out.permute(0, 2, 1, 3).flatten(2)  # (B, N, C)
-        return to_map(self.proj(out), self.map_hw)
+        projected: Tensor = self.spread(to_map(self.proj(out), self.map_hw))
+        return projected
 
 
 @torch.no_grad()
 def attend_on_tokens(stages: nn.ModuleList, *, batch: int = 1) -> None:
     """Rewrite the attention of a backbone's stages in place, for the smallest `batch` it will run at."""
     for stage in stages:
-        assert isinstance(stage, DeployStage)
-        for block in stage.blocks:
-            assert isinstance(block, DeployBlock)
-            alone = batch * block.attn.heads == 1
-            block.attn = TokenAttention(block.attn, QUERY_GROUPS if alone else 1)  # type: ignore[assignment]
+        for block in stage.blocks:  # type: ignore[union-attr]
+            if block.attn is None:
+                continue
+            height, width = block.attn.map_hw
+            alone = batch * block.attn.heads == 1 and height * width % QUERY_GROUPS == 0
+            block.attn = TokenAttention(block.attn, QUERY_GROUPS if alone else 1)
     stages.requires_grad_(False)

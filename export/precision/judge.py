@@ -12,7 +12,6 @@ import numpy as np
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import ExportError, PictureWarning
 from pvt_edge.export.precision.record import Metric
-from pvt_edge.metrics.top1 import place
 from pvt_edge.tasks import agreement, get_task
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.bundle.schema import ResizeSpec
     from pvt_edge.comparison.difference import Arrays
-    from pvt_edge.data.coco import CocoDataset, Sample
+    from pvt_edge.metrics.labelled import Labelled
     from pvt_edge.pixel_depth import PixelMax
     from pvt_edge.resizing import Placement
 
@@ -66,39 +65,25 @@ class AgreementJudge(Judge):
 
 
 @dataclass(frozen=True)
-class BoxJudge(Judge):
-    """COCO AP on labelled pictures."""
+class LabelledJudge(Judge):
+    """The first figure of `val` on labelled pictures: COCO AP, top-1."""
 
-    dataset: "CocoDataset | None" = None
-    samples: "tuple[tuple[Sample, Placement], ...]" = ()
-
-    @property
-    def metric(self) -> Metric:
-        return Metric(name="map", words="AP", data=self.data)
-
-    def value(self, outputs: "Sequence[Arrays]") -> float:
-        from pvt_edge.metrics.average_precision import average_precision
-        from pvt_edge.metrics.detector import found_in
-
-        assert self.dataset is not None and self.post is not None
-        pairs = zip(self.samples, outputs, strict=False)  # `first` keeps fewer outputs than samples
-        found = [(sample.image_id, found_in(arrays, placement, self.post)) for (sample, placement), arrays in pairs]
-        return average_precision(self.dataset, found)["AP"]
-
-
-@dataclass(frozen=True)
-class Top1Judge(Judge):
-    """Top-1 accuracy on pictures sorted into one folder a class."""
-
-    truth: tuple[int, ...] = ()
+    kind: Metric | None = None
+    labelled: "Labelled[Any] | None" = None
+    placements: "tuple[Placement, ...]" = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def metric(self) -> Metric:
-        return Metric(name="top1", words="top-1", data=self.data)
+        assert self.kind is not None
+        return self.kind
 
     def value(self, outputs: "Sequence[Arrays]") -> float:
-        found = zip(outputs, self.truth, strict=False)
-        return float(np.mean([place(arrays["logits"][0], want) == 0 for arrays, want in found]))
+        from pvt_edge.evaluation.arrays import score_arrays
+
+        assert self.labelled is not None
+        scores = score_arrays(get_task(self.task), self.labelled, outputs, self.placements, self.labels)
+        return next(iter(scores.figures.values()))
 
 
 def box_judge(
@@ -110,13 +95,12 @@ def box_judge(
     post: "PostprocessSpec",
     data: str | None = None,
     pixel_max: "PixelMax" = None,
-) -> BoxJudge:
+) -> LabelledJudge:
     """AP on a COCO file and its pictures; what is odd in it is a `PictureWarning`.
 
     Raises `DataError`, or `ExportError` where its classes are not `labels`.
     """
     from pvt_edge.data.coco import read_coco
-    from pvt_edge.sources import read_image
 
     dataset = read_coco(Path(annotations), Path(images))
     if list(dataset.names) != list(labels):
@@ -126,13 +110,11 @@ def box_judge(
         )
     for note in dataset.notes:
         warnings.warn(f"{annotations}: {note}", PictureWarning, stacklevel=2)
-    inputs, samples = [], []
-    for sample in dataset.samples:
-        fitted, placement = _fit(read_image(sample.path, pixel_max=pixel_max), imgsz, resize)
-        inputs.append(fitted)
-        samples.append((sample, placement))
-    words = data or f"{len(inputs)} labelled pictures of {annotations}"
-    return BoxJudge(tuple(inputs), "detect", post, words, dataset=dataset, samples=tuple(samples))
+    task = get_task("detect")
+    labelled = task.judge(dataset, labels, task.judged_at(post, labels))
+    words = data or f"{len(labelled.samples)} labelled pictures of {annotations}"
+    kind = Metric(name="map", words="AP", data=words)
+    return _labelled_judge("detect", post, kind, labelled, labels, imgsz, resize, pixel_max)
 
 
 def top1_judge(
@@ -142,15 +124,34 @@ def top1_judge(
     resize: "ResizeSpec",
     *,
     pixel_max: "PixelMax" = None,
-) -> Top1Judge:
+) -> LabelledJudge:
     """Top-1 on a folder with one sub-folder a class; raises `DataError`."""
     from pvt_edge.data.image_folder import read_image_folder
+
+    labelled = get_task("classify").judge(read_image_folder(folder, labels), labels, None)
+    words = f"{len(labelled.samples)} labelled pictures of {folder}"
+    kind = Metric(name="top1", words="top-1", data=words)
+    return _labelled_judge("classify", None, kind, labelled, labels, imgsz, resize, pixel_max)
+
+
+def _labelled_judge(
+    task: str,
+    post: "PostprocessSpec | None",
+    kind: Metric,
+    labelled: "Labelled[Any]",
+    labels: Sequence[str],
+    imgsz: tuple[int, int],
+    resize: "ResizeSpec",
+    pixel_max: "PixelMax",
+) -> LabelledJudge:
+    """A judge that has the pictures as the graph takes them."""
     from pvt_edge.sources import read_image
 
-    pictures = read_image_folder(folder, labels)
-    inputs = tuple(_fit(read_image(path, pixel_max=pixel_max), imgsz, resize)[0] for path, _ in pictures.samples)
-    words = f"{len(inputs)} labelled pictures of {folder}"
-    return Top1Judge(inputs, "classify", None, words, truth=tuple(truth for _, truth in pictures.samples))
+    fitted = [_fit(read_image(sample.path, pixel_max=pixel_max), imgsz, resize) for sample in labelled.samples]
+    inputs, placements = tuple(image for image, _ in fitted), tuple(placement for _, placement in fitted)
+    return LabelledJudge(
+        inputs, task, post, kind.data, kind=kind, labelled=labelled, placements=placements, labels=tuple(labels)
+    )
 
 
 def _fit(image: "NDArray[np.uint8]", imgsz: tuple[int, int], resize: "ResizeSpec") -> "tuple[Any, Placement]":

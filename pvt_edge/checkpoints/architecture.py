@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from pvt_edge.checkpoints.naming import BACKBONE
+from pvt_edge.models import FAMILIES
 from pvt_edge.variants import VARIANTS, Variant
 
 _BLOCK = re.compile(re.escape(BACKBONE) + r"stages\.(\d+)\.blocks\.(\d+)\.")
 
-Traits = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], bool]
+Traits = tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, ...], bool]
 
 
 def traits_of_variant(variant: Variant) -> Traits:
-    """What tells variants apart: (dims, depths, MLP ratios, linear)."""
-    return variant.dims, variant.depths, variant.mlp_ratios, variant.linear
+    """What tells variants apart: (family, dims, depths, MLP ratios, linear)."""
+    return variant.family, variant.dims, variant.depths, variant.mlp_ratios, variant.linear
 
 
 def traits_of_tensors(tensors: Mapping[str, Tensor]) -> Traits | None:
@@ -35,7 +36,13 @@ def traits_of_tensors(tensors: Mapping[str, Tensor]) -> Traits | None:
             depths[stage] = max(depths[stage], block + 1)
     # stage 4 reduces its keys in the linear variant alone
     linear = f"{BACKBONE}stages.3.blocks.0.attn.sr.weight" in tensors
-    return tuple(dims), tuple(depths), tuple(ratios), linear
+    return family_of(tensors), tuple(dims), tuple(depths), tuple(ratios), linear
+
+
+def family_of(tensors: Mapping[str, Tensor]) -> str:
+    """The family whose marker is among `tensors`; that without one where none is."""
+    marked = [family.name for family in FAMILIES.values() if family.marker and BACKBONE + family.marker in tensors]
+    return next(iter(marked), next(family.name for family in FAMILIES.values() if not family.marker))
 
 
 def name_of(traits: Traits) -> str | None:

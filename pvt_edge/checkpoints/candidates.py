@@ -24,7 +24,7 @@ _USUAL = (
 
 @dataclass(frozen=True)
 class Candidate:
-    """A PVT v2 in a file.
+    """A PVT in a file.
 
     `entry` says where it lies, with dots between levels; empty for the file itself. `tensors` are those of its
     mapping, `apart` the names in it that belong to another candidate. `averaged`: its weights are a mean over
@@ -40,7 +40,7 @@ class Candidate:
 
 
 def find_candidates(content: Any) -> list[Candidate]:
-    """All PVT v2 in what a file holds, in its order."""
+    """All PVT in what a file holds, in its order."""
     found = [candidate for entry, tensors in _tensor_mappings(content) for candidate in _in_mapping(entry, tensors)]
     entries = {candidate.entry: candidate for candidate in found}
     other = None

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pvt_edge.checkpoints.architecture import name_of, traits_of_tensors, traits_of_variant
+from pvt_edge.checkpoints.architecture import family_of, name_of, traits_of_tensors, traits_of_variant
 from pvt_edge.checkpoints.naming import BACKBONE
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.translation import Translation
-from pvt_edge.models import MODELS, Model
+from pvt_edge.models import MODELS, Model, get_family
 from pvt_edge.variants import Variant
 
 
@@ -32,7 +32,8 @@ def fit(model: Model, variant: Variant, file: Translation, path: Path, reinit_he
     _refuse_other_variant(file.tensors, variant, path)
 
     tensors, left_out = _without_foreign_heads(model, file)
-    own_heads = [name for name in own if not name.startswith(BACKBONE)]
+    pooling = {BACKBONE + name for name in model.backbone.pooling}
+    own_heads = [name for name in own if not name.startswith(BACKBONE) or (name in pooling and name not in tensors)]
     kept = [] if any(not name.startswith(BACKBONE) for name in tensors) else own_heads
 
     layer = [] if kept else _class_layer(model)
@@ -62,14 +63,18 @@ def _without_foreign_heads(model: Model, file: Translation) -> tuple[dict[str, T
     """The file's tensors but for heads that `model` has no place for, and the file's names of those."""
     others = [other for other in MODELS.values() if other.starts_others and not isinstance(model, other)]
     bare = model.backbone is model
+    own = model.backbone.state_dict()
+    no_pool = {BACKBONE + name for name in model.backbone.pooling if name not in own}
     tensors: dict[str, Tensor] = {}
     left_out: list[str] = []
     for name, tensor in file.tensors.items():
-        if (bare and not name.startswith(BACKBONE)) or any(other.owns(name) for other in others):
+        other_head = (bare and not name.startswith(BACKBONE)) or any(other.owns(name) for other in others)
+        if other_head or name in no_pool:
             left_out += file.sources[name]
         else:
             tensors[name] = tensor
-    return tensors, left_out
+    taken = {source for name in tensors for source in file.sources[name]}  # a table may be taken but for a row
+    return tensors, [name for name in left_out if name not in taken]
 
 
 def _other_task(model: Model, tensors: Mapping[str, Tensor]) -> str:
@@ -99,12 +104,15 @@ def _class_layer(model: Model) -> list[str]:
 def _refuse_other_variant(tensors: Mapping[str, Tensor], variant: Variant, path: Path) -> None:
     """Refuse a file whose backbone is that of another variant."""
     traits = traits_of_tensors(tensors)
-    if traits is None or traits == traits_of_variant(variant):
+    if traits == traits_of_variant(variant):
         return
-    if other := name_of(traits):
+    if traits is not None and (other := name_of(traits)):
         raise refuse(
             path, f"holds {other}, the model is {variant.name}: give --variant {other} (variant={other!r} in Python)"
         )
+    family, own = (get_family(name).title for name in (family_of(tensors), variant.family))
+    if family != own and get_family(family_of(tensors)).marker:
+        raise refuse(path, f"holds a {family}, the model {variant.name} is a {own}")
 
 
 def _refuse_other_classes(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from pvt_edge.arguments import check_path, refuse_unknown
-from pvt_edge.checkpoints.dialects import NATIVE
 from pvt_edge.checkpoints.epsilons import set_epsilons
 from pvt_edge.checkpoints.fitting import fit
 from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
@@ -75,10 +74,10 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
     fitted = fit(model, backbone.variant, opened.translation, path, reinit_head)
     values = _converted(fitted.tensors, model.state_dict(), path)
     embed_eps, block_eps = dialect.embed_eps, dialect.block_eps
-    if dialect is NATIVE:
+    if dialect.native:
         embed_eps, block_eps = (_epsilon(checkpoint.metadata, key, path) for key in ("embed_eps", "block_eps"))
 
-    if dialect is not NATIVE and opened.sidecar.epsilon is not None:
+    if not dialect.native and opened.sidecar.epsilon is not None:
         embed_eps = block_eps = opened.sidecar.epsilon
 
     model.load_state_dict(values, strict=False)  # what is missing was judged above

@@ -5,7 +5,7 @@ from os import PathLike
 
 from pvt_edge.checkpoints import naming
 from pvt_edge.checkpoints.beside import find_class_layer, is_beside
-from pvt_edge.checkpoints.dialects import DIALECTS, NATIVE, Dialect
+from pvt_edge.checkpoints.dialects import DIALECTS, Dialect
 from pvt_edge.checkpoints.naming import BACKBONE
 from pvt_edge.checkpoints.reading import Checkpoint, read_checkpoint
 from pvt_edge.checkpoints.refusal import first_few, refuse
@@ -16,12 +16,12 @@ from pvt_edge.models import Model
 
 _CLASS_LAYER = ("head.weight", "head.bias")
 _BOXES = "head.reg_out.weight"
-_LAST_CHANNELS = f"{BACKBONE}stages.3.norm.weight"
+_LAST_CHANNELS = f"{BACKBONE}stages.3.patch_embed.proj.bias"
 
 
 @dataclass(frozen=True)
 class OpenCheckpoint:
-    """A file's PVT v2.
+    """A file's PVT.
 
     `beside` are the file's names of tensors that are no part of it, `class_layer` the file's name of a classifier's
     last layer where the dialect would call it otherwise; `trained_head` is how a detector's head is to be read;
@@ -43,21 +43,17 @@ class OpenCheckpoint:
 
 
 def open_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> OpenCheckpoint:
-    """The PVT v2 in the file or folder `path`; `WeightsError` where there is none or more than one to choose from."""
+    """The PVT in the file or folder `path`; `WeightsError` where there is none or more than one to choose from."""
     checkpoint = read_checkpoint(path, ema=ema)
     names = list(checkpoint.tensors)
-    if v1 := [name for name in names if name.split(".")[-1].startswith("pos_embed")]:
-        raise refuse(checkpoint.path, f"holds a PVT v1 (it has {v1[0]}): only PVT v2 is known, b0 to b5 and b2-li")
     found = naming.detect_all(names)
     if not found:
-        known = ", ".join(DIALECTS)
-        raise refuse(
-            checkpoint.path, f"holds no PVT v2 in a known dialect ({known}); its tensors are {first_few(names)}"
-        )
+        known = ", ".join(dict.fromkeys(row.name for row in DIALECTS))
+        raise refuse(checkpoint.path, f"holds no PVT in a known dialect ({known}); its tensors are {first_few(names)}")
     dialect, prefix = found[0]
     root = naming.root_of(prefix)
     if more := [other for _, other in found[1:] if not other.startswith(root)]:
-        raise refuse(checkpoint.path, f"holds several PVT v2 ({prefix}, {more[0]}): save the one to load alone")
+        raise refuse(checkpoint.path, f"holds several PVT ({prefix}, {more[0]}): save the one to load alone")
 
     inside = {name: tensor for name, tensor in checkpoint.tensors.items() if not is_beside(name, root)}
     beside = [name for name in names if name not in inside]
@@ -79,7 +75,7 @@ def _trained_head(checkpoint: Checkpoint, dialect: Dialect, translation: Transla
     """How the detection head is to be read; the box coder's means and stds are put into `translation`."""
     if _BOXES not in translation.tensors:
         return TrainedHead()
-    if dialect is NATIVE:
+    if dialect.native:
         return read_own_head(checkpoint.metadata, checkpoint.path)
     head = read_trained_head(checkpoint.extras, checkpoint.path)
     weight, bias = (translation.tensors.get(f"head.reg_out.{leaf}") for leaf in ("weight", "bias"))

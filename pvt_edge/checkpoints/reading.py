@@ -63,7 +63,7 @@ def read_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> Ch
         content, metadata = _read(path)
         extras = plain_values(content)
         candidates = find_candidates(content)
-        if not candidates:  # no PVT v2, which is for whoever wants one to say
+        if not candidates:  # no PVT, which is for whoever wants one to say
             return Checkpoint(_checked(path, _unwrap(content)), metadata, path, extras)
         taken = choose(candidates, ema, path)
         return Checkpoint(
@@ -111,7 +111,7 @@ def _read_safetensors(path: Path) -> tuple[Any, dict[str, str]]:
 
 
 def _unwrap(content: Any) -> Any:
-    """The state_dict inside `content` that holds no PVT v2, whatever training scripts have put around it."""
+    """The state_dict inside `content` that holds no PVT, whatever training scripts have put around it."""
     from pvt_edge.checkpoints.candidates import tensors_of_module
 
     for _ in _ENVELOPES:

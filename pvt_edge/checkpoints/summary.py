@@ -7,7 +7,7 @@ from pathlib import Path
 from pvt_edge.checkpoints.architecture import name_of, traits_of_tensors
 from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
 from pvt_edge.checkpoints.refusal import refuse
-from pvt_edge.models import MODELS, Backbone
+from pvt_edge.models import MODELS, Backbone, get_family
 from pvt_edge.variants import VARIANTS
 
 
@@ -35,7 +35,7 @@ class CheckpointSummary:
 
 
 def summarise_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> CheckpointSummary:
-    """The summary of the file (or folder) `path`; raises `WeightsError` for one that is no PVT-v2 checkpoint."""
+    """The summary of the file (or folder) `path`; raises `WeightsError` for one that is no PVT checkpoint."""
     return summarise(open_checkpoint(path, ema=ema))
 
 
@@ -66,5 +66,7 @@ def known_variant(opened: OpenCheckpoint) -> str:
     traits = traits_of_tensors(opened.translation.tensors)
     name = None if traits is None else name_of(traits)
     if name is None:
-        raise refuse(opened.checkpoint.path, f"holds a PVT v2 of another size than {', '.join(VARIANTS)}")
+        family = get_family(opened.dialect.family)
+        known = ", ".join(name for name, row in VARIANTS.items() if row.family == family.name)
+        raise refuse(opened.checkpoint.path, f"holds a {family.title} of another size than {known}")
     return name

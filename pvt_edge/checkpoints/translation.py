@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isqrt
 
 import torch
 from torch import Tensor
 
 from pvt_edge.checkpoints import naming
-from pvt_edge.checkpoints.dialects import DIALECTS, Dialect
+from pvt_edge.checkpoints.dialects import Dialect, get_dialect
 from pvt_edge.checkpoints.naming import BACKBONE
 from pvt_edge.errors import WeightsError
 
 _LEAVES = ("weight", "bias")
 _LINEARS = ("mlp.fc1.weight", "mlp.fc2.weight")
+_LAST_POSITIONS = f"{BACKBONE}stages.3.pos_embed"
+_TOKEN, _TOKEN_POSITION = f"{BACKBONE}cls_token", f"{BACKBONE}cls_pos"
 
 
 @dataclass
@@ -51,6 +54,8 @@ def to_native(tensors: Mapping[str, Tensor], dialect: Dialect, prefix: str = "")
         _join_key_value(result)
     elif dialect.qkv == "in_proj":
         _split_in_proj(result)
+    if dialect.positions and not dialect.native:
+        _split_positions(result)
     for name, tensor in list(result.tensors.items()):
         if name.endswith(_LINEARS) and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
             result.replace((name,), {name: tensor.flatten(1)})
@@ -91,13 +96,29 @@ def _split_in_proj(result: Translation) -> None:
             result.replace((name,), {f"{block}.attn.q.{leaf}": rows[:dim], f"{block}.attn.kv.{leaf}": rows[dim:]})
 
 
-def from_native(tensors: Mapping[str, Tensor], dialect: str, container: str = "") -> dict[str, Tensor]:
+def _split_positions(result: Translation) -> None:
+    """Stage 4's positions (1, 1 + G*G, C) -> those of the map, and that of the class token where there is one.
+
+    A table whose rows make a square has no class token's.
+    """
+    table = result.tensors.get(_LAST_POSITIONS)
+    if table is None or table.ndim != 3 or isqrt(table.shape[1]) ** 2 == table.shape[1]:
+        return
+    rows = {_LAST_POSITIONS: table[:, 1:]}
+    if _TOKEN in result.tensors:
+        rows[_TOKEN_POSITION] = table[:, :1]
+    result.replace((_LAST_POSITIONS,), rows)
+
+
+def from_native(
+    tensors: Mapping[str, Tensor], dialect: str, container: str = "", family: str = "pvt-v2"
+) -> dict[str, Tensor]:
     """Our state_dict `tensors` in the names and shapes of `dialect`, the backbone's under `container`.
 
     Takes that of any of our models (PVTv2's own has no `backbone.`); `WeightsError` where the dialect
     cannot say it: batch norm in a detection head, linear attention in mmdet.
     """
-    row, result = DIALECTS[dialect], {}
+    row, result = get_dialect(dialect, family), {}
     whole = any(name.startswith(BACKBONE) for name in tensors)
     if not row.has_linear and any(name.endswith("stages.3.blocks.0.attn.sr.weight") for name in tensors):
         raise WeightsError(f"the {dialect} dialect has no linear attention, so b2-li cannot be written in it")
@@ -124,6 +145,11 @@ def _in_layout(tensors: Mapping[str, Tensor], dialect: Dialect) -> dict[str, Ten
             result[f"{block}.attn.qkv.{leaf}"] = torch.cat((tensors[f"{block}.attn.q.{leaf}"], tensor))
         elif ".attn.q." in name and dialect.qkv == "in_proj":
             continue  # written with its kv
+        elif name.endswith("cls_pos") and not dialect.native:
+            continue  # written with the positions of its stage
+        elif name.endswith("stages.3.pos_embed") and not dialect.native and not dialect.conv_fc:
+            first = tensors.get(name.replace("stages.3.pos_embed", "cls_pos"), tensor[:, :1] * 0)
+            result[name] = torch.cat((first, tensor), dim=1)
         elif dialect.conv_fc and name.endswith(_LINEARS):
             result[name] = tensor[:, :, None, None]
         else:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.evaluation import Evaluation
 
-SHOWN = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100", "top1", "top5")
+NOT_SHOWN = ("AR1", "AR10", "ARs", "ARm", "ARl")
 MOST_CLASSES = 80  # a table of ImageNet's thousand helps nobody; JSON has them all
 
 
@@ -36,7 +36,7 @@ def val(
     data: Annotated[
         Path,
         typer.Option(
-            help="A COCO file; for classifiers a folder a class, or a text file with a path and a label a line."
+            help="A COCO file, data.yaml or Pascal VOC folder; for classifiers a folder a class, or a text or CSV file."
         ),
     ],
     images: Annotated[
@@ -122,7 +122,7 @@ def _print(console: "Console", evaluation: "Evaluation") -> None:
 
 def _figures(evaluation: "Evaluation") -> "Table":
     """A row an artifact."""
-    names = [name for name in SHOWN if name in evaluation.rows[0].figures]
+    names = [name for name in evaluation.rows[0].figures if name not in NOT_SHOWN]
     table = _table("artifact", *names, "ms/pic", "s")
     for row in evaluation.rows:
         figures = [_shown(row.figures[name]) for name in names]

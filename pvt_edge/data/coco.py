@@ -1,14 +1,16 @@
 """COCO annotation files: images with labelled boxes."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pvt_edge.data.coco_faults import Content
-from pvt_edge.data.coco_file import check_boxes_within, read_coco_file
+from pvt_edge.data.coco_file import check_boxes_within, check_content, read_coco_file
+from pvt_edge.data.labelled_set import BoxSample, BoxSet
 from pvt_edge.data.picture_paths import find_pictures
 from pvt_edge.data.turned_pictures import as_displayed
 from pvt_edge.errors import DataError
@@ -17,37 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One annotated image: boxes xyxy (n, 4) float32 in pixels, labels (n,) int64 counting from 0.
-
-    `size_wh` is what the file says of the picture's size, None where it does not.
-    """
-
-    path: Path
-    image_id: int
-    boxes_xyxy: "NDArray[np.float32]"
-    labels: "NDArray[np.int64]"
-    size_wh: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class CocoDataset:
-    """A COCO JSON file read: `names[i]` is the category behind label i, `category_ids[i]` its id in the file.
-
-    `content` is what was read (`read_coco_file`), as some files, such as pipes, can be read only once; `notes` say what
-    is odd in it but can be used, a line each.
-    """
-
-    annotations: Path
-    names: tuple[str, ...]
-    category_ids: tuple[int, ...]
-    samples: tuple[Sample, ...]
-    content: Content = field(repr=False, compare=False)
-    notes: tuple[str, ...] = ()
-
-
-def read_coco(annotations: Path, images: Path) -> CocoDataset:
+def read_coco(annotations: Path, images: Path) -> BoxSet:
     """The data set of a COCO JSON file whose pictures lie in the folder `images`.
 
     Pictures that are not at the path as written are looked for by their name (`find_pictures`), sizes and boxes are
@@ -57,24 +29,7 @@ def read_coco(annotations: Path, images: Path) -> CocoDataset:
     try:
         content = read_coco_file(annotations)
         paths, moved = find_pictures([image["file_name"] for image in content["images"]], images)
-        content, turned = as_displayed(content, paths)
-        check_boxes_within(content)
-        categories = sorted(content["categories"], key=lambda c: c["id"])
-        label_of = {c["id"]: i for i, c in enumerate(categories)}
-        found: dict[int, list[tuple[list[float], int]]] = {image["id"]: [] for image in content["images"]}
-        for item in content["annotations"]:
-            if not item.get("iscrowd", 0):
-                found[item["image_id"]].append((item["bbox"], label_of[item["category_id"]]))
-        samples = tuple(
-            Sample(
-                path,
-                image["id"],
-                _xyxy([box for box, _ in found[image["id"]]]),
-                np.array([label for _, label in found[image["id"]]], np.int64),
-                _size_wh(image),
-            )
-            for image, path in zip(content["images"], paths, strict=True)
-        )
+        return _box_set(annotations, content, paths, moved)
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"cannot read {annotations} as COCO annotations: {reason}: check the path") from error
@@ -82,9 +37,42 @@ def read_coco(annotations: Path, images: Path) -> CocoDataset:
         raise DataError(f"cannot read {annotations} as COCO annotations: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:  # ids that are lists, names that are numbers ...
         raise DataError(f"cannot read {annotations} as COCO annotations: {type(error).__name__}: {error}") from error
+
+
+def as_box_set(source: Path, content: Content, paths: Sequence[Path], left_out: Sequence[str] = ()) -> BoxSet:
+    """The data set of labels that another format was read into as COCO `content`, with the `paths` of its images.
+
+    The same faults are refused as in a COCO file, and the same oddities noted.
+    """
+    try:
+        check_content(content)
+        return replace(_box_set(source, content, paths, []), left_out=tuple(left_out))
+    except ValueError as error:
+        raise DataError(f"cannot use the labels of {source}: {error}") from error
+
+
+def _box_set(source: Path, content: Content, paths: Sequence[Path], notes: Sequence[str]) -> BoxSet:
+    content, turned = as_displayed(content, paths)
+    check_boxes_within(content)
+    categories = sorted(content["categories"], key=lambda c: c["id"])
+    label_of = {c["id"]: i for i, c in enumerate(categories)}
+    found: dict[int, list[tuple[list[float], int]]] = {image["id"]: [] for image in content["images"]}
+    for item in content["annotations"]:
+        if not item.get("iscrowd", 0):
+            found[item["image_id"]].append((item["bbox"], label_of[item["category_id"]]))
+    samples = tuple(
+        BoxSample(
+            path,
+            image["id"],
+            _xyxy([box for box, _ in found[image["id"]]]),
+            np.array([label for _, label in found[image["id"]]], np.int64),
+            _size_wh(image),
+        )
+        for image, path in zip(content["images"], paths, strict=True)
+    )
     names = tuple(str(c["name"]) for c in categories)
-    notes = (*moved, *turned, *_notes(content, samples))
-    return CocoDataset(annotations, names, tuple(label_of), samples, content, notes)
+    all_notes = (*notes, *turned, *_notes(content, samples))
+    return BoxSet(source, names, samples, all_notes, category_ids=tuple(label_of), content=content)
 
 
 def _size_wh(image: dict[str, Any]) -> tuple[int, int] | None:
@@ -98,7 +86,7 @@ def _xyxy(boxes_xywh: list[list[float]]) -> "NDArray[np.float32]":
     return boxes
 
 
-def _notes(content: Content, samples: tuple[Sample, ...]) -> list[str]:
+def _notes(content: Content, samples: tuple[BoxSample, ...]) -> list[str]:
     annotations = content["annotations"]
     flat = sum(not (item["bbox"][2] and item["bbox"][3]) for item in annotations)
     empty = sum(not len(sample.labels) for sample in samples)
@@ -117,7 +105,7 @@ def _notes(content: Content, samples: tuple[Sample, ...]) -> list[str]:
     return [line for count, line in told if count]
 
 
-def _reaches_out(sample: Sample) -> int:
+def _reaches_out(sample: BoxSample) -> int:
     """How many boxes of the picture do so by more than a pixel, which is rounding."""
     if sample.size_wh is None or not len(sample.labels):
         return 0

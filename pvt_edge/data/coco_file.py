@@ -22,13 +22,18 @@ def read_coco_file(path: Path) -> Content:
     none.
     """
     content = _load(path)
+    check_content(content)
+    return content
+
+
+def check_content(content: Content) -> None:
+    """Raises `ValueError` that names the faults, of content that need not have come from a file."""
     for part, find in (
         ("categories", category_faults),
         ("images", image_faults),
         ("annotations", annotation_faults),  # which relies on the others' ids
     ):
         _refuse(find(content), content, part)
-    return content
 
 
 def check_boxes_within(content: Content) -> None:

@@ -1,48 +1,146 @@
-"""Pictures with a class each: a text file with a path and a label a line."""
+"""Pictures with a class each: a text file with a path and a label a line, or a CSV table with such columns."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from pvt_edge.data.image_folder import ImageFolder
+from pvt_edge.data.labelled_set import ClassSample, ClassSet
 from pvt_edge.errors import DataError, UnknownNameError
 from pvt_edge.label_names import label_index
 
+FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "image_path", "picture")
+CLASS_COLUMNS = ("class", "label", "category", "class_name", "target")
+PART_COLUMNS = ("split", "set", "subset", "part")
+SHOWN = 3  # faults that a message lists
 
-def read_image_list(file: str | Path, images: str | Path, labels: Sequence[str]) -> ImageFolder:
+
+class _Row(NamedTuple):
+    line: int
+    path: str
+    label: str
+    part: str = ""
+
+
+def read_image_list(
+    file: str | Path, images: str | Path, labels: Sequence[str] | None = None, part: str | None = None
+) -> ClassSet:
     """The pictures of a text file with lines such as "cats/1.jpg tabby cat"; paths are seen from the folder `images`.
 
     A label is one of the model's `labels` or its index, behind a tab, a comma or blanks; both may hold commas and
-    blanks, so the longest label that the model has counts. Empty lines and those that begin with # are passed over.
+    blanks, so the longest label that the model has counts. Empty lines and those that begin with # are passed over. A
+    file that ends in .csv is a table: its columns are called file and class, or it has two without a head; of one with
+    a column `split`, `part` takes the rows of that name. Without `labels` the classes are those of the file, in order
+    of their names.
+
     Raises `DataError`, with the line's number, for a line without a path or without a class of the model.
     """
     file = Path(file)
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DataError(f"cannot read {file}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is no list of pictures: it is not text ({error.reason})") from error
-    samples = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+    table = file.suffix.lower() == ".csv"
+    rows = [*_table(text, file, strict=labels is None)] if table else []
+    if part is not None and any(row.part for row in rows):
+        rows = [row for row in rows if row.part == part]
+    if labels is None:
+        rows = rows or [*_lines_without_labels(text, file)]
+        names = tuple(sorted({row.label for row in rows}))
+    else:
+        names = tuple(labels)
+    samples, faults = [], []
+    for line, path, label in [row[:3] for row in rows] if rows else _lines(text, names, file):
         try:
-            path, label = _split(line.strip(), labels)
+            index = label_index(label, names)
+            if index is None:
+                raise DataError(f"{UnknownNameError('class', label, names)}; or its index, 0 to {len(names) - 1}")
+            samples.append(ClassSample(Path(images) / path, index))
+        except DataError as error:
+            faults.append(f"line {line}: {error}")
+    if faults:
+        more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise DataError(f"{file}, {'; '.join(faults[:SHOWN])}{more}")
+    if not samples:
+        raise DataError(f"{file} lists no pictures: expected are lines such as: pictures/1.jpg {(*names, 'cat')[0]}")
+    return ClassSet(file, names, tuple(samples))
+
+
+def list_parts(file: Path) -> set[str]:
+    """The parts (train, val) that a table tells of itself; empty where it does not."""
+    if file.suffix.lower() != ".csv":
+        return set()
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {file}: {error}") from error
+    return {row.part for row in _table(text, file, strict=True)} - {""}
+
+
+def _table(text: str, file: Path, *, strict: bool) -> Iterator[_Row]:
+    """The rows of a table of pictures and classes; none where it is a list of lines after all, unless `strict`."""
+    numbered = enumerate(csv.reader(text.splitlines()), 1)
+    rows = [(number, row) for number, row in numbered if any(map(str.strip, row)) and not row[0].startswith("#")]
+    if not rows:
+        return
+    head = [cell.strip().lower() for cell in rows[0][1]]
+    named = {kind: _column(head, known) for kind, known in (("file", FILE_COLUMNS), ("class", CLASS_COLUMNS))}
+    if None not in named.values():
+        rows = rows[1:]
+    elif len(head) == 2 and set(named.values()) == {None}:
+        named = {"file": 0, "class": 1}
+    elif not strict:
+        return
+    else:
+        raise DataError(
+            f"{file} has the columns {', '.join(head)}: expected are a column {FILE_COLUMNS[0]} and a column "
+            f"{CLASS_COLUMNS[0]} (or {', '.join((*FILE_COLUMNS[1:], *CLASS_COLUMNS[1:]))}), or two without a head"
+        )
+    at_file, at_class, at_part = named["file"] or 0, named["class"] or 0, _column(head, PART_COLUMNS)
+    for number, row in rows:
+        cells = [cell.strip() for cell in row]
+        if len(cells) <= max(at_file, at_class) or not cells[at_file] or not cells[at_class]:
+            raise DataError(f"{file}, line {number}: {','.join(row)!r} is not a file and a class")
+        part = cells[at_part] if at_part is not None and len(cells) > at_part else ""
+        yield _Row(number, cells[at_file], cells[at_class], part)
+
+
+def _column(head: list[str], names: Sequence[str]) -> int | None:
+    return next((head.index(name) for name in names if name in head), None)
+
+
+def _lines_without_labels(text: str, file: Path) -> Iterator[_Row]:
+    """Lines whose class nobody has named yet: what follows the tab, else the last comma, else the last blank."""
+    for number, line in _content(text):
+        sign = next((sign for sign in "\t," if sign in line), " ")
+        path, _, label = line.rpartition(sign) if sign != "\t" else line.partition(sign)
+        if not path.strip() or not label.strip():
+            raise DataError(f"{file}, line {number}: {line!r} is not a path and a label, such as: pictures/1.jpg cat")
+        yield _Row(number, path.strip(), label.strip())
+
+
+def _lines(text: str, labels: Sequence[str], file: Path) -> Iterator[tuple[int, str, str]]:
+    for number, line in _content(text):
+        try:
+            yield (number, *_split(line, labels))
         except DataError as error:
             raise DataError(f"{file}, line {number}: {error}") from error
-        samples.append((Path(images) / path, label))
-    if not samples:
-        raise DataError(f"{file} lists no pictures: expected are lines such as: pictures/1.jpg {labels[0]}")
-    return ImageFolder(file, tuple(samples))
 
 
-def _split(line: str, labels: Sequence[str]) -> tuple[str, int]:
-    """(path, index of the label) of a line."""
+def _content(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield number, line.strip()
+
+
+def _split(line: str, labels: Sequence[str]) -> tuple[str, str]:
+    """(path, label) of a line."""
     splits = _splits(line)
     for path, name in splits:
-        index = label_index(name, labels)
-        if index is not None:
-            return path, index
+        if label_index(name, labels) is not None:
+            return path, name
     if not splits:
         raise DataError(f"{line!r} is not a path and a label, such as: pictures/1.jpg {labels[0]}")
     raise DataError(f"{UnknownNameError('class', splits[-1][1], labels)}; or its index, 0 to {len(labels) - 1}")

@@ -7,6 +7,7 @@
 """
 
 from pvt_edge.evaluation.evaluate import evaluate
-from pvt_edge.evaluation.record import Evaluation, Failure, Row, Settings
+from pvt_edge.evaluation.record import Evaluation, Failure, Row
+from pvt_edge.metrics.labelled import Settings
 
 __all__ = ["Evaluation", "Failure", "Row", "Settings", "evaluate"]

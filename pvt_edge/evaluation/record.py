@@ -3,20 +3,11 @@
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from pvt_edge.metrics.average_precision import Row as Detection
+from pvt_edge.metrics.labelled import Settings
 
 Figures = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The thresholds of a detector: scores above `conf`, overlaps up to `iou`, `max_det` detections a picture."""
-
-    conf: float
-    iou: float
-    max_det: int
 
 
 @dataclass(frozen=True)
@@ -24,8 +15,8 @@ class Row:
     """One artifact in one runtime.
 
     `figures` are fractions 0..1, NaN where there is nothing to find: for detectors COCOeval's twelve ("AP", "AP50" ...
-    "ARl"), for classifiers "top1" and "top5". `classes` has those of each class, by name, and the count of its
-    "boxes" or "pictures". `speed_ms` are means a picture; `seconds` the whole loop, reading files included.
+    "ARl"), for classifiers "top1", "top5" and "balanced". `classes` has those of each class, by name, and the count
+    of its "boxes" or "pictures". `speed_ms` are means a picture; `seconds` the whole loop, reading files included.
     `detections` counts a detector's; `detections_file` has them, where it was asked for.
     """
 
@@ -44,14 +35,6 @@ class Row:
         return f"{self.runtime} {self.precision}"
 
 
-class Judged(NamedTuple):
-    """A row, notes on the data, and a detector's detections as rows of COCO's results format."""
-
-    row: Row
-    notes: list[str]
-    detections: list[Detection]
-
-
 @dataclass(frozen=True)
 class Failure:
     """An artifact that could not be evaluated here, and why."""
@@ -65,8 +48,8 @@ class Failure:
 class Evaluation:
     """Every artifact's row, on which pictures and how.
 
-    `image_ids` are the ids that counted, in a COCO file; `settings` is None for classifiers; `notes` say what is odd in
-    the data or was left out.
+    `image_ids` are the ids that counted, in a COCO file; `settings` is None for a task without thresholds; `notes` say
+    what is odd in the data or was left out.
     """
 
     bundle: Path

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pvt_edge.data.coco import CocoDataset
 from pvt_edge.data.coco_faults import Content
+from pvt_edge.data.labelled_set import BoxSet
 from pvt_edge.postprocessing import Detections
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class CocoFigures:
     classes: dict[str, dict[str, float]]
 
 
-def average_precision(dataset: CocoDataset, found: Iterable[tuple[int, Detections]]) -> dict[str, float]:
+def average_precision(dataset: BoxSet, found: Iterable[tuple[int, Detections]]) -> dict[str, float]:
     """COCO box AP of `found`, pairs of (image id, detections in original pixels), in the fractions 0..1.
 
     Keys: "AP" (IoU 0.50:0.95, 100 detections an image), "AP50", "AP75", and "AP <name>" of each category.
@@ -58,7 +58,7 @@ def coco_rows(image_id: int, found: Detections, category_ids: Sequence[int]) -> 
     ]
 
 
-def coco_figures(dataset: CocoDataset, rows: list[Row], image_ids: Sequence[int]) -> CocoFigures:
+def coco_figures(dataset: BoxSet, rows: list[Row], image_ids: Sequence[int]) -> CocoFigures:
     """COCOeval's figures of `rows` on the images named, with its default settings."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval

@@ -1,40 +1,14 @@
-"""Top-1 and top-5 of a classifier behind any runtime."""
+"""Top-1 and top-5: the places of the right classes among shares or logits."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pvt_edge.resizing import apply, plan
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-    from pvt_edge.bundle.schema import ResizeSpec
-    from pvt_edge.data.image_folder import ImageFolder
-    from pvt_edge.runtimes import Runtime
-
-
-def top1_accuracy(runtime: "Runtime", data: "ImageFolder", resize: "ResizeSpec") -> dict[str, float]:
-    """Shares 0..1 of the pictures of `data` whose class is the best, "top1", or among the best five, "top5".
-
-    A picture whose logits (1, K) are not all finite counts as wrong. Raises `DataError` for one that cannot be read.
-    """
-    from pvt_edge.sources import read_image
-
-    spec = runtime.inputs[0]
-    batch, height, width, _ = spec.shape
-    places = []
-    for path, label in data.samples:
-        image = read_image(path)
-        placement = plan((image.shape[0], image.shape[1]), (height, width), resize)
-        pixels = apply(image, placement, resize)[None]
-        # a static batch is filled up with the same picture
-        arrays = runtime.infer({spec.name: np.repeat(pixels, max(batch, 1), axis=0)})
-        places.append(place(arrays["logits"][0], label))
-    return shares(places)
 
 
 def shares(places: "Sequence[float]") -> dict[str, float]:

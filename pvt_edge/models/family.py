@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pvt_edge.errors import UnknownNameError
 from pvt_edge.models.model import Backbone
+from pvt_edge.models.pvt_v1 import PVTv1
 from pvt_edge.models.pvt_v2 import BLOCK_KINDS, PVTv2
 from pvt_edge.variants import Variant
 
@@ -17,12 +18,14 @@ class Family:
         name: As the variants' rows spell it.
         title: In texts for people.
         backbone: The training form, made with (variant, drop_path).
+        marker: A tensor that the backbones of this family alone have, in our names.
         kinds: The kinds of its blocks, as recipes of precision name them -> the pattern of a whole block name.
     """
 
     name: str
     title: str
     backbone: type[Backbone]
+    marker: str = ""
     kinds: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -46,4 +49,5 @@ def build_backbone(variant: Variant, drop_path: float = 0.0) -> Backbone:
     return get_family(variant.family).backbone(variant, drop_path)
 
 
-register_family(Family("pvt-v2", "PVT v2", PVTv2, BLOCK_KINDS))
+register_family(Family("pvt-v2", "PVT v2", PVTv2, kinds=BLOCK_KINDS))
+register_family(Family("pvt-v1", "PVT v1", PVTv1, marker="stages.0.pos_embed"))

@@ -85,10 +85,12 @@ class Model(nn.Module):
 class Backbone(Model):
     """Images (B, 3, H, W) -> four maps (B, C_i, H/2^(i+2), W/2^(i+2)), i = 0..3; alone the model of task `features`.
 
-    A family's class is made with (variant, drop_path) and keeps `variant`.
+    A family's class is made with (variant, drop_path) and keeps `variant`; `pooling` are its tensors that `pool` alone
+    needs, which dense models do without.
     """
 
     task = "features"
+    pooling: ClassVar[tuple[str, ...]] = ()
     variant: Variant
 
     @property

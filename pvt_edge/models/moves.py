@@ -1,9 +1,10 @@
 """Moves in the training form: set in place, read back."""
 
+from typing import Any
+
 from torch import nn
 
 from pvt_edge.models.model import Model
-from pvt_edge.models.pvt_v2 import Attention, Mlp
 from pvt_edge.models.table import check_model
 from pvt_edge.moves import BlockMoves, Moves, block_names
 
@@ -29,7 +30,7 @@ def moves_of(model: Model) -> Moves:
     return Moves({name: block for name, block in found.items() if block.names})
 
 
-def _branch(backbone: nn.Module, name: str) -> Attention | Mlp:
+def _branch(backbone: nn.Module, name: str) -> Any:
     branch = backbone.get_submodule(name)
-    assert isinstance(branch, Attention | Mlp)
+    assert isinstance(branch.moves, BlockMoves)
     return branch

@@ -1,7 +1,8 @@
 """Classification: logits -> shares of classes."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,12 @@ from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
 from pvt_edge.comparison.vectors import is_finite, logit_cosine, mean_and_worst
 from pvt_edge.errors import BundleError
 from pvt_edge.postprocessing import against_rest, class_shares, softmax
-from pvt_edge.tasks.task import Panels, Shown, Task, check_classes
+from pvt_edge.tasks.task import Classes, Panels, Shown, Task, check_classes
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
+    from pvt_edge.data.labelled_set import ClassSet, LabelledSet
+    from pvt_edge.metrics.labelled import Labelled, Settings
     from pvt_edge.postprocessing import Thresholds
     from pvt_edge.resizing import Placement
 
@@ -39,7 +42,11 @@ class Classify(Task):
     legend = "a red frame: another best class"
 
     def read(
-        self, row: Mapping[str, NDArray[Any]], placement: "Placement", thresholds: "Thresholds", manifest: "Manifest"
+        self,
+        row: Mapping[str, NDArray[Any]],
+        placement: "Placement",
+        thresholds: "Thresholds",
+        manifest: "Manifest | Classes",
     ) -> dict[str, Any]:
         from pvt_edge.results import Probs
 
@@ -80,6 +87,29 @@ class Classify(Task):
         share = float(np.mean(same))
         cosines = [logit_cosine(got, want) for got, want in pairs]
         return {"agreement": share, "top1_agreement": share, **mean_and_worst(cosines)}
+
+    def read_labels(
+        self, data: Path, images: Path | None = None, *, part: str = "val", labels: Sequence[str] | None = None
+    ) -> "tuple[LabelledSet[Any], bool]":
+        """A folder a class, or a text or CSV file with a path and a label a line."""
+        from pvt_edge.data.layouts import read_classes
+
+        return read_classes(data, images, part, labels)
+
+    def judge(
+        self,
+        dataset: "LabelledSet[Any]",
+        labels: Sequence[str],
+        settings: "Settings | None",
+        *,
+        limit: int | None = None,
+        skip: bool = False,
+    ) -> "Labelled[Any]":
+        """By the shares of pictures whose class is the best, "top1", among the best five, "top5"; "balanced" is the
+        mean of each class's own top-1."""
+        from pvt_edge.metrics.labelled_classes import judge_classes
+
+        return judge_classes(cast("ClassSet", dataset), labels, limit=limit, skip=skip)
 
     def panels(self, shown: Shown) -> Panels:
         from pvt_edge.comparison.panels import class_panels

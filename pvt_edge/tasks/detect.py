@@ -1,7 +1,8 @@
 """Detection: candidates -> boxes with classes."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,12 @@ from pvt_edge.comparison.matching import match_detections
 from pvt_edge.errors import BundleError, RuntimeInputError
 from pvt_edge.postprocessing import select
 from pvt_edge.resizing import to_original
-from pvt_edge.tasks.task import Panels, Shown, Task, check_classes
+from pvt_edge.tasks.task import Classes, Panels, Shown, Task, check_classes
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
+    from pvt_edge.data.labelled_set import BoxSet, LabelledSet
+    from pvt_edge.metrics.labelled import Labelled, Settings
     from pvt_edge.postprocessing import Thresholds
     from pvt_edge.resizing import Placement
 
@@ -44,7 +47,11 @@ class Detect(Task):
     )
 
     def read(
-        self, row: Mapping[str, NDArray[Any]], placement: "Placement", thresholds: "Thresholds", manifest: "Manifest"
+        self,
+        row: Mapping[str, NDArray[Any]],
+        placement: "Placement",
+        thresholds: "Thresholds",
+        manifest: "Manifest | Classes",
     ) -> dict[str, Any]:
         found = select(
             to_original(row["boxes"], placement),
@@ -113,6 +120,41 @@ class Detect(Task):
             "score_drift": score_drift,
             "box_drift_px": box_drift_px,
         }
+
+    def judged_at(
+        self,
+        spec: "PostprocessSpec | None",
+        labels: Sequence[str],
+        *,
+        conf: float | None = None,
+        iou: float | None = None,
+        max_det: int | None = None,
+    ) -> "Settings | None":
+        from pvt_edge.metrics.labelled_boxes import ap_settings
+
+        return ap_settings(spec, labels, conf, iou, max_det) if spec is not None else None
+
+    def read_labels(
+        self, data: Path, images: Path | None = None, *, part: str = "val", labels: Sequence[str] | None = None
+    ) -> "tuple[LabelledSet[Any], bool]":
+        """COCO, YOLO or Pascal VOC; the data's own classes, whatever `labels` say."""
+        from pvt_edge.data.layouts import read_boxes
+
+        return read_boxes(data, images, part)
+
+    def judge(
+        self,
+        dataset: "LabelledSet[Any]",
+        labels: Sequence[str],
+        settings: "Settings | None",
+        *,
+        limit: int | None = None,
+        skip: bool = False,
+    ) -> "Labelled[Any]":
+        """By COCO's average precision; classes are matched by name."""
+        from pvt_edge.metrics.labelled_boxes import UNTOLD, judge_boxes
+
+        return judge_boxes(cast("BoxSet", dataset), labels, settings or UNTOLD, limit=limit, skip=skip)
 
     def panels(self, shown: Shown) -> Panels:
         from pvt_edge.comparison.panels import box_panels

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
 from pvt_edge.comparison.vectors import cosine, is_finite, mean_and_worst, relative_error
-from pvt_edge.tasks.task import Panels, Shown, Task
+from pvt_edge.tasks.task import Classes, Panels, Shown, Task
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
@@ -32,7 +32,11 @@ class Features(Task):
     legend = "right, where the worst map differs: black within the tolerance, white at four times"
 
     def read(
-        self, row: Mapping[str, NDArray[Any]], placement: "Placement", thresholds: "Thresholds", manifest: "Manifest"
+        self,
+        row: Mapping[str, NDArray[Any]],
+        placement: "Placement",
+        thresholds: "Thresholds",
+        manifest: "Manifest | Classes",
     ) -> dict[str, Any]:
         return {"features": {name: array.astype(np.float32) for name, array in row.items()}}
 

@@ -3,17 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.comparison.difference import Arrays, Difference
 from pvt_edge.comparison.figure import Figure
-from pvt_edge.errors import BundleError
+from pvt_edge.errors import BundleError, DataError
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
+    from pvt_edge.data.labelled_set import LabelledSet
+    from pvt_edge.metrics.labelled import Labelled, Settings
     from pvt_edge.postprocessing import Thresholds
     from pvt_edge.resizing import Placement
 
@@ -42,6 +45,14 @@ class Shown:
     found: Arrays
     reference: Arrays
     manifest: "Manifest"
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What reading outputs takes from a manifest, where there is none yet."""
+
+    labels: tuple[str, ...]
+    activation: Literal["softmax", "sigmoid"] = "softmax"
 
 
 class Task(ABC):
@@ -73,7 +84,11 @@ class Task(ABC):
 
     @abstractmethod
     def read(
-        self, row: Mapping[str, NDArray[Any]], placement: "Placement", thresholds: "Thresholds", manifest: "Manifest"
+        self,
+        row: Mapping[str, NDArray[Any]],
+        placement: "Placement",
+        thresholds: "Thresholds",
+        manifest: "Manifest | Classes",
     ) -> dict[str, Any]:
         """The fields of `Result` that one picture's outputs fill, arrays without their batch axis.
 
@@ -104,6 +119,53 @@ class Task(ABC):
         self, found: Sequence[Arrays], reference: Sequence[Arrays], post: "PostprocessSpec | None"
     ) -> dict[str, float]:
         """See `pvt_edge.tasks.agreement`."""
+
+    def judged_at(
+        self,
+        spec: "PostprocessSpec | None",
+        labels: Sequence[str],
+        *,
+        conf: float | None = None,
+        iou: float | None = None,
+        max_det: int | None = None,
+    ) -> "Settings | None":
+        """The thresholds that answers are judged at by labels: those given, else the bundle's; None without any."""
+        return None
+
+    def read_labels(
+        self, data: Path, images: Path | None = None, *, part: str = "val", labels: Sequence[str] | None = None
+    ) -> "tuple[LabelledSet[Any], bool]":
+        """How labelled data for this task is read.
+
+        Args:
+            data: A file or folder in one of the task's formats.
+            images: Where a file's pictures are; by default `images` beside it, else its own folder.
+            part: "train" or "val", of data that has such parts.
+            labels: The classes, in the model's order, where they are known.
+
+        Returns:
+            The labelled pictures, and whether the data itself has that part.
+
+        Raises:
+            DataError: For data that is broken or in no known format, and of a task without labels.
+        """
+        raise DataError(f"a bundle of task {self.name} has no labels to be judged by: use pvt-edge verify")
+
+    def judge(
+        self,
+        dataset: "LabelledSet[Any]",
+        labels: Sequence[str],
+        settings: "Settings | None",
+        *,
+        limit: int | None = None,
+        skip: bool = False,
+    ) -> "Labelled[Any]":
+        """How answers to labelled pictures are judged: those of `dataset`, for a model of the classes `labels`.
+
+        `limit` takes the first so many; `skip` leaves out pictures that are no files. Raises `DataError` where the data
+        does not fit the model.
+        """
+        raise DataError(f"a bundle of task {self.name} has no labels to be judged by: use pvt-edge verify")
 
     @abstractmethod
     def panels(self, shown: Shown) -> Panels:

@@ -10,7 +10,8 @@ import typer
 from torch import nn
 
 from pvt_edge.checkpoints import save_weights
-from pvt_edge.data.coco import CocoDataset, read_coco
+from pvt_edge.data.coco import read_coco
+from pvt_edge.data.labelled_set import BoxSet
 from pvt_edge.errors import DataError, PvtEdgeError
 from pvt_edge.models.detector import Detector
 from pvt_edge.training.batches import draw_pictures, load_pictures
@@ -73,13 +74,13 @@ def train_folder(data: Path, out: Path, recipe: Recipe) -> None:
     typer.echo(f"wrote {out.resolve()}")
 
 
-def _check_learnable(train_set: CocoDataset, val_set: CocoDataset) -> None:
+def _check_learnable(train_set: BoxSet, val_set: BoxSet) -> None:
     for dataset in (train_set, val_set):
         if not any(len(sample.labels) for sample in dataset.samples):
-            raise DataError(f"{dataset.annotations} has no boxes: give pictures with some")
+            raise DataError(f"{dataset.source} has no boxes: give pictures with some")
     if train_set.names != val_set.names:
         raise DataError(
-            f"{train_set.annotations} has the classes {', '.join(train_set.names)}, {val_set.annotations} "
+            f"{train_set.source} has the classes {', '.join(train_set.names)}, {val_set.source} "
             f"{', '.join(val_set.names)}: both need the same, in the order of their ids"
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pvt_edge.data.coco import CocoDataset
+from pvt_edge.data.labelled_set import BoxSet
 from pvt_edge.errors import DataError
 from pvt_edge.preprocessing import normalise
 from pvt_edge.training.augment import augment
@@ -29,7 +29,7 @@ class Picture:
     labels: "NDArray[np.int64]"
 
 
-def load_pictures(dataset: CocoDataset) -> list[Picture]:
+def load_pictures(dataset: BoxSet) -> list[Picture]:
     """Every picture of a data set."""
     import cv2
 
@@ -37,7 +37,7 @@ def load_pictures(dataset: CocoDataset) -> list[Picture]:
     for sample in dataset.samples:
         image = cv2.imread(str(sample.path))
         if image is None:
-            raise DataError(f"cannot read image {sample.path} named in {dataset.annotations}")
+            raise DataError(f"cannot read image {sample.path} named in {dataset.source}")
         pictures.append(Picture(image, sample.boxes_xyxy, sample.labels))
     return pictures
 

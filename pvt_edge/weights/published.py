@@ -1,6 +1,7 @@
 """Weights that others publish: every URL, in one table."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pvt_edge.errors import UnknownNameError, WeightsError
 from pvt_edge.variants import VARIANTS
@@ -82,11 +83,18 @@ _MMDET_TAILS = {
     "b3": "20210903_151512-8357deff",
     "b4": "20210901_170151-83795c86",
     "b5": "20210902_201800-3420eb57",
+    "v1-tiny": "20210831_103110-17b566bd",
+    "v1-small": "20210906_142921-b6c94a5b",
+    "v1-medium": "20210831_103243-55effa1b",
 }
 
 
+def _is_v1(variant: str) -> bool:
+    return VARIANTS[variant].family == "pvt-v1"
+
+
 def _official(variant: str) -> PublishedWeights:
-    file = f"pvt_v2_{variant.replace('-', '_')}.pth"
+    file = f"pvt_{variant[3:]}.pth" if _is_v1(variant) else f"pvt_v2_{variant.replace('-', '_')}.pth"
     return PublishedWeights("imagenet", "official", variant, f"{_OFFICIAL}/{file}", f"official/{file}")
 
 
@@ -98,14 +106,18 @@ def _timm(variant: str) -> PublishedWeights:
 
 
 def _hf(variant: str) -> PublishedWeights:
-    repository = f"pvt_v2_{variant.replace('-li', '_linear')}"
-    url = f"{_HUB}/OpenGVLab/{repository}/resolve/main/model.safetensors"
+    if _is_v1(variant):  # whose hub folders hold pickles
+        repository, owner, name = f"pvt-{variant[3:]}-224", "Zetatech", "pytorch_model.bin"
+    else:
+        repository, owner, name = f"pvt_v2_{variant.replace('-li', '_linear')}", "OpenGVLab", "model.safetensors"
+    url = f"{_HUB}/{owner}/{repository}/resolve/main/{name}"
     sha256 = _HF_SHA256.get(variant, "")
-    return PublishedWeights("imagenet", "hf", variant, url, f"hf/{repository}.safetensors", sha256)
+    return PublishedWeights("imagenet", "hf", variant, url, f"hf/{repository}{Path(name).suffix}", sha256)
 
 
 def _mmdet(variant: str, tail: str) -> PublishedWeights:
-    folder = f"retinanet_pvtv2-{variant}_fpn_1x_coco"
+    backbone = f"pvt-{variant[3]}" if _is_v1(variant) else f"pvtv2-{variant}"
+    folder = f"retinanet_{backbone}_fpn_1x_coco"
     file = f"{folder}_{tail}.pth"
     return PublishedWeights(
         "coco", "mmdet", variant, f"{_MMDET}/{folder}/{file}", f"mmdet/{file}", tail.rpartition("-")[2], "retinanet"
@@ -115,7 +127,8 @@ def _mmdet(variant: str, tail: str) -> PublishedWeights:
 PUBLISHED: dict[tuple[str, str], PublishedWeights] = {
     (weights.name, weights.variant): weights
     for weights in (
-        *(make(variant) for make in (_official, _timm, _hf) for variant in VARIANTS),
+        *(make(variant) for make in (_official, _hf) for variant in VARIANTS),
+        *(_timm(variant) for variant in VARIANTS if not _is_v1(variant)),
         *(_mmdet(variant, tail) for variant, tail in _MMDET_TAILS.items()),
     )
 }

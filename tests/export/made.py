@@ -28,6 +28,8 @@ def build_around(backbone: Backbone, task: str, classes: int = 3, head: str = "l
     """A model in float64 of that float64 backbone, which models may share."""
     if task == "features":
         return backbone
+    if task == "classify" and backbone.pooling:  # which a dense backbone lacks
+        return build(task, backbone.variant, classes).double()
     model = _blank(task, backbone.variant, classes, head)
     model.backbone = nn.Identity()
     model = _filled(model.to_empty(device="cpu")).double()

@@ -55,7 +55,7 @@ def test_parts_of_a_block(kind, map_hw):
             plain(x, block.norm1),
             block.attn(block.norm1(x), h, w),
         ),
-        "mlp": (DeployMlp(block.norm2, block.mlp), plain(x, block.norm2), block.mlp(block.norm2(x), h, w)),
+        "mlp": (DeployMlp(block.norm2, block.mlp, map_hw), plain(x, block.norm2), block.mlp(block.norm2(x), h, w)),
         "whole": (DeployBlock(block, map_hw), x, block(x, h, w)),
     }
     for name, (deploy, tokens, wanted) in parts.items():
@@ -95,11 +95,32 @@ def test_every_variant_and_task(variant):
 SIZES = [(224, 224), (256, 320), (480, 640), (512, 512), (640, 640), (800, 1344)]
 
 
-@pytest.mark.parametrize("variant", ["b0", "b2-li"])
+@pytest.mark.parametrize("variant", ["b0", "b2-li", "v1-tiny"])
 @pytest.mark.parametrize("imgsz", SIZES)
 def test_sizes(variant, imgsz):
     row = dataclasses.replace(get_variant(variant), depths=(1, 1, 1, 1))  # a stage's blocks differ in weights only
     assert max(differences(build("features", row).double(), imgsz)) < EXACT
+
+
+@pytest.mark.parametrize("imgsz", [(224, 224), (256, 320), (448, 448), (480, 640)])
+@pytest.mark.parametrize("target", ["onnxruntime", "openvino", "tensorrt"])
+@torch.inference_mode()
+def test_a_class_token_at_every_size_and_for_every_target(imgsz, target):
+    row = dataclasses.replace(get_variant("v1-tiny"), depths=(1, 1, 1, 2))
+    model, images = build("classify", row).double(), noise(2, 3, *imgsz)
+    form, wanted = to_deploy_form(model, imgsz), model(images)
+    form.backbone.shape_for(target)
+    assert wanted.std() > 0.05
+    assert (form(images) - wanted).abs().max() < EXACT
+
+
+@pytest.mark.parametrize("target", ["openvino", "tensorrt"])
+@torch.inference_mode()
+def test_dense_v1_for_every_target(target):
+    model, images = build("features", "v1-tiny").double(), noise(1, 3, 96, 128)
+    form = to_deploy_form(model, (96, 128))
+    form.shape_for(target)
+    assert max((a - b).abs().max() for a, b in zip(form(images), model(images), strict=True)) < EXACT
 
 
 def test_a_batch():

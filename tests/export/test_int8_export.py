@@ -341,8 +341,9 @@ def coco(tmp_path_factory):
 
 def test_map_on_a_coco_file(coco, calib, tmp_path, monkeypatch):
     from pvt_edge.data.coco import read_coco
-    from pvt_edge.metrics.detector import detector_accuracy
+    from pvt_edge.evaluation.arrays import score_runtime
     from pvt_edge.runtimes import open_runtime
+    from pvt_edge.tasks import get_task
 
     monkeypatch.setattr(export_steps, "ACCURACY_SCENES", 1)
     cells = pvt_edge.create_model("b0", "detect", weights="cells")
@@ -351,9 +352,10 @@ def test_map_on_a_coco_file(coco, calib, tmp_path, monkeypatch):
     record = record_of(out.folder)
     assert (record.metric.name, record.metric.data) == ("map", f"3 labelled pictures of {coco}")
     assert record.max_drop == 0.005
-    dataset = read_coco(coco, coco.parent / "images")
+    dataset, task = read_coco(coco, coco.parent / "images"), get_task("detect")
     with open_runtime("openvino", out.folder / "openvino" / "fp32.xml", precision="fp32", threads=1) as runtime:
-        wanted = detector_accuracy(runtime, dataset, out.manifest.resize, out.manifest.postprocess)["AP"]
+        labelled = task.judge(dataset, dataset.names, task.judged_at(out.manifest.postprocess, dataset.names))
+        wanted = score_runtime(task, labelled, runtime, out.manifest.resize, dataset.names).figures["AP"]
     assert wanted > 0.1
     assert record.candidates[0].value == pytest.approx(wanted, abs=1e-3)
 

@@ -1,10 +1,11 @@
-"""The fixed pooling matrices against PyTorch's adaptive pooling."""
+"""Pooling at fixed sizes against PyTorch's adaptive pooling, and against the training form's windows."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from pvt_edge.export.deploy.pooling import FixedPool, pooling_matrix
+from pvt_edge.export.deploy.pooling import FixedPool, Spread, WindowPool, pooling_matrix, window_matrix
+from pvt_edge.models.pvt_v2 import pool_tokens, spread_tokens
 
 from .made import noise
 
@@ -19,7 +20,7 @@ def test_equals_adaptive_pooling(size):
     tokens = noise(2, size[0] * size[1], 5)
     grid = tokens.transpose(1, 2).unflatten(2, size)  # (B, C, H, W)
     expected = F.adaptive_avg_pool2d(grid, 7).flatten(2).transpose(1, 2)
-    found = FixedPool(size, 7, tokens)(tokens)
+    found = FixedPool(*(pooling_matrix(side, 7) for side in size), tokens)(tokens)
     assert found.shape == (2, 49, 5)
     assert (found - expected).abs().max() < 1e-12
 
@@ -38,5 +39,26 @@ def test_rows_add_up_to_one(side):
 
 
 def test_takes_the_precision_of_what_it_is_like():
-    assert FixedPool((3, 3), 7, torch.zeros(1)).rows.dtype == torch.float32
-    assert FixedPool((3, 3), 7, torch.zeros(1).half())(torch.ones(1, 9, 2).half()).dtype == torch.float16
+    matrix = pooling_matrix(3, 7)
+    assert FixedPool(matrix, matrix, torch.zeros(1)).rows.dtype == torch.float32
+    assert FixedPool(matrix, matrix, torch.zeros(1).half())(torch.ones(1, 9, 2).half()).dtype == torch.float16
+
+
+def test_windows_by_hand():
+    third = 1 / 3
+    assert window_matrix(4, 2).tolist() == [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
+    assert window_matrix(5, 3).tolist() == [[third, third, third, 0, 0], [0, 0, 0, 0.5, 0.5]]
+    assert window_matrix(3, 3).tolist() == [[third, third, third]]
+
+
+@pytest.mark.parametrize("map_hw", [(2, 2), (2, 3), (15, 20), (16, 24), (7, 7), (25, 42), (41, 83)])
+def test_windows_and_back(map_hw):
+    tokens = noise(2, map_hw[0] * map_hw[1], 3)
+    for side in range(2, min(map_hw) + 1):
+        wanted, *small_hw = pool_tokens(tokens, *map_hw, side)
+        pool = WindowPool(map_hw, side, noise(5, 3))  # a weight that reads 3 channels
+        found = pool(tokens.transpose(1, 2).unflatten(2, map_hw))
+        assert found.shape[2:] == pool.map_hw == tuple(small_hw)
+        assert (found.flatten(2).transpose(1, 2) - wanted).abs().max() < 1e-12
+        back = Spread(map_hw, side)(found).flatten(2).transpose(1, 2)
+        assert (back - spread_tokens(wanted, *map_hw, side)).abs().max() < 1e-12

@@ -31,7 +31,7 @@ def read(tmp_path):
 
 def test_no_annotations(read, tmp_path):
     dataset = read([])
-    assert dataset.annotations == tmp_path / "instances.json"
+    assert dataset.source == tmp_path / "instances.json"
     assert (dataset.names, dataset.category_ids) == (("cat", "dog"), (3, 7))
     assert [(s.path, s.image_id) for s in dataset.samples] == [
         (tmp_path / "pictures" / "a.jpg", 10),

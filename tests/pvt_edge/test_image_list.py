@@ -13,7 +13,7 @@ def read(tmp_path, text: str, labels=LABELS) -> dict[str, int]:
     file = tmp_path / "val.txt"
     file.write_text(text)
     found = read_image_list(file, tmp_path / "pictures", labels)
-    assert found.folder == file
+    assert found.source == file
     return {path.relative_to(tmp_path / "pictures").as_posix(): label for path, label in found.samples}
 
 

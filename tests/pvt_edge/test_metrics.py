@@ -12,10 +12,11 @@ pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.data.coco import read_coco
+from pvt_edge.evaluation.arrays import score_runtime
 from pvt_edge.metrics.average_precision import average_precision
-from pvt_edge.metrics.detector import detector_accuracy
 from pvt_edge.postprocessing import Detections
 from pvt_edge.runtimes import TensorSpec
+from pvt_edge.tasks import get_task
 
 CATEGORIES = [{"id": 4, "name": "cat"}, {"id": 9, "name": "dog"}]
 KEYS = ["AP", "AP50", "AP75", "AP cat", "AP dog"]
@@ -78,7 +79,7 @@ def by_hand(dataset, found, image_ids, **parameters):
         for i in range(len(det.conf))
     ]
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(dataset.annotations))
+        truth = COCO(str(dataset.source))
         evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
         evaluation.params.imgIds = image_ids
         for name, value in parameters.items():
@@ -134,7 +135,7 @@ def test_only_images_named_count(dataset):
 
 
 def test_a_class_without_boxes_has_no_ap(dataset, tmp_path):
-    content = json.loads(dataset.annotations.read_text())
+    content = json.loads(dataset.source.read_text())
     content["categories"].append({"id": 11, "name": "emu"})
     path = tmp_path / "more.json"
     path.write_text(json.dumps(content))
@@ -145,7 +146,7 @@ def test_a_class_without_boxes_has_no_ap(dataset, tmp_path):
 
 
 def test_files_without_area_and_crowd(dataset, tmp_path):
-    content = json.loads(dataset.annotations.read_text())
+    content = json.loads(dataset.source.read_text())
     content["annotations"] = [row for row in content["annotations"] if not row["iscrowd"]]
     for row in content["annotations"]:
         del row["area"], row["iscrowd"]
@@ -164,7 +165,7 @@ def test_files_without_area_and_crowd(dataset, tmp_path):
     ids=["from 0", "negative", "all the same", "strings", "fractions", "null", "beyond any float"],
 )
 def test_ids_of_annotations_do_not_matter(dataset, tmp_path, number):
-    content = json.loads(dataset.annotations.read_text())
+    content = json.loads(dataset.source.read_text())
     for i, row in enumerate(content["annotations"]):
         row["id"] = number(i)
     path = tmp_path / "numbered.json"
@@ -175,7 +176,7 @@ def test_ids_of_annotations_do_not_matter(dataset, tmp_path, number):
 
 
 def test_pictures_and_classes_from_0(dataset, tmp_path):
-    content = json.loads(dataset.annotations.read_text())
+    content = json.loads(dataset.source.read_text())
     for row in content["annotations"]:
         row["image_id"] -= 100
         row["category_id"] = (4, 9).index(row["category_id"])
@@ -189,6 +190,13 @@ def test_pictures_and_classes_from_0(dataset, tmp_path):
     assert average_precision(read_coco(path, tmp_path), found) == average_precision(dataset, imperfect(dataset))
 
 
+def detector_accuracy(runtime, dataset, resize, post):
+    """AP as an export measures it."""
+    task, names = get_task("detect"), dataset.names
+    labelled = task.judge(dataset, names, task.judged_at(post, names))
+    return score_runtime(task, labelled, runtime, resize, names).figures
+
+
 class Seer:
     """A runtime that finds the boxes of the picture it is shown, in pixels of its input."""
 
@@ -199,13 +207,16 @@ class Seer:
     def infer(self, feeds):
         images = feeds["images"]
         assert images.shape == (max(self.inputs[0].shape[0], 1), 64, 96, 3)
-        sample = self.dataset.samples[round(int(images[0, 0, 0, 0]) / 10)]
-        rows = {
-            "boxes": sample.boxes_xyxy * self.scale,
-            "scores": np.linspace(0.9, 0.02, len(sample.labels), dtype=np.float32),
-            "labels": sample.labels,
-        }
-        return {name: np.repeat(array[None], len(images), axis=0) for name, array in rows.items()}
+        samples = [self.dataset.samples[round(int(image[0, 0, 0]) / 10)] for image in images]
+        most = max(len(sample.labels) for sample in samples)
+        arrays = {"boxes": np.zeros((len(images), most, 4)), "scores": np.zeros((len(images), most))}
+        arrays["labels"] = np.zeros((len(images), most), np.int64)
+        for row, sample in enumerate(samples):
+            count = len(sample.labels)
+            arrays["boxes"][row, :count] = sample.boxes_xyxy * self.scale
+            arrays["scores"][row, :count] = np.linspace(0.9, 0.02, count)
+            arrays["labels"][row, :count] = sample.labels
+        return arrays
 
 
 @pytest.mark.parametrize("batch", [1, -1, 3])

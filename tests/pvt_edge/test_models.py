@@ -46,7 +46,12 @@ SIZES = {  # of the 1000-class classifier and of its backbone: github.com/whai36
     "b3": (45_238_696, 44_725_696),
     "b4": (62_556_072, 62_043_072),
     "b5": (81_956_008, 81_443_008),
+    "v1-tiny": (13_229_288, 12_716_288),
+    "v1-small": (24_485_864, 23_972_864),
+    "v1-medium": (44_208_104, 43_695_104),
+    "v1-large": (61_369_320, 60_856_320),
 }
+V1_DENSE = {"v1-tiny": 12_714_240, "v1-small": 23_970_816, "v1-medium": 43_693_056, "v1-large": 60_854_272}  # mmdet's
 # of RetinaNet with 80 classes, in millions: arXiv 2106.13797, table 3
 DETECTOR_MILLIONS = {
     "b0": 12.95,
@@ -56,6 +61,10 @@ DETECTOR_MILLIONS = {
     "b3": 54.98,
     "b4": 72.29,
     "b5": 91.69,
+    "v1-tiny": 22.96,
+    "v1-small": 34.22,
+    "v1-medium": 53.94,
+    "v1-large": 71.10,
 }
 
 
@@ -70,6 +79,19 @@ def test_parameters_of_the_classifier(name):
         model = build_model(get_variant(name), "classify")
     assert (count(model), count(model.backbone)) == SIZES[name]
     assert get_variant(name).params == SIZES[name][0]
+
+
+@pytest.mark.parametrize("name", V1_DENSE)
+def test_parameters_of_v1_without_a_class_token(name):
+    with ParametersOnMeta():
+        model = build_model(get_variant(name), "features")
+    assert count(model) == V1_DENSE[name]
+    assert [tuple(stage.pos_embed.shape[1:]) for stage in model.stages] == [
+        (3136, 64),
+        (784, 128),
+        (196, 320),
+        (49, 512),
+    ]
 
 
 @pytest.mark.parametrize("name", DETECTOR_MILLIONS)

@@ -7,14 +7,28 @@ import numpy as np
 import pytest
 
 from pvt_edge.bundle.schema import ResizeSpec
-from pvt_edge.data.image_folder import ImageFolder, read_image_folder
+from pvt_edge.data.image_folder import read_image_folder
+from pvt_edge.data.labelled_set import ClassSample, ClassSet
 from pvt_edge.errors import DataError
-from pvt_edge.metrics.top1 import place, top1_accuracy
+from pvt_edge.evaluation.arrays import score_runtime
+from pvt_edge.metrics.top1 import place
+from pvt_edge.tasks import get_task
 
 HEIGHT, WIDTH = 16, 24
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 COLOURS = np.array([BLUE, GREEN, RED], np.float32).T / 255  # (3, K): the logits are the mean blue, green and red
 STRETCH = ResizeSpec(mode="stretch")
+
+
+def top1_accuracy(runtime, data, resize):
+    """Top-1 and top-5 as an export measures them."""
+    task, names = get_task("classify"), [str(i) for i in range(runtime.outputs[0].shape[1])]
+    figures = score_runtime(task, task.judge(data, names, None), runtime, resize, names).figures
+    return {name: figures[name] for name in ("top1", "top5")}
+
+
+def one(path, label):
+    return ClassSet(path, (), (ClassSample(path, label),))
 
 
 def write(path, *columns):
@@ -85,15 +99,15 @@ def test_classes_that_changed_places(opened, data):
 @pytest.mark.parametrize(("better", "figures"), [(0, (1, 1)), (1, (0, 1)), (4, (0, 1)), (5, (0, 0))])
 def test_top5_of_more_classes(opened, tmp_path, better, figures):
     weights = np.zeros((3, 12), np.float32)
-    weights[0, 9], weights[0, :better] = 1, 2  # so many classes go before class 9
-    data = ImageFolder(tmp_path, ((write(tmp_path / "blue.png", BLUE), 9),))
+    weights[0, 9], weights[0, :better] = 0.02, 0.04  # so many classes go before class 9
+    data = one(write(tmp_path / "blue.png", BLUE), 9)
     assert tuple(top1_accuracy(opened(weights), data, STRETCH).values()) == figures
 
 
 @pytest.mark.parametrize(("label", "figures"), [(1, (1, 1)), (3, (0, 1)), (9, (0, 1)), (11, (0, 0)), (0, (0, 0))])
 def test_of_equal_logits_the_first_is_best(opened, tmp_path, label, figures):
     weights = np.arange(900).reshape(3, 300) % 2  # the odd classes; a sort that is not stable keeps the order of a few
-    data = ImageFolder(tmp_path, ((write(tmp_path / "blue.png", BLUE), label),))
+    data = one(write(tmp_path / "blue.png", BLUE), label)
     assert tuple(top1_accuracy(opened(weights), data, STRETCH).values()) == figures
 
 
@@ -114,13 +128,13 @@ def test_logits_that_are_not_finite_are_wrong(opened, data, broken, where):
     ],
 )
 def test_pictures_are_resized_as_the_bundle_says(opened, tmp_path, resize, top1):
-    data = ImageFolder(tmp_path, ((write(tmp_path / "a.png", RED, RED, GREEN, GREEN, RED), 1),))
+    data = one(write(tmp_path / "a.png", RED, RED, GREEN, GREEN, RED), 1)
     assert top1_accuracy(opened(COLOURS), data, resize)["top1"] == top1
 
 
 def test_a_picture_that_cannot_be_read(opened, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    data = ImageFolder(tmp_path, ((tmp_path / "broken.png", 0),))
+    data = one(tmp_path / "broken.png", 0)
     with pytest.raises(DataError, match=r"cannot read .*broken\.png"):
         top1_accuracy(opened(COLOURS), data, STRETCH)
 
@@ -139,8 +153,10 @@ def read(folder, labels):
 def test_folder_in_order_of_path(tmp_path):
     touch(tmp_path, "dog/b.JPG", "dog/a.png", "cat/z.webp")
     data = read_image_folder(str(tmp_path), ["dog", "emu", "cat"])
-    assert data == ImageFolder(
-        tmp_path, ((tmp_path / "cat" / "z.webp", 2), (tmp_path / "dog" / "a.png", 0), (tmp_path / "dog" / "b.JPG", 0))
+    assert data == ClassSet(
+        tmp_path,
+        ("dog", "emu", "cat"),
+        ((tmp_path / "cat" / "z.webp", 2), (tmp_path / "dog" / "a.png", 0), (tmp_path / "dog" / "b.JPG", 0)),
     )
 
 

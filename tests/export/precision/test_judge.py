@@ -10,18 +10,25 @@ import pytest
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.data.coco import read_coco
 from pvt_edge.errors import DataError, ExportError, PictureWarning
+from pvt_edge.evaluation.arrays import score_runtime
 from pvt_edge.export.precision.judge import AgreementJudge, box_judge, top1_judge
-from pvt_edge.metrics.detector import detector_accuracy
 from pvt_edge.resizing import apply, plan
 from pvt_edge.runtimes import TensorSpec
 from pvt_edge.scenes import LABELS, draw_scene, write_scenes
-from pvt_edge.tasks import agreement
+from pvt_edge.tasks import agreement, get_task
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 
 IMGSZ, RESIZE, POST = (64, 96), ResizeSpec(mode="letterbox"), PostprocessSpec(conf=0.25, iou=0.5, max_det=50)
 CLASSES = 4
 SCENES = 4
+
+
+def detector_accuracy(runtime, dataset, resize, post):
+    """AP as an export measures it."""
+    task, names = get_task("detect"), dataset.names
+    labelled = task.judge(dataset, names, task.judged_at(post, names))
+    return score_runtime(task, labelled, runtime, resize, names).figures
 
 
 def logits(*best: int, classes: int = CLASSES) -> tuple[dict[str, np.ndarray], ...]:

@@ -27,6 +27,7 @@ MODELS = {  # variant, task, weights, image
     "retinanet": ("b0", "detect", None, (640, 640)),
     "b2-li": ("b2-li", "classify", None, (224, 224)),
     "untrained": ("b0", "classify", None, (224, 224)),
+    "v1": ("v1-tiny", "classify", None, (224, 224)),
 }
 PICTURES = 4
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-ATTENTIONS = {"b0": 8, "b2": 16, "cells": 8, "retinanet": 8, "b2-li": 16, "untrained": 8}
+ATTENTIONS = {"b0": 8, "b2": 16, "cells": 8, "retinanet": 8, "b2-li": 16, "untrained": 8, "v1": 8}
 TARGETS = ("sm86", "sm89", "sm120")
 CASES = [
     (name, precision, target)
@@ -75,10 +75,10 @@ def test_int8_halves_the_weights(built):
     assert weights("int8") < 0.6 * weights("fp16")
 
 
-@pytest.mark.parametrize("name", ["b2-li", "untrained"])
+@pytest.mark.parametrize("name", ["b2-li", "untrained", "v1"])
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_others_fuse_too(built, name, precision):
-    """B2-Li's pooled keys; and biases of zeros, without which TensorRT leaves one head's attention in pieces."""
+    """B2-Li's pooled keys; biases of zeros, without which TensorRT leaves one head's attention in pieces; a class token."""
     _, layers = built(name, precision, "sm86")
     assert sum(layer.fused_attention for layer in layers) == ATTENTIONS[name]
 

@@ -18,8 +18,8 @@ from pvt_edge.export.precision.onnx_session import outputs_of
 from pvt_edge.export.precision.qdq import add_qdq
 from pvt_edge.export.precision.recipes import FOR_TENSORRT
 from pvt_edge.metrics.average_precision import average_precision
-from pvt_edge.metrics.detector import found_in
-from pvt_edge.resizing import apply, plan
+from pvt_edge.postprocessing import select
+from pvt_edge.resizing import apply, plan, to_original
 from pvt_edge.sources import read_image
 
 POST = PostprocessSpec(iou=0.6)
@@ -49,7 +49,20 @@ def answers(val, graph_files):
 def found(val, answers, name):
     outputs, placements = answers
     pairs = zip(val.samples, outputs[name], placements, strict=True)
-    return [(sample.image_id, found_in(arrays, at, POST)) for sample, arrays, at in pairs]
+    return [
+        (
+            sample.image_id,
+            select(
+                to_original(arrays["boxes"][0], at),
+                arrays["scores"][0],
+                arrays["labels"][0],
+                conf=0.01,
+                iou=POST.iou,
+                max_det=POST.max_det,
+            ),
+        )
+        for sample, arrays, at in pairs
+    ]
 
 
 def overlaps(a, b):

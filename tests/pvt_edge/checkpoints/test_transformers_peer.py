@@ -9,6 +9,7 @@ from pvt_edge.zoo import create_model
 
 transformers = pytest.importorskip("transformers")
 
+V2 = [name for name, row in VARIANTS.items() if row.family == "pvt-v2"]
 TOLERANCE = 1e-5  # of the largest value; float32 on both sides
 IMAGE_HW = {"b0": (224, 224), "b1": (96, 160), "b2": (72, 104), "b2-li": (72, 104)}  # the larger ones 64x96
 
@@ -41,7 +42,7 @@ def relative_error(given: torch.Tensor, truth: torch.Tensor) -> float:
     return ((given - truth).abs().max() / truth.abs().max()).item()
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", V2)
 def test_classifier(variant, tmp_path, peer, build):
     theirs = peer("PvtV2ForImageClassification", variant, num_labels=7)
     if variant in ("b1", "b2-li"):

@@ -13,8 +13,9 @@ from pvt_edge.bundle.writer import BundleWriter
 from pvt_edge.data.image_folder import read_image_folder
 from pvt_edge.errors import DataError, RuntimeInputError
 from pvt_edge.evaluation import evaluate
-from pvt_edge.metrics.top1 import top1_accuracy
+from pvt_edge.evaluation.arrays import score_runtime
 from pvt_edge.runtimes import open_runtime
+from pvt_edge.tasks import get_task
 
 COLOURS = ("blue", "green", "red")
 HW = (64, 64)
@@ -63,12 +64,14 @@ def pictures(tmp_path) -> Path:
 def test_a_folder_of_class_folders(colours_bundle, pictures):
     found = evaluate(colours_bundle, pictures, runtime="onnxruntime")
     (row,) = found.rows
-    assert row.figures == {"top1": 0.75, "top5": 1.0}
+    assert row.figures == {"top1": 0.75, "top5": 1.0, "balanced": pytest.approx(2 / 3)}
     assert {name: figures["top1"] for name, figures in row.classes.items()} == {"blue": 1, "green": 1, "red": 0}
     assert row.classes["blue"]["pictures"] == 2
     assert (found.settings, found.image_ids, row.detections) == (None, (), None)
     with open_runtime("onnxruntime", colours_bundle / "model.fp32.onnx") as runtime:
-        by_hand = top1_accuracy(runtime, read_image_folder(pictures, COLOURS), ResizeSpec(mode="stretch"))
+        task = get_task("classify")
+        labelled = task.judge(read_image_folder(pictures, COLOURS), COLOURS, None)
+        by_hand = score_runtime(task, labelled, runtime, ResizeSpec(mode="stretch"), COLOURS).figures
     assert row.figures == by_hand
 
 
@@ -100,5 +103,5 @@ def test_what_a_classifier_is_not_judged_by(colours_bundle, pictures, make, argu
 
 
 def test_a_coco_file_is_not_for_classifiers(colours_bundle):
-    with pytest.raises(DataError, match="a classifier is judged by a folder a class, or a text file"):
+    with pytest.raises(DataError, match="a classifier is judged by a folder a class, or a text or CSV file"):
         evaluate(colours_bundle, "instances_val.json")

@@ -15,7 +15,7 @@ from pvt_edge.data.coco import read_coco
 from pvt_edge.errors import BundleError, DataError, RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.evaluation import evaluate
 from pvt_edge.evaluation.artifacts import choose_artifacts
-from pvt_edge.evaluation.classes import match_classes
+from pvt_edge.metrics.class_names import match_classes
 from pvt_edge.scenes import write_scenes
 
 LABELS = ("RBC", "WBC", "Platelets")
@@ -236,8 +236,10 @@ def test_wrong_arguments(cells_bundle, scenes, arguments, error, told):
 
 
 def test_data_of_another_kind(cells_bundle, scenes):
-    with pytest.raises(DataError, match="is a folder: a detector is judged by a COCO file"):
-        evaluate(cells_bundle, scenes.parent)
+    with pytest.raises(DataError, match=r"no boxes in .*images: expected is a COCO file"):
+        evaluate(cells_bundle, scenes.parent / "images")
+    with pytest.raises(DataError, match="is a list, which has no boxes"):
+        evaluate(cells_bundle, scenes.with_name("val.txt"))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pvt_edge.errors import UnknownNameError, WeightsError
 from pvt_edge.models import MODELS
 from pvt_edge.variants import VARIANTS
 from pvt_edge.weights.labels import get_labels
-from pvt_edge.weights.published import ORIGINS, PUBLISHED, TASK_OF, find_published, labels_of
+from pvt_edge.weights.published import PUBLISHED, TASK_OF, find_published, labels_of
 
 GITHUB = "https://github.com/whai362/PVT/releases/download/v2/"
 MMDET = "https://download.openmmlab.com/mmdetection/v2.0/pvt/"
@@ -35,8 +35,10 @@ def test_other_names_are_not_published(name):
 
 def test_the_table_is_whole():
     held = {name: {variant for full, variant in PUBLISHED if full == name} for name, _ in PUBLISHED}
-    assert held.pop("coco:mmdet") == set(VARIANTS) - {"b2-li"}
-    assert held == {f"imagenet:{origin}": set(VARIANTS) for origin in ORIGINS["imagenet"]}
+    v2 = {name for name, row in VARIANTS.items() if row.family == "pvt-v2"}
+    assert held.pop("coco:mmdet") == set(VARIANTS) - {"b2-li", "v1-large"}
+    assert held.pop("imagenet:timm") == v2
+    assert held == {f"imagenet:{origin}": set(VARIANTS) for origin in ("official", "hf")}
     files = [weights.file for weights in PUBLISHED.values()]
     assert len(set(files)) == len({weights.url for weights in PUBLISHED.values()}) == len(files)
     for weights in PUBLISHED.values():
@@ -47,7 +49,7 @@ def test_the_table_is_whole():
 
 
 def test_what_nobody_publishes():
-    with pytest.raises(WeightsError, match=r"coco weights of b2-li .*: there are b0, b1, b2, b3, b4, b5; for b2-li"):
+    with pytest.raises(WeightsError, match=r"coco weights of b2-li .*: there are b0, .*, v1-medium; for b2-li"):
         find_published("coco", "b2-li")
     with pytest.raises(UnknownNameError, match="unknown origin of imagenet weights 'tim': did you mean 'timm'"):
         find_published("imagenet:tim", "b0")

@@ -1,33 +1,31 @@
-"""The classes of a data set and those of a bundle, matched by name."""
+"""The classes of a data set and those of a model, matched by name."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pvt_edge.errors import DataError
 
 if TYPE_CHECKING:
-    from pvt_edge.data.coco import CocoDataset
+    from pvt_edge.data.labelled_set import BoxSet
 
 SHOWN = 8
 
 
-def match_classes(dataset: "CocoDataset", labels: Sequence[str]) -> tuple[dict[int, int], list[str]]:
+def match_classes(dataset: "BoxSet", labels: Sequence[str]) -> tuple[dict[int, int], list[str]]:
     """({class of the bundle: category id of the data set}, notes on classes that only one of them has).
 
     Raises `DataError` where boxes are of a class that the bundle does not know, or there is no box.
     """
-    counts = box_counts(dataset)
+    counts = dataset.counts()
     if not sum(counts.values()):
-        raise DataError(f"{dataset.annotations} has no boxes in its {len(dataset.samples)} pictures: AP needs some")
+        raise DataError(f"{dataset.source} has no boxes in its {len(dataset.samples)} pictures: AP needs some")
     unknown = [name for name in dataset.names if name not in labels]
     wrong = {name: counts[name] for name in unknown if counts[name]}
     if wrong:
         told = ", ".join(f"{name!r} ({count} boxes{_nearest(name, labels)})" for name, count in _first(wrong))
         raise DataError(
-            f"{dataset.annotations} has classes that the bundle does not know: {told}; the bundle's are "
+            f"{dataset.source} has classes that the bundle does not know: {told}; the bundle's are "
             f"{_names(labels)}: rename them there, or export again with --labels"
         )
     absent = [label for label in labels if label not in dataset.names]
@@ -40,13 +38,6 @@ def match_classes(dataset: "CocoDataset", labels: Sequence[str]) -> tuple[dict[i
     ids = dict(zip(dataset.names, dataset.category_ids, strict=True))
     known = {i: ids[label] for i, label in enumerate(labels) if label in ids}
     return known, [line for names, line in notes if names]
-
-
-def box_counts(dataset: "CocoDataset") -> dict[str, int]:
-    """How many boxes each category has, by its name."""
-    labels = [sample.labels for sample in dataset.samples] or [np.zeros(0, np.int64)]
-    counts = np.bincount(np.concatenate(labels), minlength=len(dataset.names))
-    return dict(zip(dataset.names, counts.tolist(), strict=True))
 
 
 def _nearest(name: str, labels: Sequence[str]) -> str:

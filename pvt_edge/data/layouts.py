@@ -1,0 +1,110 @@
+"""Which format labelled data has, and its parts: what `val` judges by and what `train` learns from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pvt_edge.data.coco import read_coco
+from pvt_edge.data.image_folder import read_image_folder
+from pvt_edge.data.image_list import list_parts, read_image_list
+from pvt_edge.data.labelled_set import BoxSet, ClassSet
+from pvt_edge.data.pascal_voc import has_voc, read_voc, voc_parts
+from pvt_edge.data.yolo import class_names, load_yaml, read_label_files, read_yolo
+from pvt_edge.errors import DataError
+from pvt_edge.sources.images import list_pictures
+
+PARTS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "test")}
+YAML = (".yaml", ".yml")
+BOX_FORMATS = (
+    "a COCO file; a folder with instances_train.json, with data.yaml or with Annotations of Pascal VOC; a data.yaml"
+)
+CLASS_FORMATS = "a folder a class, or a text or CSV file with a path and a label a line"
+
+
+def default_images(data: Path) -> Path:
+    """The folder that the paths in `data` are seen from: `images` beside it where there is one, else its own."""
+    if data.is_dir():
+        return data
+    beside = data.parent / "images"
+    return beside if beside.is_dir() else data.parent
+
+
+def read_boxes(data: Path, images: Path | None = None, part: str = "val") -> tuple[BoxSet, bool]:
+    """(pictures with boxes, whether the data itself has the part "train" or "val" that was asked for).
+
+    Data without parts is read whole. Raises `DataError` for what is in no format that is known, or has faults.
+    """
+    if data.is_dir():
+        return _boxes_of_folder(data, images, part)
+    if data.suffix.lower() in YAML:
+        found = read_yolo(data, part)
+        if found is not None:
+            return found, True
+        other = read_yolo(data, "val" if part == "train" else "train")
+        if other is None:
+            raise DataError(f"{data} names no pictures: expected are the keys train and val")
+        return other, False
+    if data.suffix.lower() in (".txt", ".csv"):
+        raise DataError(f"{data} is a list, which has no boxes: expected is {BOX_FORMATS}")
+    return read_coco(data, images or default_images(data)), False
+
+
+def read_classes(
+    data: Path, images: Path | None = None, part: str = "val", labels: Sequence[str] | None = None
+) -> tuple[ClassSet, bool]:
+    """(pictures with a class each, whether the data itself has the part "train" or "val" that was asked for).
+
+    `labels` are the classes where they are known. Raises `DataError` as the readers do.
+    """
+    if data.suffix.lower() == ".json" or data.suffix.lower() in YAML:
+        raise DataError(f"{data}: a classifier is judged by {CLASS_FORMATS}")
+    if not data.is_dir():
+        parts = list_parts(data)
+        name = next((name for name in PARTS[part] if name in parts), None)
+        return read_image_list(data, images or default_images(data), labels, name), name is not None
+    if (folder := part_folder(data, part)) and not any(name in (labels or ()) for name in PARTS[part]):
+        return read_image_folder(folder, labels), True
+    return read_image_folder(data, labels), False
+
+
+def part_folder(data: Path, part: str) -> Path | None:
+    """The sub-folder of `data` for a part, where the data is parted: one for each of train and val, and no pictures."""
+    if not data.is_dir() or not any((data / name).is_dir() for name in PARTS["train"]):
+        return None
+    return next((data / name for name in PARTS[part] if (data / name).is_dir()), None)
+
+
+def _boxes_of_folder(folder: Path, images: Path | None, part: str) -> tuple[BoxSet, bool]:
+    for file in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
+        if {"names", "train", "val"} & load_yaml(file).keys():
+            return read_boxes(file, images, part)
+    for name in PARTS[part]:
+        for place in (f"instances_{name}.json", f"annotations/instances_{name}.json", f"{name}/_annotations.coco.json"):
+            if (folder / place).is_file():
+                return read_coco(folder / place, images or _pictures_of(folder, folder / place)), True
+        if wanted := sorted((folder / "annotations").glob(f"instances_{name}*.json")):  # instances_train2017.json
+            return read_coco(wanted[0], images or _pictures_of(folder, wanted[0])), True
+    if has_voc(folder):
+        parts = voc_parts(folder)
+        listed = next((name for name in PARTS[part] if name in parts), None)
+        return read_voc(folder, listed), listed is not None
+    if (folder / "classes.txt").is_file() and (folder / "labels").is_dir():
+        return _labelled_beside(folder), False
+    jsons = sorted(folder.glob("*.json"))
+    if len(jsons) == 1:
+        return read_coco(jsons[0], images or default_images(jsons[0])), False
+    raise DataError(f"no boxes in {folder}: expected is {BOX_FORMATS}")
+
+
+def _pictures_of(folder: Path, annotations: Path) -> Path:
+    beside = default_images(annotations)
+    return beside if annotations.parent != folder / "annotations" or beside != annotations.parent else folder
+
+
+def _labelled_beside(folder: Path) -> BoxSet:
+    """A folder with images/, labels/ and classes.txt, as labelling tools write it."""
+    names = [line.strip() for line in (folder / "classes.txt").read_text(encoding="utf-8-sig").splitlines()]
+    numbered = class_names(folder / "classes.txt", {"names": [name for name in names if name]})
+    pictures = list_pictures(folder / "images") if (folder / "images").is_dir() else list_pictures(folder)
+    if not pictures:
+        raise DataError(f"no pictures in {folder / 'images'}")
+    return read_label_files(folder, pictures, numbered)

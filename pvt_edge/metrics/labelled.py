@@ -1,0 +1,98 @@
+"""Labelled pictures for a model, and how answers to them are judged: the source of every figure that needs labels."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from pvt_edge.data.labelled_set import HasPath, LabelledSet
+from pvt_edge.errors import DataError
+
+Answer: TypeAlias = Mapping[str, Any]  # the fields of `Result` that `Task.read` fills
+S = TypeVar("S", bound=HasPath)
+SHOWN = 3  # missing pictures that a message lists
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The thresholds that answers are judged at: scores above `conf`, overlaps up to `iou`, `max_det` a picture."""
+
+    conf: float
+    iou: float
+    max_det: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What judging found.
+
+    Attributes:
+        figures: Fractions 0..1 by name, the most telling first; NaN where there is nothing to find.
+        classes: Those of each class, by name, after the count of its "boxes" or "pictures".
+        notes: What is odd in the pictures, a line each.
+        detections: Rows of COCO's results format, of a task that finds things.
+    """
+
+    figures: dict[str, float]
+    classes: dict[str, dict[str, float]]
+    notes: tuple[str, ...] = ()
+    detections: "list[dict[str, Any]] | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled(ABC, Generic[S]):
+    """Pictures with labels that fit a model.
+
+    Attributes:
+        samples: The pictures, each with its label.
+        in_data: How many the data has, before some were left out.
+        notes: What is odd in the data, and what was left out.
+        image_ids: Those that count, where not all of a COCO file's do.
+        settings: The thresholds of the answers; None for a task without.
+        classes: The ids of the model's classes that are judged; None for all.
+    """
+
+    samples: tuple[S, ...]
+    in_data: int
+    notes: tuple[str, ...] = ()
+    image_ids: tuple[int, ...] = ()
+    settings: Settings | None = None
+    classes: tuple[int, ...] | None = None
+
+    @abstractmethod
+    def rate(self, sample: S, answer: Answer | None, image_hw: tuple[int, int]) -> Any:
+        """What counts of the answer to one picture of `image_hw` pixels; None is one that is no number."""
+
+    @abstractmethod
+    def score(self, rated: Sequence[Any]) -> Scores:
+        """The figures of the first so many pictures, one of `rate` each."""
+
+
+def keep_present(
+    dataset: LabelledSet[S], *, limit: int | None = None, skip: bool = False
+) -> tuple[LabelledSet[S], list[str]]:
+    """(the set's first pictures up to `limit` that are files, notes on those left out).
+
+    Raises:
+        DataError: With the count and the first few where pictures are missing, unless they are to be skipped; and where
+            none is there.
+    """
+    count = len(dataset.samples) if limit is None else min(limit, len(dataset.samples))
+    there, absent = [], []
+    for i in range(count):
+        path = dataset.samples[i].path
+        if os.path.isfile(path):  # Path.is_file fails for names that no file can have
+            there.append(i)
+        else:
+            absent.append(path)
+    notes = [f"left out: {line}" for line in dataset.left_out]
+    if not absent:
+        return dataset.take(there), notes
+    more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""
+    told = f"{len(absent)} of {count} pictures are missing: {', '.join(map(str, absent[:SHOWN]))}{more}"
+    if not there:
+        raise DataError(f"{told}: give their folder with --images")
+    if not skip:
+        raise DataError(f"{told}: give their folder with --images, or leave them out with --skip-missing")
+    return dataset.take(there), [f"left out: {told}", *notes]
