@@ -32,7 +32,6 @@ from pvt_edge.cli.options import (
     write_json,
 )
 from pvt_edge.cli.steps import interruption_told, step_log
-from pvt_edge.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from pvt_edge.export.request import Tune
@@ -156,6 +155,8 @@ def export(
 ) -> None:
     """Export a checkpoint to a bundle for ONNX Runtime, OpenVINO and TensorRT, each file checked against the model."""
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from pvt_edge.preprocessing import Preprocessing
 
     if variant is None and weights is None:
         raise typer.BadParameter("give a variant, or a checkpoint with --weights that tells it", param_hint="--variant")
