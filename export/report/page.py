@@ -10,6 +10,7 @@ from pvt_edge.export.report.placement import placement_section
 from pvt_edge.export.report.tensorrt import tensorrt_sections
 from pvt_edge.reporting.markdown import bold, bullets, code, plain, table
 from pvt_edge.reporting.rounding import NOTHING, counted, drop, duration, fraction, mebibytes, ms, times
+from pvt_edge.variants import title_of
 
 PLACEMENTS = {
     "searched": "searched for this model on this machine",
@@ -58,7 +59,7 @@ def _searched(manifest: Manifest, search: SearchRecord, plots: Sequence[str] | N
 
 
 def _title(manifest: Manifest) -> str:
-    return f"PVT-v2 {manifest.variant}, {manifest.task}, {manifest.input.height}x{manifest.input.width}"
+    return f"{title_of(manifest.variant)}, {manifest.task}, {manifest.input.height}x{manifest.input.width}"
 
 
 def _opening(manifest: Manifest, search: SearchRecord) -> str:

@@ -10,6 +10,7 @@ from pvt_edge.checkpoints.refusal import first_few
 from pvt_edge.cli.options import write_json
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.runtimes.runtime import describe
+from pvt_edge.variants import FAMILY_TITLES, title_of
 
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle
@@ -76,7 +77,8 @@ def _inspect_checkpoint(path: Path, json: str | None) -> None:
         write_json({**asdict(summary), "path": str(summary.path)}, json)
     if json == "-":
         return
-    model = f"PVT-v2 {summary.variant or 'of another size'}, {summary.task}"
+    unknown = f"{FAMILY_TITLES.get(summary.family, summary.family)} of another size"
+    model = f"{title_of(summary.variant) if summary.variant else unknown}, {summary.task}"
     facts = [
         ("checkpoint", str(summary.path)),
         ("model", model + (f" of {summary.num_classes} classes" if summary.num_classes else "")),
@@ -109,7 +111,7 @@ def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
     shown = ", ".join(m.labels[:8]) + (f", ... ({len(m.labels)})" if len(m.labels) > 8 else "")
     rows = [
         ("bundle", str(bundle.folder)),
-        ("model", f"PVT-v2 {m.variant}, {m.task}"),
+        ("model", f"{title_of(m.variant)}, {m.task}"),
         ("weights", f"{m.provenance.weights}" + (f" ({m.provenance.dialect})" if m.provenance.dialect else "")),
         ("input", f"{m.input.name}: uint8 ({batch}, {m.input.height}, {m.input.width}, 3) BGR, {m.resize.mode}"),
         ("outputs", ", ".join(map(_output, m.outputs))),
