@@ -103,6 +103,9 @@ def _output(output: "OutputSpec") -> str:
 
 
 def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
+    from pvt_edge.bundle.schema import APPROXIMATED
+    from pvt_edge.variants import get_variant
+
     m = bundle.manifest
     batch = "any" if m.input.dynamic_batch else str(m.input.batch)
     shown = ", ".join(m.labels[:8]) + (f", ... ({len(m.labels)})" if len(m.labels) > 8 else "")
@@ -121,6 +124,8 @@ def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
     for artifact in m.artifacts:
         if artifact.passport:
             rows.append((artifact.file, _passport(artifact.passport)))
+    if m.moves:
+        rows.append(("approximated", f"{', '.join(APPROXIMATED)}: {m.moves.words(get_variant(m.variant))}"))
     if m.calibration:
         rows.append(("calibration", f"{m.calibration.count} pictures of {m.calibration.source}"))
     if m.accuracy:
