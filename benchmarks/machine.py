@@ -11,7 +11,7 @@ from pvt_edge.runtimes import RUNTIMES
 
 PACKAGES = (
     *(name for entry in RUNTIMES.values() for name in entry.distributions),
-    *("numpy", "cuda-python", "nncf", "onnx"),
+    *("numpy", "cuda-python", "nncf", "onnx", "transformers"),
 )
 
 
