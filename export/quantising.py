@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ExportError
-from pvt_edge.export.precision.judge import AgreementJudge, Judge, box_judge, top1_judge
+from pvt_edge.export.precision.judge import ALL, AgreementJudge, Judge, box_judge, top1_judge
 from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.onnx_session import outputs_of
 from pvt_edge.export.precision.plan import plan_of, read_plan
@@ -76,8 +76,12 @@ def quantise(
     variant: str,
     input_name: str,
     tell: "Callable[[str], None]",
+    exact: "openvino.Model | None" = None,
 ) -> Quantisation:
-    """Find INT8's place in `model` (float, OpenVINO's form), as `request` asks; raises a `PvtEdgeError`."""
+    """Find INT8's place in `model` (float, OpenVINO's form), as `request` asks; raises a `PvtEdgeError`.
+
+    What it loses is measured against `exact`, where `model` itself is an approximation of that.
+    """
     known = find_blocks(model)
     given: frozenset[str] | None = None
     placement: Placement = "searched"
@@ -92,7 +96,8 @@ def quantise(
     tell(f"observing ranges on {len(calibration.inputs)} pictures")
     batches = calibration.batches(1 if request.dynamic_batch else request.batch)
     ranges = observe(model, batches, input_name)
-    search = Search(model, ranges, judge, variant, request.budget(judge.metric.name), tell, placement)
+    budget = request.budget(judge.metric.name)
+    search = Search(model, ranges, judge, variant, budget, tell, placement, exact=exact)
     record = search.run(given, request.tune)
     plan = plan_of(variant, judge.task, known, search.placements[search.chosen]) if search.chosen else None
     return Quantisation(search, record, plan)
@@ -105,9 +110,16 @@ def beyond(drop: float, record: "SearchRecord") -> str:
 
 
 def make_judge(
-    request: "ExportRequest", task: str, calibration: "CalibrationSet", scenes: "tuple[Path, str] | None"
+    request: "ExportRequest",
+    task: str,
+    calibration: "CalibrationSet",
+    scenes: "tuple[Path, str] | None",
+    part: slice = ALL,
 ) -> Judge:
-    """The judge that `request` asks for; `scenes` are the bundled weights' own labelled data, and what it is."""
+    """The judge that `request` asks for, on a `part` of its pictures.
+
+    `scenes` are the bundled weights' own labelled data, and what it is: all of it, for other scenes can be drawn.
+    """
     if request.data is not None and request.metric != "agreement":
         if task == "detect" and request.metric in ("auto", "map"):
             assert request.postprocess is not None
@@ -120,9 +132,12 @@ def make_judge(
                 request.resize,
                 request.postprocess,
                 pixel_max=request.pixel_max,
+                part=part,
             )
         if task == "classify" and request.metric in ("auto", "top1"):
-            return top1_judge(request.data, request.labels, request.imgsz, request.resize, pixel_max=request.pixel_max)
+            return top1_judge(
+                request.data, request.labels, request.imgsz, request.resize, pixel_max=request.pixel_max, part=part
+            )
         raise ExportError(f"the metric {request.metric} does not judge {task}: take auto or agreement")
     if scenes is not None and request.metric in ("auto", "map"):
         assert request.postprocess is not None
@@ -133,5 +148,5 @@ def make_judge(
         )
     if request.metric not in ("auto", "agreement"):
         raise ExportError(f"the metric {request.metric} does not judge {task}: take auto or agreement")
-    inputs = calibration.inputs[:AGREEMENT_PICTURES]
+    inputs = calibration.inputs[part][:AGREEMENT_PICTURES]
     return AgreementJudge(inputs, task, request.postprocess, f"{len(inputs)} calibration pictures, unlabelled")

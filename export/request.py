@@ -12,6 +12,7 @@ from pvt_edge.export.deploy.form import check_imgsz
 from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.export.tasks import get_task_export
 from pvt_edge.models import Model
+from pvt_edge.moves import Moves
 from pvt_edge.pixel_depth import PixelMax
 from pvt_edge.weights import BundledWeights
 from pvt_edge.weights.published import labels_of
@@ -61,6 +62,13 @@ class ExportRequest:
     require_int8: bool = False  # or nothing is written
     engine: BuildOptions = field(default_factory=BuildOptions)
     pixel_max: PixelMax = None
+    approximate: Moves | Literal["auto", "none"] = "none"
+
+    @property
+    def approximates(self) -> bool:
+        """Whether moves are to be chosen or taken; "auto" only where weights came from somewhere."""
+        wanted = self.trained if self.approximate == "auto" else self.approximate != "none"
+        return wanted and (self.int8 or self.half)
 
     @property
     def int8(self) -> bool:
@@ -131,6 +139,7 @@ class ExportRequest:
             + self.cpu_int8
             + 3 * self.tensorrt_graphs
             + (self.bundled is not None)
+            + self.approximates
         )
 
     def budget(self, metric: str) -> float | None:

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from pvt_edge.bundle.schema import ResizeSpec
     from pvt_edge.comparison.difference import Arrays
-    from pvt_edge.metrics.labelled import Labelled
+    from pvt_edge.metrics.labelled import Labelled, Scores
     from pvt_edge.pixel_depth import PixelMax
     from pvt_edge.resizing import Placement
+
+
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Judge(ABC):
     @abstractmethod
     def value(self, outputs: "Sequence[Arrays]") -> float:
         """The metric of outputs, one mapping a picture."""
+
+    def by_class(self, outputs: "Sequence[Arrays]") -> dict[str, float]:
+        """The metric of each class, NaN for one that no picture shows; empty where it knows no classes."""
+        return {}
 
     def judge(self, outputs: "Sequence[Arrays]") -> tuple[float, dict[str, float]]:
         """The metric's value, and how far the outputs agree with `reference`."""
@@ -79,11 +86,18 @@ class LabelledJudge(Judge):
         return self.kind
 
     def value(self, outputs: "Sequence[Arrays]") -> float:
+        return next(iter(self._scores(outputs).figures.values()))
+
+    def by_class(self, outputs: "Sequence[Arrays]") -> dict[str, float]:
+        scores = self._scores(outputs)
+        first = next(iter(scores.figures))
+        return {name: figures[first] for name, figures in scores.classes.items() if first in figures}
+
+    def _scores(self, outputs: "Sequence[Arrays]") -> "Scores":
         from pvt_edge.evaluation.arrays import score_arrays
 
         assert self.labelled is not None
-        scores = score_arrays(get_task(self.task), self.labelled, outputs, self.placements, self.labels)
-        return next(iter(scores.figures.values()))
+        return score_arrays(get_task(self.task), self.labelled, outputs, self.placements, self.labels)
 
 
 def box_judge(
@@ -95,8 +109,9 @@ def box_judge(
     post: "PostprocessSpec",
     data: str | None = None,
     pixel_max: "PixelMax" = None,
+    part: slice = ALL,
 ) -> LabelledJudge:
-    """AP on a COCO file and its pictures; what is odd in it is a `PictureWarning`.
+    """AP on a COCO file and (a `part` of) its pictures; what is odd in it is a `PictureWarning`.
 
     Raises `DataError`, or `ExportError` where its classes are not `labels`.
     """
@@ -110,6 +125,7 @@ def box_judge(
         )
     for note in dataset.notes:
         warnings.warn(f"{annotations}: {note}", PictureWarning, stacklevel=2)
+    dataset = dataset.take(range(len(dataset.samples))[part])
     task = get_task("detect")
     labelled = task.judge(dataset, labels, task.judged_at(post, labels))
     words = data or f"{len(labelled.samples)} labelled pictures of {annotations}"
@@ -124,11 +140,14 @@ def top1_judge(
     resize: "ResizeSpec",
     *,
     pixel_max: "PixelMax" = None,
+    part: slice = ALL,
 ) -> LabelledJudge:
-    """Top-1 on a folder with one sub-folder a class; raises `DataError`."""
+    """Top-1 on a folder with one sub-folder a class, or a `part` of its pictures; raises `DataError`."""
     from pvt_edge.data.image_folder import read_image_folder
 
-    labelled = get_task("classify").judge(read_image_folder(folder, labels), labels, None)
+    dataset = read_image_folder(folder, labels)
+    dataset = dataset.take(range(len(dataset.samples))[part])
+    labelled = get_task("classify").judge(dataset, labels, None)
     words = f"{len(labelled.samples)} labelled pictures of {folder}"
     kind = Metric(name="top1", words="top-1", data=words)
     return _labelled_judge("classify", None, kind, labelled, labels, imgsz, resize, pixel_max)

@@ -76,6 +76,29 @@ class GraphTrial(_Record):
     within_budget: bool
 
 
+class MoveTrial(_Record):
+    """A set of moves that was tried: in float32, without any rounding."""
+
+    words: str
+    value: float  # of the metric
+    drop: float  # against the exact model
+    worst_class: str | None = None  # that lost most; None where the metric knows no classes
+    worst_class_drop: float | None = None
+    within_budget: bool
+
+
+class ApproximationRecord(_Record):
+    """How the moves of an export were chosen."""
+
+    words: str  # what they are, "none" where none held the budget
+    given: bool = False  # by a plan, and not tried
+    metric: Metric | None = None  # and the pictures that chose
+    max_drop: float | None = None
+    max_class_drop: float | None = None
+    trials: tuple[MoveTrial, ...] = ()
+    unjudged: tuple[str, ...] = ()  # classes that no picture shows
+
+
 class SearchRecord(_Record):
     """One search, whole."""
 

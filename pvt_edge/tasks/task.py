@@ -63,7 +63,7 @@ class Task(ABC):
         outputs: What the graph must give; empty where any names will do.
         figures: The rows of `FIGURES` that `verify` judges by, in the order of its tables.
         own_figures: Those of them that the table does not have yet.
-        tolerances: Precision -> the limit of each figure.
+        tolerances: Precision -> the limit of each figure; "approximated" is for files that make moves.
         agreement_words: What "agreement" is, in a table's head.
         has_thresholds: Whether confidence, overlap and counts cut its answers.
         counts: What the summary of a run counts: "boxes", "pictures" by class, or nothing.

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from pvt_edge import atomic
 from pvt_edge.checkpoints import save_weights
 from pvt_edge.errors import DataError, TrainingError, WeightsError
 from pvt_edge.models import Model
-from pvt_edge.whole_file import write_whole
 
 BEST, LAST, STATE, RUN, RESULTS = "best.safetensors", "last.safetensors", "last.state.pt", "run.json", "results.csv"
 
@@ -72,7 +72,7 @@ def save_model(model: Model, path: Path, metadata: dict[str, str]) -> None:
 def write_file(path: Path, content: bytes | str) -> None:
     """Write a file of the run whole. Raises `TrainingError` where it cannot be written."""
     try:
-        write_whole(path, content.encode() if isinstance(content, str) else content)
+        atomic.write_file(path, content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise TrainingError(
             f"cannot write {path}: {error.strerror or error}; what was saved before is whole: make room and go on with "
