@@ -196,11 +196,11 @@ class _Shown:
     """A bar with loss, rate and the time that is left, and a line an epoch above it."""
 
     def __init__(self, console: "Console") -> None:
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn
 
         self.console = console
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
-        self.bar = passing_bar(console, *columns, TimeRemainingColumn())
+        self.bar = passing_bar(console, *columns)
         self.step = self.bar.add_task("checking the data", total=None, detail="")
 
     def __enter__(self) -> "_Shown":
@@ -230,7 +230,7 @@ class _Shown:
 
     def update(self, update: "Update") -> None:
         """Move the bar; at the end of an epoch print its line."""
-        left = "" if update.seconds_left == float("inf") else f", {_clock(update.seconds_left)} left"
+        left = "" if update.share < 0.01 else f", {_clock(update.seconds_left)} left"
         detail = f"loss {update.loss:.3f}, rate {update.rate:.1e}, {update.images_per_s:.0f} pictures/s{left}"
         self.bar.update(
             self.step, description=f"epoch {update.epoch}", completed=update.share, total=1.0, detail=detail

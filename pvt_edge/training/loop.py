@@ -27,6 +27,7 @@ from pvt_edge.training.task import TrainingTask
 EMA_DECAY = 0.999
 LEAST_RATE = 0.01  # of the full one, at the end
 CHANNELS_LAST_FROM = 160  # pixels
+LONGEST_UNJUDGED = 0.2  # of the time asked for
 RESERVE = 0.08  # of the time asked for, for what comes after the last step
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -80,7 +81,7 @@ class Trainer:
         self.stopped = ""
         self.device = torch.device(recipe.device)
         self._started, self._spent_before = began, 0.0
-        self._reserve, self._longest = 0.0, 0.0
+        self._reserve, self._longest, self._judged_at = 0.0, 0.0, 0.0
         # measured on a CPU: a tenth faster for large pictures, a tenth slower for small ones
         large = self.device.type == "cuda" or min(recipe.imgsz) >= CHANNELS_LAST_FROM
         self._layout = torch.channels_last if large else torch.contiguous_format
@@ -133,7 +134,7 @@ class Trainer:
         trained = time.monotonic() - began
         progress.epoch += 1
         out_of_time = bool(self.recipe.time) and self.share >= 1
-        due = progress.epoch % self.recipe.val_every == 0 or progress.epoch == self.recipe.epochs or out_of_time
+        due = progress.epoch == self.recipe.epochs or out_of_time or self._is_due()
         row: dict[str, Any] = {
             "epoch": progress.epoch,
             "step": progress.step,
@@ -234,7 +235,14 @@ class Trainer:
         scores = self.judging(kept.eval())
         kept.train(was_training)
         self._reserve_for(time.monotonic() - began)
+        self._judged_at = self.seconds
         return scores
+
+    def _is_due(self) -> bool:
+        """Whether to judge: of a run of so many epochs by their number, of one by the clock for a tenth of the time."""
+        if self.recipe.time is None:
+            return self.progress.epoch % self.recipe.val_every == 0
+        return self.seconds - self._judged_at >= min(9 * self._longest, LONGEST_UNJUDGED * self.recipe.time)
 
     def _reserve_for(self, judging_s: float) -> None:
         """Keep time for judging once more after the last step, on a machine that may have become busier."""

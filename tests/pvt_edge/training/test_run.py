@@ -123,6 +123,7 @@ def test_a_detector_and_a_run_that_goes_on(tmp_path):
     assert [row["step"] for row in rows_of(whole.folder)] == [row["step"] for row in rows_of(again.folder)]
     labels = summarise_checkpoint(again.best)
     assert (labels.task, labels.head, labels.labels) == ("detect", "lite", ("RBC", "WBC", "Platelets"))
+    assert pvt_edge.create_model(None, "detect", weights=again.best).thresholds == {"iou": 0.6}
     with pytest.raises(DataError, match=r"cannot go on .* with imgsz"):
         pvt_edge.train(resume=again.folder, imgsz=(32, 32))
     with pytest.raises(DataError, match=r"cannot go on .*the data now has"):
