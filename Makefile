@@ -44,9 +44,11 @@ format: $(STAMPS)/tools
 wheel: $(STAMPS)/tools
 	$(BIN)/python -m build --wheel --no-isolation
 
+# weights such as the bundled ones, from scratch
 train-cells: $(STAMPS)/package
 	mkdir -p runs
-	cd runs && ../$(BIN)/python -m pvt_edge.training $(abspath $(BCCD)) --out cells-b0.safetensors
+	cd runs && ../$(BIN)/pvt-edge train $(abspath $(BCCD)) --task detect --variant b0 --weights none --extra scenes:600 \
+	  --symmetry all --epochs 180
 
 clean:
 	rm -rf $(VENV) $(STAMPS) build dist out runs *.egg-info

@@ -33,11 +33,13 @@ from pvt_edge.benchmarks.rows import Plan, check_any, find_torch_model, plan_row
 from pvt_edge.benchmarks.stock import plan_stock, stock_rows
 from pvt_edge.benchmarks.timing import measure_timer, summarise
 from pvt_edge.bundle import Bundle
+from pvt_edge.bundle.schema import APPROXIMATED
 from pvt_edge.errors import BundleError, PvtEdgeError
 from pvt_edge.metrics.labelled import Labelled
 from pvt_edge.reporting.rounding import counted
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.boundary import one_line
+from pvt_edge.variants import get_variant
 
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is done now
 
@@ -85,6 +87,10 @@ class Run:
         self.torch_model = torch_model or find_torch_model(bundle, options.weights, options.head)
         self.rows: dict[str, Row] = {}
         self.notes: list[str] = []
+        manifest = bundle.manifest
+        if manifest.moves:
+            words = manifest.moves.words(get_variant(manifest.variant))
+            self.notes.append(f"files of {' and '.join(APPROXIMATED)} are approximated: {words}")
         self.announce: Callable[[str], None] | None = None
         self.done, self.steps = 0, 1
 

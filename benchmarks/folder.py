@@ -1,54 +1,45 @@
 """What a benchmark leaves behind: a folder with the table, the figures, every sample and the plots."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.benchmarks.record import SCHEMA, STUDY_SCHEMA
 from pvt_edge.benchmarks.report import page
-from pvt_edge.bundle.swap import sibling, vacant
 from pvt_edge.errors import DataError
+from pvt_edge.owned_folder import OwnedFolder
 from pvt_edge.reporting.drawings import has_matplotlib
-from pvt_edge.whole_folder import write_whole
 
 if TYPE_CHECKING:
     from pvt_edge.benchmarks.benchmark import Measured
     from pvt_edge.benchmarks.record import Study
 
 RESULT, STUDY_RESULT = "benchmark.json", "study.json"
-# What every result consists of, and the name of its schema: a folder with anything but these and plots is the user's.
-_FILES = {RESULT: {RESULT, "benchmark.md", "samples.json"}, STUDY_RESULT: {STUDY_RESULT, "study.md"}}
 _SCHEMAS = {RESULT: SCHEMA, STUDY_RESULT: STUDY_SCHEMA}
+_PLOTS = "plots"
 
 
 def check_folder(folder: Path, result: str = RESULT) -> None:
     """Raise `DataError` where something lies there that is no earlier result, and would be lost, or where nothing can
     be written: before anything is measured."""
-    place = Path(os.path.realpath(folder))
-    if place == Path.cwd():
-        raise DataError(f"{folder} is the folder you stand in, and would be replaced: choose another with --out")
-    if not vacant(place) and not _is_result(place, result):
-        raise DataError(f"{folder} holds something that is no benchmark: choose another place with --out")
-    trial = sibling(place, "tmp")
-    try:
-        trial.mkdir(parents=True)
-        trial.rmdir()
-    except OSError as error:
-        raise DataError(f"cannot write {folder}: {error.strerror or error}: choose another place with --out") from error
+    _OWNED[result].check(folder)
 
 
-def _is_result(folder: Path, result: str) -> bool:
-    """Whether the folder is what an earlier run left, and nothing more."""
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} - {"plots"} != _FILES[result]:
-        return False
-    if any(path.suffix != ".png" for path in (folder / "plots").glob("*")):
-        return False
-    try:
-        found = json.loads((folder / result).read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and found.get("schema_name") == _SCHEMAS[result]
+def _owned(result: str, *others: str) -> OwnedFolder:
+    def strays(folder: Path) -> list[str]:
+        try:
+            found = json.loads((folder / result).read_bytes())
+        except (OSError, ValueError) as error:
+            raise DataError(f"{result} cannot be read: {error}") from error
+        if not isinstance(found, dict) or found.get("schema_name") != _SCHEMAS[result]:
+            raise DataError(f"{result} is of another kind")
+        names = {path.name for path in folder.iterdir()} - {_PLOTS, result, *others}
+        return [*names, *(path.name for path in (folder / _PLOTS).glob("*") if path.suffix != ".png")]
+
+    return OwnedFolder("benchmark", "a benchmark", (result, *others), strays)
+
+
+_OWNED = {RESULT: _owned(RESULT, "benchmark.md", "samples.json"), STUDY_RESULT: _owned(STUDY_RESULT, "study.md")}
 
 
 def write_folder(folder: Path, measured: "Measured") -> bool:
@@ -66,7 +57,7 @@ def write_folder(folder: Path, measured: "Measured") -> bool:
             plots = draw_plots(place, measured)
         (place / "benchmark.md").write_text(page(benchmark, plots), encoding="utf-8")
 
-    write_whole(folder, write)
+    _OWNED[RESULT].replace(folder, write)
     return drawn
 
 
@@ -78,7 +69,7 @@ def write_study(folder: Path, study: "Study") -> None:
         (place / STUDY_RESULT).write_text(study.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (place / "study.md").write_text(study_page(study), encoding="utf-8")
 
-    write_whole(folder, write)
+    _OWNED[STUDY_RESULT].replace(folder, write)
 
 
 def samples_json(samples_ms: dict[str, dict[str, list[float]]]) -> str:

@@ -2,6 +2,7 @@
 
 from pvt_edge.benchmarks.record import Benchmark, Machine, Noise, Row
 from pvt_edge.reporting.rounding import NOTHING, counted, mebibytes, ms, times
+from pvt_edge.variants import title_of
 
 ACCURACY = ("AP", "top1", "AP50")  # the first of these that a row has is shown
 TIMER_LIMIT = 0.01
@@ -10,7 +11,7 @@ TIMER_LIMIT = 0.01
 def title(benchmark: Benchmark) -> str:
     """The model: "PVT-v2 b0, detect, 480x640"."""
     model = benchmark.model
-    return f"PVT-v2 {model.variant}, {model.task}, {model.height}x{model.width}"
+    return f"{title_of(model.variant)}, {model.task}, {model.height}x{model.width}"
 
 
 def latency_columns(benchmark: Benchmark) -> list[str]:

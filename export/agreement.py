@@ -14,7 +14,7 @@ from pvt_edge.export.precision.trial import has_bf16
 from pvt_edge.runtimes import RUNTIMES, open_runtime
 from pvt_edge.tasks import get_task
 from pvt_edge.verification.comparing import compare
-from pvt_edge.verification.tolerance import outside
+from pvt_edge.verification.tolerance import APPROXIMATED, outside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,9 @@ def agreement_lines(manifest: "Manifest") -> list[tuple[str, bool]]:
     lines = []
     for key, figures in (manifest.agreement.metrics if manifest.agreement else {}).items():
         runtime, _, precision = key.rpartition("-")
-        within = not outside(manifest.task, precision, figures)
+        files = [a for a in manifest.artifacts if (a.runtime, a.precision) == (runtime, precision)]
+        moved = any(manifest.approximates(artifact) for artifact in files)
+        within = not outside(manifest.task, APPROXIMATED if moved else precision, figures)
         told = ", ".join(f"{FIGURES[figure].words} {FIGURES[figure].text(value)}" for figure, value in figures.items())
         lines.append((f"{runtime} {precision}: {told}", within))
     return lines

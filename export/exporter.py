@@ -2,9 +2,10 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Literal, NoReturn, cast
 
 from torch import nn
 
@@ -18,10 +19,12 @@ from pvt_edge.arguments import (
     refuse_unknown,
 )
 from pvt_edge.bundle import Bundle, BundleWriter
-from pvt_edge.bundle.schema import Manifest, PostprocessSpec, ResizeMode, ResizeSpec
+from pvt_edge.bundle.schema import APPROXIMATED, Manifest, PostprocessSpec, ResizeMode, ResizeSpec
 from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ArgumentError
+from pvt_edge.export.approximation import read_approximation
 from pvt_edge.export.auto_precision import choose_auto, find_excluded
+from pvt_edge.export.precision.plan import read_plan
 from pvt_edge.export.precision.search import SearchInterruptedError
 from pvt_edge.export.preprocessing import resolve_preprocessing
 from pvt_edge.export.provenance import provenance
@@ -38,6 +41,7 @@ from pvt_edge.export.request import (
 from pvt_edge.export.steps import Progress, Steps
 from pvt_edge.export.tasks import get_task_export
 from pvt_edge.models import Model, check_model
+from pvt_edge.moves import Moves
 from pvt_edge.pixel_depth import check_pixel_max
 from pvt_edge.preprocessing import Preprocessing
 from pvt_edge.weights import get_bundled
@@ -62,7 +66,8 @@ def export_model(
     plan: "str | PathLike[str] | None" = None,
     max_drop: float | None = None,
     metric: str = "auto",
-    tune: Tune | bool = "full",
+    tune: Tune | bool = "quick",
+    approximate: "str | PathLike[str] | None" = None,
     require_int8: bool = False,
     data: "str | PathLike[str] | None" = None,
     images: "str | PathLike[str] | None" = None,
@@ -82,30 +87,56 @@ def export_model(
 ) -> Bundle:
     """The bundle written to the folder `out`: `model` as plain files for `formats` in `precisions`.
 
-    Args: `model` from `create_model`; `formats` among onnx, openvino, tensorrt, tensorrt-rtx; `precisions` among
-    fp32, fp16 (of ONNX and TensorRT), int8; `imgsz` (height, width), multiples of 32, by default 224x224, or 640x640
-    for detectors; `calib` pictures for INT8 (a folder, pattern, list or video), of which `calib_n` are drawn by
-    `seed`, at least 16 unless `allow_small`; `plan` a precision plan (a JSON file, or a bundle with one) in place of
-    a search; `max_drop` what INT8 may lose of `metric` (auto, agreement with FP32, top1, map), by default 0.005 of
-    map and top1, 0.02 of agreement, and without limit for weights that were not loaded; `tune` "full" to search and
-    time placements, "quick" to time the recorded recipe against floats, "off" to take it untimed (True is full, False
-    off); `require_int8` whether an INT8 asked for that is not worth writing is an `ExportError`; `data` labelled
-    pictures: a COCO file with its `images`, or a folder of class folders; `labels` one per class; `batch` the static
-    batch, or any with `dynamic_batch`; `engine` how TensorRT is to build; `preprocessing` what is to stand over what
-    lies beside the weights and the default, mean and std of values 0 to 255 (or 0 to 1, where none is above 1);
-    `resize` its mode, or the whole resize in place of its part of that; `postprocess` what the bundle asks of its host;
-    `pixel_max` the value that is white in pictures of 16 bits (4095, or
-    "auto"), here and when the bundle runs; `weights_file`, `dialect` and `command` go into its provenance; `progress`
-    is told each step. A model with the bundled weights brings its size, labels and calibration scenes, and its accuracy
-    is measured; one with published weights brings its labels.
-
     FP32 artifacts must give the model's answers before they are kept. FP16 ones must stay within the budget. INT8 ones
     must too, and those for the CPU be faster here than floats unless nothing is timed, or they are not written and the
     report says why. "auto" takes the fastest that stays within the budget and within the tolerance of `verify`.
     TensorRT's engines are built where it and a GPU are; elsewhere its graphs are written, for `build_bundle` on the
-    device. Raises a `PvtEdgeError` that says what
-    failed, and then leaves whatever was in `out` as it was; `SearchInterruptedError` on Ctrl-C during the search, its
-    measurements kept beside `out`.
+    device. A model with the bundled weights brings its size, labels and calibration scenes, and its accuracy is
+    measured; one with published weights brings its labels.
+
+    Args:
+        model: From `create_model`.
+        out: The folder of the bundle; on failure it stays as it was.
+        formats: Among onnx, openvino, tensorrt, tensorrt-rtx.
+        precisions: Among fp32, fp16 (of ONNX and TensorRT), int8.
+        imgsz: (height, width), multiples of 32; by default the weights' own, else the task's.
+        calib: Pictures for INT8: a folder, pattern, list or video.
+        calib_n: How many of them are drawn.
+        seed: By which they are.
+        allow_small: Take fewer than 16.
+        plan: A precision plan in place of a search: a JSON file, or a bundle with one; its moves too.
+        max_drop: What INT8, FP16 and approximations together may lose of `metric`: by default 0.005 of map and top1,
+            0.02 of agreement, and without limit for weights that were not loaded.
+        metric: auto, agreement (with FP32), top1 or map.
+        tune: "quick" to time the recorded placement of INT8 against floats, "full" to search and time placements,
+            "off" to take the recorded one untimed (True is full, False off).
+        approximate: "auto" to let files of int8 and fp16 leave out what costs most and helps least, inside the same
+            budget; "none"; or a plan of such moves, a JSON file or a bundle that makes some. By default auto for int8
+            without fp16, unless `tune` is off: who asks for INT8 has already given up the exact answer for speed, and
+            set a budget for it. Weights that were not loaded are never approximated by "auto".
+        require_int8: An INT8 asked for that is not worth writing is an `ExportError`.
+        data: Labelled pictures: a COCO file, or a folder of class folders.
+        images: The folder of a COCO file's pictures.
+        labels: One name a class, in order.
+        batch: The static batch, or any with `dynamic_batch`.
+        dynamic_batch: Leave the batch free.
+        engine: How TensorRT is to build.
+        resize: A resize mode, or the whole resize in place of `preprocessing`'s.
+        preprocessing: What is to stand over what lies beside the weights and the default; mean and std of values 0 to
+            255 (or 0 to 1, where none is above 1).
+        postprocess: Thresholds that the bundle asks of its host.
+        pixel_max: The value that is white in pictures of 16 bits (4095, or "auto"), here and when the bundle runs.
+        weights_file: For the provenance.
+        dialect: For the provenance.
+        command: For the provenance.
+        progress: Is told each step: (steps done, steps in all, what is done now).
+
+    Returns:
+        The bundle, read back.
+
+    Raises:
+        PvtEdgeError: That says what failed; whatever was in `out` is as it was.
+        SearchInterruptedError: On Ctrl-C during the search, its measurements kept beside `out`.
     """
     refuse_unknown(export_model, unknown)
     if isinstance(out, nn.Module):
@@ -155,6 +186,7 @@ def export_model(
         pixel_max=check_pixel_max(pixel_max),
     )
     request.check()
+    request = replace(request, approximate=_approximations(approximate, request, model))
     with tempfile.TemporaryDirectory() as scratch, BundleWriter(out) as writer:
         steps = Steps(model, request, writer, Path(scratch), progress)
         try:
@@ -165,7 +197,9 @@ def export_model(
         accuracy = steps.measure_accuracy(artifacts) if bundled else None
         agreement = steps.measure_agreement(artifacts)
         graphs = steps.tensorrt.spec.graphs if steps.tensorrt else {}
-        excluded = find_excluded(model.task, agreement, steps.over_budget, graphs)
+        moves = steps.approximation.moves if steps.approximation else Moves()
+        moved = APPROXIMATED if moves else ()
+        excluded = find_excluded(model.task, agreement, steps.over_budget, graphs, moved)
         steps.tell("writing the bundle")
         chosen = steps.quantisation
         manifest = Manifest(
@@ -183,6 +217,7 @@ def export_model(
             auto_excluded=excluded,
             not_written=steps.not_written,
             tensorrt=steps.tensorrt.spec if steps.tensorrt else None,
+            moves=moves if any(artifact.precision in APPROXIMATED for artifact in artifacts) else Moves(),
             precision_plan=chosen.plan.blocks if chosen and chosen.plan else None,
             calibration=steps.calibration.record if steps.calibration else None,
             accuracy=accuracy,
@@ -197,8 +232,22 @@ def export_model(
         )
         if chosen is not None or steps.tensorrt is not None:
             search, engines = chosen.record if chosen else None, steps.tensorrt.record if steps.tensorrt else None
-            write_report(writer.path("report.md").parent, manifest, search, engines)
+            write_report(writer.path("report.md").parent, manifest, search, engines, steps.approximations)
         return writer.finish(manifest)
+
+
+def _approximations(
+    given: "str | PathLike[str] | None", request: ExportRequest, model: Model
+) -> Moves | Literal["auto", "none"]:
+    """What `approximate` means: moves of a plan are read and checked before any work."""
+    if given is None and request.plan is not None:
+        return read_plan(request.plan, model.backbone.variant.name, model.task).moves or "none"
+    if given is None:
+        return "auto" if request.int8 and not request.half and request.tune != "off" else "none"
+    if given in ("auto", "none"):
+        return "auto" if given == "auto" else "none"
+    check_path(CALL, "approximate", given, "plan.json")
+    return read_approximation(Path(given), model.backbone.variant, model.task, request.imgsz)
 
 
 def _check_places(out: object, calib: object, **optional: object) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ExportError
-from pvt_edge.export.precision.judge import AgreementJudge, Judge, box_judge, top1_judge
+from pvt_edge.export.precision.judge import ALL, AgreementJudge, Judge, labelled_judge
 from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.onnx_session import outputs_of
 from pvt_edge.export.precision.plan import plan_of, read_plan
@@ -13,6 +13,7 @@ from pvt_edge.export.precision.ranges import observe
 from pvt_edge.export.precision.recipes import RECORDED
 from pvt_edge.export.precision.record import GraphTrial
 from pvt_edge.export.precision.search import Placement, Search
+from pvt_edge.tasks import get_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,8 +77,12 @@ def quantise(
     variant: str,
     input_name: str,
     tell: "Callable[[str], None]",
+    exact: "openvino.Model | None" = None,
 ) -> Quantisation:
-    """Find INT8's place in `model` (float, OpenVINO's form), as `request` asks; raises a `PvtEdgeError`."""
+    """Find INT8's place in `model` (float, OpenVINO's form), as `request` asks; raises a `PvtEdgeError`.
+
+    What it loses is measured against `exact`, where `model` itself is an approximation of that.
+    """
     known = find_blocks(model)
     given: frozenset[str] | None = None
     placement: Placement = "searched"
@@ -88,11 +93,12 @@ def quantise(
                 f"the precision plan {request.plan} runs no block in INT8: leave --int8 out (precisions= in Python)"
             )
     elif request.tune != "full":
-        given, placement = RECORDED[judge.task].blocks(known), "recorded"
+        given, placement = RECORDED.blocks(known), "recorded"
     tell(f"observing ranges on {len(calibration.inputs)} pictures")
     batches = calibration.batches(1 if request.dynamic_batch else request.batch)
     ranges = observe(model, batches, input_name)
-    search = Search(model, ranges, judge, variant, request.budget(judge.metric.name), tell, placement)
+    budget = request.budget(judge.metric.name)
+    search = Search(model, ranges, judge, variant, budget, tell, placement, exact=exact)
     record = search.run(given, request.tune)
     plan = plan_of(variant, judge.task, known, search.placements[search.chosen]) if search.chosen else None
     return Quantisation(search, record, plan)
@@ -105,33 +111,37 @@ def beyond(drop: float, record: "SearchRecord") -> str:
 
 
 def make_judge(
-    request: "ExportRequest", task: str, calibration: "CalibrationSet", scenes: "tuple[Path, str] | None"
+    request: "ExportRequest",
+    task: str,
+    calibration: "CalibrationSet",
+    scenes: "tuple[Path, str] | None",
+    part: slice = ALL,
 ) -> Judge:
-    """The judge that `request` asks for; `scenes` are the bundled weights' own labelled data, and what it is."""
-    if request.data is not None and request.metric != "agreement":
-        if task == "detect" and request.metric in ("auto", "map"):
-            assert request.postprocess is not None
-            images = request.images or Path(request.data).parent
-            return box_judge(
-                request.data,
-                images,
-                request.labels,
-                request.imgsz,
-                request.resize,
-                request.postprocess,
-                pixel_max=request.pixel_max,
-            )
-        if task == "classify" and request.metric in ("auto", "top1"):
-            return top1_judge(request.data, request.labels, request.imgsz, request.resize, pixel_max=request.pixel_max)
+    """The judge that `request` asks for, on a `part` of its pictures.
+
+    `scenes` are the bundled weights' own labelled data, and what it is: all of it, for other scenes can be drawn.
+    """
+    metric = get_task(task).metric
+    labelled = metric is not None and request.metric in ("auto", metric[0])
+    if not labelled and request.metric not in ("auto", "agreement"):
         raise ExportError(f"the metric {request.metric} does not judge {task}: take auto or agreement")
-    if scenes is not None and request.metric in ("auto", "map"):
-        assert request.postprocess is not None
-        annotations, words = scenes
-        folder = annotations.parent / "images"
-        return box_judge(
-            annotations, folder, request.labels, request.imgsz, request.resize, request.postprocess, data=words
+    if labelled and request.data is not None:
+        return labelled_judge(
+            task,
+            request.data,
+            request.images,
+            request.labels,
+            request.imgsz,
+            request.resize,
+            request.postprocess,
+            pixel_max=request.pixel_max,
+            part=part,
         )
-    if request.metric not in ("auto", "agreement"):
-        raise ExportError(f"the metric {request.metric} does not judge {task}: take auto or agreement")
-    inputs = calibration.inputs[:AGREEMENT_PICTURES]
+    if labelled and scenes is not None:
+        annotations, words = scenes
+        folder, post = annotations.parent / "images", request.postprocess
+        return labelled_judge(
+            task, annotations, folder, request.labels, request.imgsz, request.resize, post, words=words
+        )
+    inputs = calibration.inputs[part][:AGREEMENT_PICTURES]
     return AgreementJudge(inputs, task, request.postprocess, f"{len(inputs)} calibration pictures, unlabelled")

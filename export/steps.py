@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from pvt_edge.bundle import BundleWriter
 from pvt_edge.bundle.schema import AccuracyRecord, Artifact, OutputSpec, Precision
 from pvt_edge.errors import ExportError
 from pvt_edge.export.agreement import measure_agreement
+from pvt_edge.export.approximation import Approximation, choose, take
 from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
 from pvt_edge.export.deploy.backbone import Target
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
@@ -19,17 +21,22 @@ from pvt_edge.export.metadata import describe_model
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
 from pvt_edge.export.parity import check_parity, check_runs, model_outputs
+from pvt_edge.export.precision.judge import ALL
 from pvt_edge.export.precision.trial import measure
 from pvt_edge.export.quantising import Quantisation, beyond, make_judge, quantise
 from pvt_edge.export.request import ENGINE_FORMATS, ExportRequest
 from pvt_edge.export.tensorrt.writing import TensorRtExport, open_workshops, write_tensorrt
 from pvt_edge.models import Model
+from pvt_edge.moves import Moves
 from pvt_edge.runtimes import missing, open_runtime
 from pvt_edge.tasks import get_task
 
 if TYPE_CHECKING:
     import openvino
     from numpy.typing import NDArray
+
+    from pvt_edge.export.precision.judge import Judge
+    from pvt_edge.export.precision.record import ApproximationRecord
 
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is done now
 
@@ -38,6 +45,8 @@ AGREEMENT_IMAGES = 4
 AUDIT_SCENES = 16  # drawn ones, where no pictures were given
 ONNX_SECONDS, QUICK_ONNX_SECONDS = 6.0, 2.0
 ACCURACY_SCENES, ACCURACY_SEED = 48, 3  # seeds of training and calibration lie elsewhere
+CHOOSING_SCENES, CHOOSING_SEED = 24, 5
+CHOOSING, JUDGING = slice(0, None, 2), slice(1, None, 2)  # of the pictures, where approximations are chosen on some
 
 
 class Steps:
@@ -64,6 +73,35 @@ class Steps:
         self.metadata = describe_model(request, model.backbone.variant.name, model.task)
         self.probes = self._probes(PARITY_IMAGES)
         self.expected = model_outputs(model, self.graph, self.probes)
+        self.approximation: Approximation | None = None
+        self.approximations: ApproximationRecord | None = None
+        if request.approximates:
+            self._approximate()
+
+    def _approximate(self) -> None:
+        """Take the moves of a plan, or choose some on pictures that judge nothing else."""
+        request = self.request
+        self.tell("choosing approximations")
+        if isinstance(request.approximate, Moves):
+            self.approximation = take(self.model, request.approximate)
+            self.approximations = self.approximation.record
+            return
+        pictures = self.calibration or self._audit_pictures()
+        scenes = self._draw_scenes(CHOOSING_SCENES, CHOOSING_SEED, "choosing") if self.scenes else None
+        judge = make_judge(request, self.model.task, pictures, scenes, CHOOSING)
+        budget = request.budget(judge.metric.name)
+        if budget is not None:
+            self.approximation, self.approximations = choose(self.model, self.graph, judge, budget, self.tell_more)
+
+    @property
+    def deployed(self) -> Model:
+        """The trained model as files of fp16 and int8 compute it."""
+        return self.approximation.model if self.approximation else self.model
+
+    def _judge(self, pictures: CalibrationSet) -> "Judge":
+        """What artifacts are judged by; where moves were chosen on some of the pictures, the others."""
+        chose = self.approximations is not None and not self.approximations.given
+        return make_judge(self.request, self.model.task, pictures, self.scenes, JUDGING if chose else ALL)
 
     def tell(self, step: str) -> None:
         """Say that `step` begins."""
@@ -140,19 +178,16 @@ class Steps:
         self.tell("checking ONNX against the model")
         self._check("onnxruntime", path, "fp32")
 
-    def _deployed(self, target: Target, batch: int = 1) -> DeployGraph:
-        """The graph that is shaped for `target`."""
-        request = self.request
-        return DeployGraph(self.model, request.imgsz, normalisation=request.normalise, target=target, batch=batch)
+    def _deployed(self, target: Target, batch: int = 1, model: Model | None = None) -> DeployGraph:
+        """The graph of `model`, or of the exact one, that is shaped for `target`."""
+        request, model = self.request, model or self.model
+        return DeployGraph(model, request.imgsz, normalisation=request.normalise, target=target, batch=batch)
 
     def _write_openvino(self) -> list[Artifact]:
         artifacts = []
         self.tell("converting to OpenVINO")
         traced = self.scratch / "openvino.onnx"
-        graph = self._deployed("openvino")
-        export_onnx(graph, traced, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
-        model = read_model(traced)
-        own_biases(model)
+        model = self._openvino_model(self.model, traced)
         keep = "openvino" in self.request.formats
         fp32 = self.writer.path("openvino/fp32.xml") if keep else self.scratch / "fp32.xml"
         self.metadata.write_openvino(model, "fp32")
@@ -162,7 +197,11 @@ class Steps:
         if keep:
             artifacts.append(self._ir_artifact("fp32"))
         if self.calibration is not None and self.request.cpu_int8:
-            self._quantise(model, self.calibration)
+            moved = model
+            if self.approximation:
+                self.tell_more("converting the approximated model")
+                moved = self._openvino_model(self.approximation.model, self.scratch / "moved.onnx")
+            self._quantise(moved, self.calibration, exact=model)
             assert self.quantisation is not None
             if keep and self.quantisation.plan:
                 placed = self.quantisation.openvino_model()
@@ -172,12 +211,19 @@ class Steps:
                 artifacts.append(self._ir_artifact("int8"))
         return artifacts
 
-    def _quantise(self, model: "openvino.Model", calibration: CalibrationSet) -> None:
+    def _openvino_model(self, model: Model, traced: Path) -> "openvino.Model":
+        """`model` in OpenVINO's form, by way of an ONNX file."""
+        graph = self._deployed("openvino", model=model)
+        export_onnx(graph, traced, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
+        found = read_model(traced)
+        own_biases(found)
+        return found
+
+    def _quantise(self, model: "openvino.Model", calibration: CalibrationSet, exact: "openvino.Model") -> None:
         self.tell("placing INT8")
-        judge = make_judge(self.request, self.model.task, calibration, self.scenes)
-        self.quantisation = quantise(
-            model, judge, calibration, self.request, self.model.backbone.variant.name, INPUT_NAME, self.tell_more
-        )
+        variant = self.model.backbone.variant.name
+        judge, tell = self._judge(calibration), self.tell_more
+        self.quantisation = quantise(model, judge, calibration, self.request, variant, INPUT_NAME, tell, exact)
         search, record = self.quantisation.search, self.quantisation.record
         if "openvino" in self.request.formats:
             self.preferred["openvino"] = search.preferred
@@ -191,6 +237,10 @@ class Steps:
 
         assert self.quantisation is not None
         self.tell_more("judging INT8 in ONNX Runtime")
+        if self.approximation:
+            fp32 = self.scratch / "moved.onnxruntime.onnx"
+            graph = self._deployed("onnxruntime", model=self.approximation.model)
+            export_onnx(graph, fp32, batch=self.request.batch, dynamic_batch=self.request.dynamic_batch)
         model = self.quantisation.onnx_model(onnx.load(str(fp32)))
         self.quantisation = self.quantisation.judge_onnx(model)
         trial = self.quantisation.record.onnx
@@ -207,19 +257,22 @@ class Steps:
         request = self.request
         batch = 1 if request.dynamic_batch else request.batch
         fp32 = self.scratch / "tensorrt.onnx"
-        graph = self._deployed("tensorrt", batch)
+        graph = self._deployed("tensorrt", batch, self.deployed)
         export_onnx(graph, fp32, batch=request.batch, dynamic_batch=request.dynamic_batch)
         self.tell("checking it against the model")
-        self._check("onnxruntime", fp32, "fp32")
+        self._check("onnxruntime", fp32, "fp32", self.deployed)
         self.tell("making graphs for TensorRT")
         seen = self.calibration or self._audit_pictures()
+        judge = self._judge(seen)
+        if self.approximation:  # what it loses is told against the exact model
+            judge = replace(judge, reference=tuple(model_outputs(self.model, self.graph, judge.inputs)))
         self.tensorrt = write_tensorrt(
             fp32,
             self.writer,
             request,
             metadata=self.metadata,
             variant=self.model.backbone.variant.name,
-            judge=make_judge(request, self.model.task, seen, self.scenes),
+            judge=judge,
             batches=seen.batches(batch),
             pictures=f"{seen.record.count} pictures of {seen.record.source}",
             workshops=self.workshops,
@@ -265,9 +318,11 @@ class Steps:
             "openvino", precision, f"openvino/{precision}.xml", companions=(f"openvino/{precision}.bin",)
         )
 
-    def _check(self, runtime: str, path: Path, precision: str) -> None:
+    def _check(self, runtime: str, path: Path, precision: str, model: Model | None = None) -> None:
+        """Whether a file gives the answers of `model`, or of the exact one."""
+        expected = self.expected if model in (None, self.model) else model_outputs(model, self.graph, self.probes)
         with open_runtime(runtime, path, precision=precision) as opened:
-            check_parity(opened, INPUT_NAME, self.probes, self.expected, self.model.task)
+            check_parity(opened, INPUT_NAME, self.probes, expected, self.model.task)
             gives = {
                 spec.name: OutputSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in opened.outputs
             }
@@ -282,10 +337,12 @@ class Steps:
         """The labelled data of bundled weights: generated scenes' COCO file, and what it is."""
         if self.request.bundled is None or self.request.postprocess is None:
             return None
+        return self._draw_scenes(ACCURACY_SCENES, ACCURACY_SEED, "scenes")
+
+    def _draw_scenes(self, count: int, seed: int, folder: str) -> tuple[Path, str]:
         from pvt_edge.scenes import write_scenes
 
-        annotations = write_scenes(self.scratch / "scenes", ACCURACY_SCENES, seed=ACCURACY_SEED)
-        return annotations, f"{ACCURACY_SCENES} generated scenes, seed {ACCURACY_SEED}"
+        return write_scenes(self.scratch / folder, count, seed=seed), f"{count} generated scenes, seed {seed}"
 
     def measure_accuracy(self, artifacts: Sequence[Artifact]) -> AccuracyRecord | None:
         """AP on generated scenes of each artifact, for the weights that come with the package."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pvt_edge.models.retinanet import HeadConfig
     from pvt_edge.predictor import Predictor, load
     from pvt_edge.results import Result
+    from pvt_edge.training.run import train
     from pvt_edge.variants import VARIANTS, Variant
     from pvt_edge.verification.verifier import verify
     from pvt_edge.zoo import create_model
@@ -37,6 +38,7 @@ __all__ = [
     "read_bundle",
     "save_weights",
     "to_deploy_form",
+    "train",
     "verify",
 ]
 
@@ -55,6 +57,7 @@ _HOME = {
     "read_bundle": "bundle",
     "save_weights": "checkpoints",
     "to_deploy_form": "export.deploy.form",
+    "train": "training.run",
     "verify": "verification.verifier",
 }
 

@@ -8,6 +8,7 @@ PvtEdgeError                    the base: catch this one
 ├── DataError                   images, annotations or video that cannot be read
 ├── BundleError                 a bundle that is missing, broken, edited or too new
 ├── ExportError                 an export that failed or whose check failed
+├── TrainingError               a training run that cannot go on: its loss is no number, the disk is full
 ├── RuntimeMissingError         a package or device that is not there
 └── RuntimeInputError           arrays that do not match an artifact's inputs
 
@@ -82,6 +83,10 @@ class PictureWarning(UserWarning):
 
 class BundleError(PvtEdgeError):
     """A bundle that is missing, broken, edited or of a newer schema."""
+
+
+class TrainingError(PvtEdgeError):
+    """A training run that cannot go on; what it saved before is kept."""
 
 
 class ExportError(PvtEdgeError):

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.atomic import write_file
 from pvt_edge.errors import DataError
-from pvt_edge.whole_file import write_whole
 
 WRITABLE = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 MARK = b"Software\0pvt-edge"  # tells a file of ours from one of the user's
@@ -33,7 +33,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> Path:
         raise DataError(f"cannot write {path}: OpenCV cannot encode {path.suffix}; take .png or .jpg")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, marked(data.tobytes(), suffix), sync=False)
+        write_file(path, marked(data.tobytes(), suffix), sync=False)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
     return path

@@ -11,7 +11,8 @@ class Variant:
 
     `heads` [1, 2, 5, 8] and `sr_ratios` [8, 4, 2, 1] are those of every variant; `linear` is the
     pooled ("Li") spatial reduction, which ignores `sr_ratios`. `params` counts the 1000-class classifier. `family` is
-    the name of its family in `pvt_edge.models.FAMILIES`; `class_token` whether its classifiers add a token to stage 4.
+    the name of its family in `pvt_edge.models.FAMILIES`; `class_token` whether its classifiers add a token to stage 4;
+    `top1` the ImageNet accuracy in percent that the official weights have at 224, as whai362/PVT publishes it.
     """
 
     name: str
@@ -24,29 +25,43 @@ class Variant:
     sr_ratios: tuple[int, int, int, int] = (8, 4, 2, 1)
     family: str = "pvt-v2"
     class_token: bool = False
+    top1: float | None = None
 
+    @property
+    def title(self) -> str:
+        """In texts for people.
+
+        >>> VARIANTS["b0"].title, VARIANTS["v1-tiny"].title
+        ('PVT-v2 b0', 'PVT-v1 tiny')
+        """
+        family = FAMILY_TITLES.get(self.family, self.family)
+        return f"{family} {self.name.removeprefix('v1-')}"
+
+
+# The families in texts for people; a family from outside is called by its name
+FAMILY_TITLES = {"pvt-v1": "PVT-v1", "pvt-v2": "PVT-v2"}
 
 _SMALL, _WIDE = (32, 64, 160, 256), (64, 128, 320, 512)
 
 
-def _v1(size: str, depths: tuple[int, int, int, int], params: int) -> Variant:
-    return Variant(f"v1-{size}", _WIDE, depths, (8, 8, 4, 4), params, family="pvt-v1", class_token=True)
+def _v1(size: str, depths: tuple[int, int, int, int], params: int, top1: float) -> Variant:
+    return Variant(f"v1-{size}", _WIDE, depths, (8, 8, 4, 4), params, family="pvt-v1", class_token=True, top1=top1)
 
 
 VARIANTS: dict[str, Variant] = {
     v.name: v
     for v in (
-        Variant("b0", _SMALL, (2, 2, 2, 2), (8, 8, 4, 4), 3_666_760),
-        Variant("b1", _WIDE, (2, 2, 2, 2), (8, 8, 4, 4), 14_009_000),
-        Variant("b2", _WIDE, (3, 4, 6, 3), (8, 8, 4, 4), 25_362_856),
-        Variant("b2-li", _WIDE, (3, 4, 6, 3), (8, 8, 4, 4), 22_553_512, linear=True),
-        Variant("b3", _WIDE, (3, 4, 18, 3), (8, 8, 4, 4), 45_238_696),
-        Variant("b4", _WIDE, (3, 8, 27, 3), (8, 8, 4, 4), 62_556_072),
-        Variant("b5", _WIDE, (3, 6, 40, 3), (4, 4, 4, 4), 81_956_008),
-        _v1("tiny", (2, 2, 2, 2), 13_229_288),
-        _v1("small", (3, 4, 6, 3), 24_485_864),
-        _v1("medium", (3, 4, 18, 3), 44_208_104),
-        _v1("large", (3, 8, 27, 3), 61_369_320),
+        Variant("b0", _SMALL, (2, 2, 2, 2), (8, 8, 4, 4), 3_666_760, top1=70.5),
+        Variant("b1", _WIDE, (2, 2, 2, 2), (8, 8, 4, 4), 14_009_000, top1=78.7),
+        Variant("b2", _WIDE, (3, 4, 6, 3), (8, 8, 4, 4), 25_362_856, top1=82.0),
+        Variant("b2-li", _WIDE, (3, 4, 6, 3), (8, 8, 4, 4), 22_553_512, linear=True, top1=82.1),
+        Variant("b3", _WIDE, (3, 4, 18, 3), (8, 8, 4, 4), 45_238_696, top1=83.1),
+        Variant("b4", _WIDE, (3, 8, 27, 3), (8, 8, 4, 4), 62_556_072, top1=83.6),
+        Variant("b5", _WIDE, (3, 6, 40, 3), (4, 4, 4, 4), 81_956_008, top1=83.8),
+        _v1("tiny", (2, 2, 2, 2), 13_229_288, 75.1),
+        _v1("small", (3, 4, 6, 3), 24_485_864, 79.8),
+        _v1("medium", (3, 4, 18, 3), 44_208_104, 81.2),
+        _v1("large", (3, 8, 27, 3), 61_369_320, 81.7),
     )
 }
 
@@ -69,3 +84,8 @@ def get_variant(name: str) -> Variant:
     if found is None:
         raise UnknownNameError("variant", name, VARIANTS)
     return found
+
+
+def title_of(variant: str) -> str:
+    """A variant in texts for people, by its name as a bundle holds it: that alone where no such variant is known."""
+    return VARIANTS[variant].title if variant in VARIANTS else variant

@@ -73,7 +73,7 @@ def create_model(
         weights: A checkpoint of any dialect or a folder with one, the name of bundled weights ("cells", which sets
             head and classes too) or of published ones ("imagenet", "imagenet:timm", "imagenet:hf", "coco", downloaded
             once), or None for fresh ones.
-        head: Of detect: "retinanet" (the default), "lite" or a `HeadConfig`.
+        head: Of detect: "retinanet" (the default), "lite" or a `HeadConfig`; without a variant the checkpoint's own.
         drop_path: The stochastic depth of training, 0 to below 1.
 
     Returns:
@@ -97,7 +97,7 @@ def create_model(
         raise ArgumentError(f"create_model() takes a variant first, not a file: {creation_of(variant)}")
     get_task(task)
     if variant is None or variant == AUTO_VARIANT:
-        variant, num_classes = _variant_and_classes(task, weights, num_classes)
+        variant, num_classes, head = _of_file(task, weights, num_classes, head)
     row = get_variant(variant)
     named = _named(weights, row) if isinstance(weights, str) else None
     file: str | PathLike[str] | None = weights
@@ -217,18 +217,22 @@ def _check_bundled(bundled: BundledWeights, row: Variant, task: str, num_classes
     return len(bundled.labels)
 
 
-def _variant_and_classes(
-    task: str, weights: "str | PathLike[str] | None", num_classes: int | None
-) -> tuple[str, int | None]:
-    """The variant of the checkpoint `weights`, and its number of classes unless one is given."""
+def _of_file(
+    task: str, weights: "str | PathLike[str] | None", num_classes: int | None, head: Any
+) -> tuple[str, int | None, Any]:
+    """The variant of the checkpoint `weights`, and its number of classes and head unless they are given."""
     if weights is None or (isinstance(weights, str) and not is_file_name(weights)):
-        return bundled_variant(weights), num_classes
+        return bundled_variant(weights), num_classes, head
     from pvt_edge.checkpoints.opening import open_checkpoint
     from pvt_edge.checkpoints.summary import known_variant, summarise
 
     opened = open_checkpoint(weights)
     summary = summarise(opened)
-    return known_variant(opened), num_classes or (summary.num_classes if summary.task == task else None)
+    variant = known_variant(opened)
+    if summary.task != task:
+        return variant, num_classes, head
+    own = get_model(task).head_in(opened.translation.tensors, head or summary.head, opened.trained_head)
+    return variant, num_classes or summary.num_classes, own
 
 
 def _from_file(

@@ -8,13 +8,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pvt_edge.errors import ExportError, UnknownNameError
 from pvt_edge.export.precision.record import BlockPrecision
+from pvt_edge.moves import Moves
 
 
 class PrecisionPlan(BaseModel):
     """Precision by block name, for one variant and task.
 
     A name may also be that of a module: "stages.2.blocks.4.attn" stands for all blocks below it, and a longer name
-    wins over a shorter one. What no name covers is float.
+    wins over a shorter one. What no name covers is float. `moves` are what the graph leaves out or computes at a
+    smaller size.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -22,6 +24,7 @@ class PrecisionPlan(BaseModel):
     variant: str
     task: str
     blocks: dict[str, BlockPrecision]
+    moves: Moves = Moves()
 
     def int8_blocks(self, known: Sequence[str]) -> frozenset[str]:
         """Those of the model's blocks `known` that run in INT8; raises `UnknownNameError` for a name of none."""
@@ -59,7 +62,8 @@ def read_plan(path: str | Path, variant: str, task: str) -> PrecisionPlan:
     if isinstance(content, dict) and "artifacts" in content:  # a whole model.json
         if not content.get("precision_plan"):
             raise ExportError(f"the bundle of {path} has no precision plan: it was exported without --int8")
-        content = {key: content.get(key) for key in ("variant", "task")} | {"blocks": content["precision_plan"]}
+        kept = {key: content[key] for key in ("variant", "task", "moves") if key in content}
+        content = kept | {"blocks": content["precision_plan"]}
     try:
         plan = PrecisionPlan.model_validate(content)
     except ValidationError as error:

@@ -24,7 +24,7 @@ class Latency(_Record):
 class Metric(_Record):
     """What accuracy is judged by: `value` is 1.0 (or the reference's own) for an artifact that lost nothing."""
 
-    name: Literal["agreement", "top1", "map"]
+    name: str  # "agreement", or the task's own: "top1", "map"
     words: str  # "matched-box F1 with fp32", "AP", "top-1"
     data: str  # "64 calibration pictures", "48 generated scenes, seed 3"
 
@@ -74,6 +74,29 @@ class GraphTrial(_Record):
     drop: float  # against fp32
     details: dict[str, float] = {}
     within_budget: bool
+
+
+class MoveTrial(_Record):
+    """A set of moves that was tried: in float32, without any rounding."""
+
+    words: str
+    value: float  # of the metric
+    drop: float  # against the exact model
+    worst_class: str | None = None  # that lost most; None where the metric knows no classes
+    worst_class_drop: float | None = None
+    within_budget: bool
+
+
+class ApproximationRecord(_Record):
+    """How the moves of an export were chosen."""
+
+    words: str  # what they are, "none" where none held the budget
+    given: bool = False  # by a plan, and not tried
+    metric: Metric | None = None  # and the pictures that chose
+    max_drop: float | None = None
+    max_class_drop: float | None = None
+    trials: tuple[MoveTrial, ...] = ()
+    unjudged: tuple[str, ...] = ()  # classes that no picture shows
 
 
 class SearchRecord(_Record):

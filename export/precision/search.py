@@ -52,6 +52,7 @@ class Search:
     max_drop: float | None  # None: accuracy is stated, not gated
     tell: Tell
     placement: Placement = "searched"
+    exact: "openvino.Model | None" = None  # what fp32 and bf16 are, where `model` approximates it
     candidates: dict[str, Candidate] = field(default_factory=dict)
     placements: dict[str, frozenset[str]] = field(default_factory=dict)
     sensitivities: list[BlockSensitivity] = field(default_factory=list)
@@ -100,6 +101,11 @@ class Search:
         return self.record(told, kept=self.chosen is not None, tuned=full)
 
     @property
+    def floating(self) -> "openvino.Model":
+        """What fp32 and bf16 run: the exact model."""
+        return self.model if self.exact is None else self.exact
+
+    @property
     def chosen(self) -> str | None:
         """The INT8 candidate to write, None where none is worth it."""
         return next((c.name for c in self.candidates.values() if c.chosen and c.name not in FLOAT), None)
@@ -140,14 +146,14 @@ class Search:
 
     def _judge_float(self) -> None:
         self.tell("fp32 and bf16 on the pictures INT8 is judged by")
-        fp32 = Trial(self.model, bf16=False)
+        fp32 = Trial(self.floating, bf16=False)
         self.threads = fp32.threads
         reference = tuple(fp32.run(picture) for picture in self.judge.inputs)
         self.judge = _with_reference(self.judge, reference)
         self.base = self.judge.value(reference)
         self._add("fp32", "the model in float32", frozenset(), reference, gated=False)
         if self.bf16:
-            trial = Trial(self.model, bf16=True)
+            trial = Trial(self.floating, bf16=True)
             outputs = tuple(trial.run(picture) for picture in self.judge.inputs)
             self._add("bf16", "the same file, run in bfloat16", frozenset(), outputs)
 
@@ -248,9 +254,9 @@ class Search:
 
     def _time(self, seconds: float) -> None:
         worth = {name: blocks for name, blocks in self.placements.items() if self.candidates[name].within_budget}
-        trials = {"fp32": Trial(self.model, bf16=False)}
+        trials = {"fp32": Trial(self.floating, bf16=False)}
         if self.bf16:
-            trials["bf16"] = Trial(self.model, bf16=True)
+            trials["bf16"] = Trial(self.floating, bf16=True)
         trials |= {name: Trial(self.placed(blocks), bf16=self.bf16) for name, blocks in worth.items()}
         self.tell(f"timing {len(trials)} candidates in turns")
         for name, latency in self._latencies(trials, seconds * len(trials)).items():

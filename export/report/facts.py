@@ -4,11 +4,16 @@ from math import isfinite
 from typing import Any
 
 from pvt_edge.bundle.schema import Artifact, Manifest
-from pvt_edge.export.precision.record import SearchRecord, TensorRtRecord
+from pvt_edge.export.precision.record import ApproximationRecord, SearchRecord, TensorRtRecord
 
 
-def facts(manifest: Manifest, search: SearchRecord | None, tensorrt: TensorRtRecord | None = None) -> dict[str, Any]:
-    """JSON of the search and of what was found out for TensorRT, whole, and of what the manifest says beside it.
+def facts(
+    manifest: Manifest,
+    search: SearchRecord | None,
+    tensorrt: TensorRtRecord | None = None,
+    approximation: ApproximationRecord | None = None,
+) -> dict[str, Any]:
+    """JSON of the search, of what was found out for TensorRT and of how moves were chosen, and what the manifest says.
 
     `SearchRecord.model_validate` takes the "search" of it, and "nan" and "inf" in there for numbers.
     """
@@ -27,6 +32,8 @@ def facts(manifest: Manifest, search: SearchRecord | None, tensorrt: TensorRtRec
         # the pictures themselves are listed in model.json
         "calibration": calibration.model_dump(mode="json", exclude={"images"}) if calibration else None,
         "command": manifest.provenance.command,
+        "moves": manifest.moves.model_dump(mode="json"),
+        "approximation": _without_nan(approximation.model_dump(mode="json")) if approximation else None,
         "search": _without_nan(search.model_dump(mode="json")) if search else None,
         "tensorrt": _without_nan(tensorrt.model_dump(mode="json")) if tensorrt else None,
     }

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from pvt_edge.bundle.schema import Manifest
-from pvt_edge.export.precision.record import Candidate, SearchRecord, TensorRtRecord
+from pvt_edge.export.precision.record import ApproximationRecord, Candidate, SearchRecord, TensorRtRecord
 from pvt_edge.export.report.candidates import most_sensitive, speedup
 from pvt_edge.export.report.facts import whole_bytes
 from pvt_edge.export.report.placement import placement_section
 from pvt_edge.export.report.tensorrt import tensorrt_sections
 from pvt_edge.reporting.markdown import bold, bullets, code, plain, table
 from pvt_edge.reporting.rounding import NOTHING, counted, drop, duration, fraction, mebibytes, ms, times
+from pvt_edge.variants import title_of
 
 PLACEMENTS = {
     "searched": "searched for this model on this machine",
@@ -26,10 +27,12 @@ def page(
     search: SearchRecord | None,
     plots: Sequence[str] | None,
     tensorrt: TensorRtRecord | None = None,
+    approximation: ApproximationRecord | None = None,
 ) -> str:
     """The text of report.md; `plots` are the relative names of those drawn, None where matplotlib is missing."""
     sections = [
         *(_searched(manifest, search, plots) if search else [f"# {_title(manifest)} for TensorRT"]),
+        *([_approximations(approximation)] if approximation else []),
         *(tensorrt_sections(manifest, tensorrt) if tensorrt else []),
         _calibration(manifest),
         _artifacts(manifest, search),
@@ -56,7 +59,7 @@ def _searched(manifest: Manifest, search: SearchRecord, plots: Sequence[str] | N
 
 
 def _title(manifest: Manifest) -> str:
-    return f"PVT-v2 {manifest.variant}, {manifest.task}, {manifest.input.height}x{manifest.input.width}"
+    return f"{title_of(manifest.variant)}, {manifest.task}, {manifest.input.height}x{manifest.input.width}"
 
 
 def _opening(manifest: Manifest, search: SearchRecord) -> str:
@@ -106,6 +109,39 @@ def _candidate(search: SearchRecord, c: Candidate) -> list[str]:
         "not gated" if search.max_drop is None else "yes" if c.within_budget else "no",
         bold("yes") if c.chosen else "",
     ]
+
+
+def _approximations(record: ApproximationRecord) -> str:
+    """What is left out or computed at a smaller size, and what was tried."""
+    if record.given:
+        return f"## Approximations\n\nFiles of INT8 and FP16 make the moves of the plan given: {plain(record.words)}."
+    lines = [
+        "## Approximations",
+        f"Files of INT8 and FP16: {bold(plain(record.words))}. Files of FP32 are exact.",
+    ]
+    metric = record.metric
+    if metric is not None and record.trials:
+        rows = [
+            [
+                bold(plain(trial.words)) if trial.within_budget else plain(trial.words),
+                fraction(trial.value),
+                drop(trial.drop),
+                f"{plain(trial.worst_class)} {drop(trial.worst_class_drop)}"
+                if trial.worst_class and trial.worst_class_drop is not None
+                else NOTHING,
+                "yes" if trial.within_budget else "no",
+            ]
+            for trial in record.trials
+        ]
+        lines += [
+            table(["moves", plain(metric.words), "drop", "class that lost most", "within budget"], rows, words=1),
+            f"Tried in float32 on {plain(metric.data)}, from the strongest on, till one held: at most "
+            f"{record.max_drop:g} of {plain(metric.words)} may be lost, and {record.max_class_drop:g} of any class. "
+            "Other pictures than these judge the files.",
+        ]
+    if record.unjudged:
+        lines.append(f"Not judged, for no picture shows them: {plain(', '.join(record.unjudged))}.")
+    return "\n\n".join(lines)
 
 
 def _method(manifest: Manifest, search: SearchRecord) -> str:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from pvt_edge.bundle.schema import Manifest
-from pvt_edge.export.precision.record import SearchRecord, TensorRtRecord
+from pvt_edge.export.precision.record import ApproximationRecord, SearchRecord, TensorRtRecord
 from pvt_edge.export.report.facts import facts
 from pvt_edge.export.report.page import page
 from pvt_edge.export.report.plots import draw_plots
@@ -12,15 +12,28 @@ from pvt_edge.reporting.drawings import has_matplotlib
 
 
 def write_report(
-    folder: Path, manifest: Manifest, search: SearchRecord | None, tensorrt: TensorRtRecord | None = None
+    folder: Path,
+    manifest: Manifest,
+    search: SearchRecord | None,
+    tensorrt: TensorRtRecord | None = None,
+    approximation: ApproximationRecord | None = None,
 ) -> tuple[str, ...]:
     """The names, relative to `folder`, of the files written there: report.json, report.md and plots/*.png.
 
-    `manifest` is the bundle's, as it will be written; `search` what a search for the CPU measured, `tensorrt` what was
-    found out for TensorRT. Without matplotlib there are no plots, and report.md says how to get them.
+    Args:
+        folder: The bundle's.
+        manifest: As it will be written.
+        search: What a search for the CPU measured.
+        tensorrt: What was found out for TensorRT.
+        approximation: How moves were chosen.
+
+    Without matplotlib there are no plots, and report.md says how to get them.
     """
     plots = draw_plots(folder, search) if search and has_matplotlib() else None
-    content = json.dumps(facts(manifest, search, tensorrt), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    content = (
+        json.dumps(facts(manifest, search, tensorrt, approximation), indent=2, ensure_ascii=False, allow_nan=False)
+        + "\n"
+    )
     (folder / "report.json").write_text(content, encoding="utf-8")
-    (folder / "report.md").write_text(page(manifest, search, plots, tensorrt), encoding="utf-8")
+    (folder / "report.md").write_text(page(manifest, search, plots, tensorrt, approximation), encoding="utf-8")
     return ("report.json", "report.md", *(plots or ()))

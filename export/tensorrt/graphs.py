@@ -41,7 +41,8 @@ class Placed:
 class TensorRtGraphs:
     """FP16 and INT8 of one float32 ONNX file in TensorRT's form, and what was found out on the way.
 
-    `judge` holds the pictures that both are judged by, `batches` those that ranges are taken from.
+    `judge` holds the pictures that both are judged by, and the reference where it is not `fp32` itself; `batches` are
+    those that ranges are taken from.
     """
 
     def __init__(
@@ -62,7 +63,8 @@ class TensorRtGraphs:
         self.audit: OverflowAudit = audit_overflow(self.fp32, extremes, pictures)
         self.ranges: Ranges = layer_ranges(self.fp32, extremes)
         self.half = to_half(self.fp32, self.audit.pinned)
-        self.judge = replace(judge, reference=tuple(outputs_of(self.fp32, judge.inputs)))
+        reference = judge.reference or tuple(outputs_of(self.fp32, judge.inputs))
+        self.judge = replace(judge, reference=reference)
         self.reference_value = self.judge.value(self.judge.reference)
 
     def fp16(self) -> GraphTrial:

@@ -9,9 +9,9 @@ from typing import get_args
 from pydantic import ValidationError
 
 from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_path
+from pvt_edge.atomic import alone, recover, siblings, vacant
 from pvt_edge.bundle.contents import MANIFEST, locate, record_of, records
 from pvt_edge.bundle.schema import SCHEMA_VERSION, Artifact, FileRecord, Manifest, Precision
-from pvt_edge.bundle.swap import alone, recover, siblings, vacant
 from pvt_edge.bundle.ways import Way, ways_of
 from pvt_edge.errors import BundleError, UnknownNameError
 from pvt_edge.runtimes.runtime import ModelSpec

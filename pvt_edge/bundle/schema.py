@@ -4,10 +4,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pvt_edge.moves import Moves
 from pvt_edge.runtimes.runtime import ModelSpec, TensorSpec
 from pvt_edge.runtimes.table import RUNTIMES
 
 SCHEMA_VERSION: Literal[2] = 2  # 1 named the outputs and did not say what they are
+APPROXIMATED = ("fp16", "int8")  # precisions of files that may make moves
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 ResizeMode = Literal["letterbox", "stretch", "crop"]
@@ -178,11 +180,16 @@ class Manifest(_Record):
     auto_excluded: dict[str, str] = {}  # what "auto" does not take, and why: {"openvino-bf16": "loses 0.0312 ..."}
     not_written: dict[str, str] = {}  # what was asked for and is not there, and why: {"openvino-int8": "..."}
     tensorrt: TensorRtSpec | None = None
+    moves: Moves = Moves()  # what files of fp16 and int8 leave out or compute at a smaller size; fp32 is exact
     calibration: CalibrationRecord | None = None
     precision_plan: dict[str, Literal["int8", "float"]] | None = None  # what of int8 runs in which, by block name
     accuracy: AccuracyRecord | None = None
     agreement: AccuracyRecord | None = None  # with the trained model, at export; what `verify` measures
     provenance: Provenance
+
+    def approximates(self, artifact: Artifact) -> bool:
+        """Whether a file makes `moves`, so that it answers otherwise than the trained model beyond rounding."""
+        return bool(self.moves) and artifact.precision in APPROXIMATED
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """Writing a bundle: into a temporary folder, and in its place only when it is whole."""
 
+import errno
 import os
 import shutil
 from contextlib import suppress
@@ -7,15 +8,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from pvt_edge.atomic import alone, hold, put, recover, release, sibling, sweep, sync_tree
 from pvt_edge.bundle.contents import MANIFEST, locate, record_of, records, unlisted
-from pvt_edge.bundle.disk import is_write_failure, sync_tree, write_failure
 from pvt_edge.bundle.reader import Bundle, read_bundle, read_manifest
 from pvt_edge.bundle.schema import Artifact, Manifest
-from pvt_edge.bundle.swap import alone, hold, put, recover, release, sibling, sweep, vacant
 from pvt_edge.errors import BundleError
+from pvt_edge.owned_folder import OwnedFolder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_MENDS = {
+    errno.ENOSPC: "free some space on that disk, or export to another",
+    errno.EDQUOT: "free some of your quota, or export to another disk",
+    errno.EFBIG: "raise the file size limit (ulimit -f), or export to another disk",
+    errno.EROFS: "that disk is read-only: export to another",
+    errno.EXDEV: "it lies on a layered or mounted disk that cannot rename it: export to another folder",
+    errno.EBUSY: "it is in use as a mount point: export to a folder inside it",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EEXIST: "part of that path is a file: export to another folder",
+    errno.ENOTDIR: "part of that path is a file: export to another folder",
+}
 
 
 class BundleWriter:
@@ -48,7 +61,7 @@ class BundleWriter:
                 with suppress(OSError):  # a disk without locks
                     self._lock = hold(self._temporary)
         except OSError as error:
-            raise write_failure(error, self.folder) from error
+            raise _write_failure(error, self.folder) from error
         return self
 
     def __exit__(
@@ -58,8 +71,8 @@ class BundleWriter:
             shutil.rmtree(self._temporary, ignore_errors=True)
         release(self._lock)
         self._lock = None
-        if isinstance(error, OSError) and is_write_failure(error, self._temporary):
-            raise write_failure(error, self.folder) from error
+        if isinstance(error, OSError) and _is_write_failure(error, self._temporary):
+            raise _write_failure(error, self.folder) from error
 
     def path(self, file: str) -> Path:
         """Where to write the bundle's `file` ("openvino/fp32.xml"); the folder it lies in is there."""
@@ -114,27 +127,37 @@ class BundleWriter:
                 _check_replaceable(self.folder)
                 put(self._temporary, self.folder)
         except OSError as error:
-            raise write_failure(error, self.folder) from error
+            raise _write_failure(error, self.folder) from error
         self.finished = True
         return Bundle(self.folder, manifest)
 
 
 def _check_replaceable(folder: Path) -> None:
     """Raise `BundleError` unless `folder` is absent, empty, or a bundle and nothing else."""
-    elsewhere = "export to another folder with --out"
-    if os.path.ismount(folder):
-        raise BundleError(f"{folder} is a mount point and cannot be swapped: export to a folder inside it")
-    if vacant(folder):
-        return
-    if not folder.is_dir():
-        raise BundleError(f"{folder} is a file, which an export will not replace: {elsewhere}")
-    if not (folder / MANIFEST).is_file():
-        raise BundleError(f"{folder} is neither empty nor a bundle, so an export will not replace it: {elsewhere}")
-    try:
-        listed = tuple(record.file for record in records(read_manifest(folder)))
-    except BundleError as error:
-        raise BundleError(f"an export will not replace a bundle it cannot read ({error}): {elsewhere}") from error
-    stray = unlisted(folder, listed)
-    if stray:
-        shown = ", ".join(stray[:3]) + (", ..." if len(stray) > 3 else "")
-        raise BundleError(f"{folder} holds files that no export wrote ({shown}): move them out, or {elsewhere}")
+    if (reason := _BUNDLES.refusal(folder)) is not None:
+        raise BundleError(f"{reason}: export to another folder with --out")
+
+
+def _strays(folder: Path) -> tuple[str, ...]:
+    return unlisted(folder, tuple(record.file for record in records(read_manifest(folder))))
+
+
+_BUNDLES = OwnedFolder("an export", "a bundle", (MANIFEST,), _strays)
+
+
+def _write_failure(error: OSError, folder: Path) -> BundleError:
+    """The error to raise for one that came while writing to `folder`."""
+    mend = _MENDS.get(error.errno or 0, "export to a folder you may write to")
+    return BundleError(f"cannot write {folder}: {error.strerror or error}: {mend}")
+
+
+def _is_write_failure(error: BaseException | None, folder: Path) -> bool:
+    """Whether the error says that something under `folder` could not be written."""
+    if not isinstance(error, OSError):
+        return False
+    if error.errno == errno.ENOENT:  # something to read that is not there
+        return False
+    named = error.filename if isinstance(error.filename, str | os.PathLike) else None
+    if named is not None:
+        return Path(os.fspath(named)).is_relative_to(folder)
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # write() names no file

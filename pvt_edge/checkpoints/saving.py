@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from pvt_edge.arguments import refuse_unknown
+from pvt_edge.atomic import write_file
 from pvt_edge.checkpoints.epsilons import get_epsilons
 from pvt_edge.checkpoints.loading import check_kind, check_order
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.sidecar import PREPROCESSING, noted_preprocessing
 from pvt_edge.errors import ArgumentError, described
 from pvt_edge.models import Model
-from pvt_edge.whole_file import write_whole
 
 FORMAT = "pvt-edge"
 
@@ -65,7 +65,7 @@ def save_weights(
     content = save(_stored(model, path, half), notes)
 
     try:
-        write_whole(path, content)  # safetensors' own writer makes it unreadable to other users
+        write_file(path, content)  # safetensors' own writer makes it unreadable to other users
     except OSError as error:
         raise refuse(path, f"cannot be written: {error.strerror or error}") from error
 

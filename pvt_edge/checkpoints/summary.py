@@ -13,7 +13,7 @@ from pvt_edge.variants import VARIANTS
 
 @dataclass(frozen=True)
 class CheckpointSummary:
-    """Variant, task and size of the model in a file; None where the file does not tell.
+    """Variant, task, size and family of the model in a file; None where the file does not tell.
 
     `task` is features for a backbone alone. `head` is what a file of our own notes,
     `labels` what a file or its neighbours do; `path`, `entry`, `which`, `others` and `class_layer` as in
@@ -32,6 +32,7 @@ class CheckpointSummary:
     others: tuple[str, ...] = ()
     class_layer: str | None = None
     beside: tuple[str, ...] = ()
+    family: str = ""
 
 
 def summarise_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> CheckpointSummary:
@@ -58,6 +59,7 @@ def summarise(opened: OpenCheckpoint) -> CheckpointSummary:
         num_classes=num_classes,
         head=checkpoint.metadata.get("head"),
         labels=opened.sidecar_of(model).labels,
+        family=opened.dialect.family,
     )
 
 

@@ -16,6 +16,7 @@ from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
 from pvt_edge.cli.steps import STOPPED
+from pvt_edge.cli.train import train
 from pvt_edge.cli.val import val
 from pvt_edge.cli.verify import verify
 from pvt_edge.errors import PictureWarning, PvtEdgeError, escaped
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (export, build, predict, verify, val, benchmark, inspect, doctor):  # as --help lists them
+for command in (train, export, build, predict, verify, val, benchmark, inspect, doctor):  # as --help lists them
     app.command()(command)
 
 DEBUG = False

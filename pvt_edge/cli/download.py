@@ -5,14 +5,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pvt_edge.cli.bar import passing_bar
-from pvt_edge.weights.download import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pvt_edge.weights.download import Progress
+
 
 @contextmanager
-def download_shown(console: "Console") -> Iterator[Progress]:
+def download_shown(console: "Console") -> "Iterator[Progress]":
     """Within, a spinner, and for a download that the function given hears of, a bar of bytes."""
     from rich.progress import (
         BarColumn,

@@ -32,7 +32,6 @@ from pvt_edge.cli.options import (
     write_json,
 )
 from pvt_edge.cli.steps import interruption_told, step_log
-from pvt_edge.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from pvt_edge.export.request import Tune
@@ -98,9 +97,17 @@ def export(
     tune: Annotated[
         str | None,
         typer.Option(
-            help="Placement of INT8. full: searched and timed, the default. quick: the recorded one, kept only where "
-            "it is faster. off: the recorded one, untimed.",
+            help="Placement of INT8. quick: the recorded one, kept only where it is faster; the default. full: "
+            "searched and timed. off: the recorded one, untimed.",
             metavar="full|quick|off",
+        ),
+    ] = None,
+    approximate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|none|PLAN",
+            help="Leave out of INT8 and FP16 files what costs most and helps least, inside the budget; PLAN is JSON "
+            "or a bundle that does. Default: auto for --int8 without --fp16; the fp32 files stay exact.",
         ),
     ] = None,
     no_tune: Annotated[bool, typer.Option("--no-tune", help="--tune off.")] = False,
@@ -148,6 +155,8 @@ def export(
 ) -> None:
     """Export a checkpoint to a bundle for ONNX Runtime, OpenVINO and TensorRT, each file checked against the model."""
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from pvt_edge.preprocessing import Preprocessing
 
     if variant is None and weights is None:
         raise typer.BadParameter("give a variant, or a checkpoint with --weights that tells it", param_hint="--variant")
@@ -220,6 +229,7 @@ def export(
             images=images,
             plan=plan,
             tune=_tune(tune, no_tune),
+            approximate=approximate,
             require_int8=require_int8,
             labels=read_labels(labels) if labels else chosen.labels,
             batch=batch_size,
@@ -248,4 +258,4 @@ def _tune(tune: str | None, no_tune: bool) -> "Tune":
         raise typer.BadParameter(f"{tune!r} is not full, quick or off", param_hint="--tune")
     if no_tune and tune not in (None, "off"):
         raise typer.BadParameter(f"--tune {tune} and --no-tune contradict each other", param_hint="--no-tune")
-    return "off" if no_tune else cast("Tune", tune or "full")
+    return "off" if no_tune else cast("Tune", tune or "quick")

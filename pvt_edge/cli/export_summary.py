@@ -42,6 +42,7 @@ def print_summary(console: "Console", bundle: "Bundle", seconds: float) -> None:
         console.print(f"INT8 ranges from {c.count} pictures of {c.source}, seed {c.seed}{_dropped(c)}", highlight=False)
     if (bundle.folder / "report.json").is_file():
         report = json_module.loads((bundle.folder / "report.json").read_text(encoding="utf-8"))
+        _report_approximations(console, manifest, report)
         _report_search(console, report)
         _report_tensorrt(console, report)
         console.print(f"report: {_short(bundle.folder) / 'report.md'}", highlight=False)
@@ -78,6 +79,26 @@ def _report_choices(console: "Console", manifest: "Manifest") -> None:
         console.print(line, markup=False, highlight=False)
     for line in told:
         console.print(line, style="yellow", markup=False, highlight=False)
+
+
+def _report_approximations(console: "Console", manifest: "Manifest", report: dict[str, Any]) -> None:
+    """What the moves are and what they lose, or that none held the budget."""
+    from pvt_edge.bundle.schema import APPROXIMATED
+
+    record = report.get("approximation")
+    if not record:
+        return
+    kept = next((trial for trial in record["trials"] if trial["within_budget"]), None)
+    told = f"approximated in {', '.join(APPROXIMATED)}: {record['words']}" if manifest.moves else "not approximated"
+    if kept and manifest.moves:
+        metric = record["metric"]
+        told += f"; {metric['words']} {0.0 - kept['drop']:+.4f} on {metric['data']}, before rounding"
+    elif record["trials"] and not manifest.moves:
+        told += ": no set of moves held the budget" if not kept else ": no file that could be was written"
+    console.print(told, style="bold", markup=False, highlight=False)
+    if record["unjudged"]:
+        names = ", ".join(record["unjudged"])
+        console.print(f"not judged, for no picture shows them: {names}", style="yellow", markup=False, highlight=False)
 
 
 def _report_search(console: "Console", report: dict[str, Any]) -> None:

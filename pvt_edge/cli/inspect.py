@@ -10,6 +10,7 @@ from pvt_edge.checkpoints.refusal import first_few
 from pvt_edge.cli.options import write_json
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.runtimes.runtime import describe
+from pvt_edge.variants import FAMILY_TITLES, title_of
 
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle
@@ -76,7 +77,8 @@ def _inspect_checkpoint(path: Path, json: str | None) -> None:
         write_json({**asdict(summary), "path": str(summary.path)}, json)
     if json == "-":
         return
-    model = f"PVT-v2 {summary.variant or 'of another size'}, {summary.task}"
+    unknown = f"{FAMILY_TITLES.get(summary.family, summary.family)} of another size"
+    model = f"{title_of(summary.variant) if summary.variant else unknown}, {summary.task}"
     facts = [
         ("checkpoint", str(summary.path)),
         ("model", model + (f" of {summary.num_classes} classes" if summary.num_classes else "")),
@@ -101,12 +103,15 @@ def _output(output: "OutputSpec") -> str:
 
 
 def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
+    from pvt_edge.bundle.schema import APPROXIMATED
+    from pvt_edge.variants import get_variant
+
     m = bundle.manifest
     batch = "any" if m.input.dynamic_batch else str(m.input.batch)
     shown = ", ".join(m.labels[:8]) + (f", ... ({len(m.labels)})" if len(m.labels) > 8 else "")
     rows = [
         ("bundle", str(bundle.folder)),
-        ("model", f"PVT-v2 {m.variant}, {m.task}"),
+        ("model", f"{title_of(m.variant)}, {m.task}"),
         ("weights", f"{m.provenance.weights}" + (f" ({m.provenance.dialect})" if m.provenance.dialect else "")),
         ("input", f"{m.input.name}: uint8 ({batch}, {m.input.height}, {m.input.width}, 3) BGR, {m.resize.mode}"),
         ("outputs", ", ".join(map(_output, m.outputs))),
@@ -119,6 +124,8 @@ def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
     for artifact in m.artifacts:
         if artifact.passport:
             rows.append((artifact.file, _passport(artifact.passport)))
+    if m.moves:
+        rows.append(("approximated", f"{', '.join(APPROXIMATED)}: {m.moves.words(get_variant(m.variant))}"))
     if m.calibration:
         rows.append(("calibration", f"{m.calibration.count} pictures of {m.calibration.source}"))
     if m.accuracy:

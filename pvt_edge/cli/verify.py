@@ -138,7 +138,7 @@ def _print(console: "Console", report: "VerifyReport") -> None:
     from rich.table import Column, Table
 
     from pvt_edge.comparison.figure import FIGURES
-    from pvt_edge.verification.writing import SHEET
+    from pvt_edge.verification.page import SHEET
 
     names = list(report.artifacts[0].limits)
     table = Table(

@@ -5,12 +5,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from pvt_edge.atomic import write_file
 from pvt_edge.bundle.block_names import block_of
 from pvt_edge.engines.options import HARDWARE_COMPAT, BuildOptions
 from pvt_edge.engines.progress import Progress, make_monitor
 from pvt_edge.errors import ExportError
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary
-from pvt_edge.whole_file import write_whole
 
 MIB = 1 << 20
 
@@ -60,7 +60,7 @@ def build_engine(
         )
     if cache is not None and options.timing_cache is not None:
         options.timing_cache.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(options.timing_cache, bytes(config.get_timing_cache().serialize()))
+        write_file(options.timing_cache, bytes(config.get_timing_cache().serialize()))
     return BuiltEngine(bytes(plan), seconds, tuple(logger.messages))
 
 

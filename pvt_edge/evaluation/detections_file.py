@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from pvt_edge.atomic import write_file
 from pvt_edge.errors import DataError
 from pvt_edge.metrics.average_precision import Row as Detection
-from pvt_edge.whole_file import write_whole
 
 
 def prepare_files(path: Path, artifacts: Sequence[tuple[str, str]], data: Path) -> list[Path]:
@@ -49,7 +49,7 @@ def name_of(path: Path, runtime: str, precision: str) -> Path:
 def write_detections(detections: Sequence[Detection], path: Path) -> Path:
     """The path, absolute, after writing the file whole. Raises `DataError` where it cannot be written."""
     try:
-        write_whole(path, (json.dumps(detections) + "\n").encode())
+        write_file(path, (json.dumps(detections) + "\n").encode())
     except OSError as error:
         raise _refusal(path, error) from error
     return path.resolve()

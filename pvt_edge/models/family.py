@@ -7,7 +7,7 @@ from pvt_edge.errors import UnknownNameError
 from pvt_edge.models.model import Backbone
 from pvt_edge.models.pvt_v1 import PVTv1
 from pvt_edge.models.pvt_v2 import BLOCK_KINDS, PVTv2
-from pvt_edge.variants import Variant
+from pvt_edge.variants import FAMILY_TITLES, Variant
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ def build_backbone(variant: Variant, drop_path: float = 0.0) -> Backbone:
     return get_family(variant.family).backbone(variant, drop_path)
 
 
-register_family(Family("pvt-v2", "PVT v2", PVTv2, kinds=BLOCK_KINDS))
-register_family(Family("pvt-v1", "PVT v1", PVTv1, marker="stages.0.pos_embed"))
+register_family(Family("pvt-v2", FAMILY_TITLES["pvt-v2"], PVTv2, kinds=BLOCK_KINDS))
+register_family(Family("pvt-v1", FAMILY_TITLES["pvt-v1"], PVTv1, marker="stages.0.pos_embed"))

@@ -36,8 +36,10 @@ class Detect(Task):
         "fp16": (0.995, 0.1, 1e-3),
         "bf16": (0.99, 0.5, 6e-3),
         "int8": (0.98, 1.5, 1e-2),
+        "approximated": (0.95, 3.0, 3e-2),
     }
     agreement_words = "matched-box F1 with fp32"
+    metric = ("map", "AP")
     has_thresholds = True
     counts = "boxes"
     legend = (

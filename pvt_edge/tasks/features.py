@@ -26,6 +26,7 @@ class Features(Task):
         "fp16": (0.99999, 3e-3),
         "bf16": (0.9998, 2e-2),
         "int8": (0.998, 6e-2),
+        "approximated": (0.97, 0.25),
     }
     agreement_words = "cosine with fp32"
     maps = True

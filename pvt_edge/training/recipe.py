@@ -1,36 +1,108 @@
-"""The numbers of a training run, in one place."""
+"""Which recipe a run takes: what was asked for, else what suits the task, the size of the data and the machine."""
 
-from dataclasses import dataclass
+import os
+from math import ceil
+from typing import Any
+
+import torch
+
+from pvt_edge.errors import ArgumentError, RuntimeMissingError
+from pvt_edge.training.options import AUTO, MOST_EPOCHS, Recipe, TrainOptions, frozen_stages, seconds_of
+from pvt_edge.training.task import TrainingTask
+
+LEAST_STEPS = 400  # a small set is seen so often
+VALIDATION_COST = 0.4  # of a picture, where training on one costs 1: no more than a quarter goes into validation
 
 
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training: `steps` batches of `batch` crops of `crop_hw` pixels, cells scaled by `scale`."""
+def choose_recipe(
+    options: TrainOptions,
+    task: "TrainingTask[Any]",
+    *,
+    train_count: int,
+    val_count: int,
+    imgsz: tuple[int, int],
+    fresh: bool,
+) -> Recipe:
+    """The recipe for so many pictures of `imgsz`; `fresh` where the backbone starts from random weights.
 
-    steps: int
-    batch: int
-    crop_hw: tuple[int, int]
-    scale: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the `cells` weights were made: small square crops first, whole frames at the end.
-
-    A crop costs a third of a frame and is an augmentation of its own; the last phase settles the model on the
-    sizes and borders it will meet. `generated` is the share of drawn scenes in a batch, `scenes` their number.
+    Raises `ArgumentError` for what cannot be, such as a random backbone that is frozen.
     """
-
-    phases: tuple[Phase, ...] = (
-        Phase(steps=3500, batch=8, crop_hw=(320, 320), scale=(0.6, 1.5)),
-        Phase(steps=1400, batch=4, crop_hw=(480, 640), scale=(0.8, 1.25)),
+    freeze = options.freeze or "none"
+    if fresh and frozen_stages(freeze):
+        raise ArgumentError(f"train(): freeze {freeze} would leave random weights as they are: give weights")
+    if any(side % 32 for side in imgsz) or min(imgsz) < 32:
+        raise ArgumentError(f"train(): imgsz {imgsz[0]},{imgsz[1]} is no multiple of 32")
+    defaults = task.defaults
+    batch = options.batch or max(1, min(defaults.batch, train_count // 4))
+    steps = max(1, train_count // batch)
+    plain = defaults.fresh_epochs if fresh else defaults.epochs
+    epochs = options.epochs or max(plain, min(ceil(LEAST_STEPS / steps), 20 * plain))
+    time = None if options.time is None else seconds_of(options.time)
+    if time is not None and options.epochs is None:
+        epochs = MOST_EPOCHS
+    head_only = freeze == "head-only"
+    heals = options.distil is not None
+    rate = defaults.fresh_lr if fresh else defaults.head_lr if head_only else defaults.lr * (0.25 if heals else 1)
+    device = choose_device(options.device or AUTO)
+    return Recipe(
+        epochs=epochs,
+        time=time,
+        patience=options.patience,
+        batch=batch,
+        imgsz=imgsz,
+        lr=options.lr if options.lr is not None else rate * (batch / defaults.batch) ** 0.5,
+        layer_decay=options.layer_decay if options.layer_decay is not None else 1.0 if fresh or heals else 0.8,
+        weight_decay=options.weight_decay if options.weight_decay is not None else 0.05,
+        warmup=0.08 if fresh else 0.05,
+        clip_norm=5.0,
+        freeze=freeze,
+        drop_path=drop_path_of(options),
+        drop=options.drop or 0.0,
+        ema=options.ema is not False,
+        amp=choose_amp(options.amp or AUTO, device),
+        device=device,
+        workers=default_workers(device) if options.workers is None else options.workers,
+        seed=options.seed or 0,
+        symmetry=options.symmetry or "mirror",
+        extra_share=(0.25 if options.extra_share is None else options.extra_share) if options.extra else 0.0,
+        val_every=max(1, ceil(val_count * VALIDATION_COST / (0.25 * train_count))),
+        fresh=fresh,
     )
-    learning_rate: float = 1.2e-3
-    weight_decay: float = 0.05
-    warmup_steps: int = 400
-    clip_norm: float = 5.0
-    drop_path: float = 0.1
-    ema_decay: float = 0.999
-    generated: float = 0.25
-    scenes: int = 600
-    seed: int = 0
+
+
+def drop_path_of(options: TrainOptions) -> float:
+    """The stochastic depth: none where the backbone does not train."""
+    if options.drop_path is not None:
+        return options.drop_path
+    return 0.0 if options.freeze == "head-only" or options.distil else 0.1
+
+
+def choose_device(device: str) -> str:
+    """`device`, or of "auto" the GPU where there is one. Raises `RuntimeMissingError` for one that is not there."""
+    if device == AUTO:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise RuntimeMissingError(
+            f"cannot train on {device!r}: {str(error).splitlines()[0]}: try --device cpu"
+        ) from error
+    return device
+
+
+def choose_amp(amp: str, device: str) -> str:
+    """What matrices are multiplied in: bf16, fp16 or fp32. "auto" is bf16 where the processor multiplies in it."""
+    if amp == "off":
+        return "fp32"
+    if amp != AUTO:
+        return amp
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    # AVX512_BF16 alone gains little in training; AMX does
+    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
+
+
+def default_workers(device: str) -> int:
+    """Processes that prepare pictures: on a CPU one, as the cores are busy with the network itself."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, max(cores - 1, 1)) if device.startswith("cuda") else min(1, cores - 1)

@@ -12,6 +12,7 @@ from pvt_edge.comparison.lettering import GREY, INK, PAPER, RED, shorten, write
 from pvt_edge.comparison.panels import PANEL_HW, broken_panels
 from pvt_edge.tasks import get_task
 from pvt_edge.tasks.task import Shown
+from pvt_edge.variants import title_of
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest
@@ -96,7 +97,7 @@ class ContactSheet:
         which = (
             f"The worst {shown} of {compared} pictures" if shown < compared else f"All {compared} pictures, worst first"
         )
-        name = f"PVT-v2 {self.manifest.variant}, {self.manifest.task}"
+        name = f"{title_of(self.manifest.variant)}, {self.manifest.task}"
         write(sheet, f"{which}: {name}", (MARGIN, 38), title=True)
         at = write(sheet, f"left {self.reference}, the reference; right the artifact.  ", (MARGIN, 68), GREY)
         legend = get_task(self.manifest.task).legend

@@ -1,12 +1,44 @@
-"""report.md of a verification."""
+"""The folder that `verify` writes: report.md, the same as JSON, and the contact sheet."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pvt_edge.comparison.figure import FIGURES, times
+from pvt_edge.owned_folder import OwnedFolder
 from pvt_edge.reporting.markdown import bold, bullets, code, plain, table
 from pvt_edge.reporting.rounding import counted
 from pvt_edge.verification.report import ArtifactRow, VerifyReport
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SHEET = "contact_sheet.jpg"
 WORST_SHOWN = 10
 UNREAD_SHOWN = 5
+_REPORTS = ("report.md", "report.json")
+
+
+def _strays(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {*_REPORTS, SHEET}
+
+
+VERIFIED = OwnedFolder("verify", "a verification", _REPORTS, _strays)
+
+
+def write_verification(folder: Path, report: VerifyReport, sheet: "NDArray[np.uint8] | None") -> None:
+    """Write report.md, report.json and, where a picture was compared, the contact sheet; `DataError` if it cannot."""
+    from pvt_edge.picture_file import write_image
+
+    def write(place: Path) -> None:
+        content = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        (place / "report.json").write_text(content, encoding="utf-8")
+        (place / "report.md").write_text(page(report, SHEET if sheet is not None else None), encoding="utf-8")
+        if sheet is not None:
+            write_image(place / SHEET, sheet)
+
+    VERIFIED.replace(folder, write)
 
 
 def page(report: VerifyReport, sheet: str | None) -> str:

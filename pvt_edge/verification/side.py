@@ -10,6 +10,7 @@ from pvt_edge.predictor import Predictor
 from pvt_edge.resizing import Placement
 from pvt_edge.tasks import get_task
 from pvt_edge.verification.checks import check_rows
+from pvt_edge.verification.tolerance import APPROXIMATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,12 @@ class Side:
         self.bundle, self.runtime = predictor.bundle, predictor.runtime
         self.precision = self.runtime.precision
         self.name = f"{self.runtime.name} {precision}"
+
+    @property
+    def looseness(self) -> str:
+        """What its tolerance goes by: the precision that it computes in, or that it makes moves."""
+        artifact = self.bundle.artifact(self.runtime.name, self.precision)
+        return APPROXIMATED if self.bundle.manifest.approximates(artifact) else self.precision
 
     def answer(self, prepared: "Prepared") -> "Arrays":
         """What it gives for one picture, a batch axis of 1, boxes in pixels of the picture itself. Raises `BundleError`

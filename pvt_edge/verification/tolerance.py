@@ -7,7 +7,8 @@ from pvt_edge.comparison.figure import FIGURES
 from pvt_edge.errors import RuntimeInputError, described
 from pvt_edge.tasks import get_task
 
-LOOSENESS = ("fp32", "fp16", "bf16", "int8")
+APPROXIMATED = "approximated"  # of files that make moves, whatever their precision
+LOOSENESS = ("fp32", "fp16", "bf16", "int8", APPROXIMATED)
 
 
 class Limits(TypedDict, total=False):
@@ -52,4 +53,5 @@ def tolerance(task: str, *precisions: str, given: Mapping[str, float] | None = N
     `given` in their place."""
     loosest = max(precisions, key=LOOSENESS.index)
     row = get_task(task)
-    return {**dict(zip(row.figures, row.tolerances[loosest], strict=True)), **(given or {})}
+    limits = row.tolerances.get(loosest) or row.tolerances["int8"]
+    return {**dict(zip(row.figures, limits, strict=True)), **(given or {})}

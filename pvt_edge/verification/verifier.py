@@ -24,11 +24,11 @@ from pvt_edge.tasks import get_task
 from pvt_edge.verification.checks import check_comparable, other_postprocessing
 from pvt_edge.verification.contact_sheet import ContactSheet
 from pvt_edge.verification.contender import Contender
+from pvt_edge.verification.page import VERIFIED, write_verification
 from pvt_edge.verification.pictures import drawn_frames, picture_name
 from pvt_edge.verification.report import VerifyReport
 from pvt_edge.verification.side import Side, choose_artifacts, in_input_pixels, open_reference, open_side
 from pvt_edge.verification.tolerance import Limits, check_limits, tolerance
-from pvt_edge.verification.writing import check_replaceable, write_verification
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -93,7 +93,7 @@ def verify(
     if base is not ours:
         check_comparable(ours, base)
     told = other_postprocessing(ours, base, conf)
-    folder = check_replaceable(check_path("verify()", "out", out, "verified/")) if out is not None else None
+    folder = VERIFIED.check(check_path("verify()", "out", out, "verified/")) if out is not None else None
     post = base.manifest.postprocess or PostprocessSpec()
     post = post if conf is None else post.model_copy(update={"conf": conf})
     with ExitStack() as stack:
@@ -117,7 +117,7 @@ def verify(
                 contenders.append(Contender(name, allowed, None, f"cannot be run: {error}", told))
             else:
                 stack.callback(side.predictor.close)
-                allowed = tolerance(ours.manifest.task, side.precision, baseline.precision, given=given)
+                allowed = tolerance(ours.manifest.task, side.looseness, baseline.looseness, given=given)
                 contenders.append(Contender(name, allowed, side, told=told))
         if not contenders:
             raise RuntimeMissingError(_nothing_to_compare(ours, baseline, skipped))

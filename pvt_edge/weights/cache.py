@@ -7,8 +7,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pvt_edge.atomic import write_file
 from pvt_edge.errors import WeightsError
-from pvt_edge.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_record(path: Path) -> Record | None:
 
 def write_record(path: Path, record: Record) -> None:
     """Record what the file at `path` is; `OSError` where the folder cannot be written."""
-    write_whole(record_path(path), (json.dumps(asdict(record), indent=2) + "\n").encode())
+    write_file(record_path(path), (json.dumps(asdict(record), indent=2) + "\n").encode())
 
 
 def hash_file(path: Path) -> str:

@@ -58,7 +58,7 @@ def test_without_matplotlib_all_but_the_plots_is_written(tmp_path, monkeypatch):
 
 def test_what_is_no_benchmark_is_not_overwritten(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(DataError, match="holds something that is no benchmark: choose another place with --out"):
+    with pytest.raises(DataError, match=r"neither empty nor a benchmark, .*: choose another place with --out"):
         check_folder(tmp_path)
     check_folder(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
@@ -73,13 +73,17 @@ def test_a_result_among_other_things_is_not_overwritten(tmp_path, taken):
     check_folder(place)
     (place / taken).parent.mkdir(exist_ok=True)
     (place / taken).write_text("years of work")
-    with pytest.raises(DataError, match="holds something that is no benchmark"):
+    with pytest.raises(DataError, match="holds files that benchmark did not write"):
         check_folder(place)
 
 
 def test_another_file_of_that_name_is_no_result(tmp_path):
     (tmp_path / "benchmark.json").write_text(RUN.model_dump_json())  # as --json writes it, beside whatever else
-    with pytest.raises(DataError, match="holds something that is no benchmark"):
+    with pytest.raises(DataError, match="neither empty nor a benchmark"):
+        check_folder(tmp_path)
+    for name, text in (("benchmark.json", '{"schema_name": "another"}'), ("benchmark.md", ""), ("samples.json", "")):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=r"that it cannot read \(benchmark.json is of another kind\)"):
         check_folder(tmp_path)
 
 

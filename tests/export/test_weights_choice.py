@@ -167,7 +167,7 @@ def test_other_names_tell_no_variant(weights):
 def test_a_file_of_another_size_tells_no_variant(tmp_path):
     state = {f"backbone.{name}": tensor for name, tensor in build("features", "b0").state_dict().items()}
     torch.save({name: tensor for name, tensor in state.items() if ".blocks.1." not in name}, tmp_path / "a.pth")
-    assert "holds a PVT v2 of another size than b0, " in refusal(WeightsError, None, weights=str(tmp_path / "a.pth"))
+    assert "holds a PVT-v2 of another size than b0, " in refusal(WeightsError, None, weights=str(tmp_path / "a.pth"))
 
 
 def test_the_choice_of_averaged_weights_reaches_the_model(tmp_path):

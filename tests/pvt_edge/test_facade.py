@@ -26,9 +26,10 @@ PUBLIC = [
     "read_bundle",
     "save_weights",
     "to_deploy_form",
+    "train",
     "verify",
 ]
-COMMANDS = ["export", "build", "predict", "verify", "val", "benchmark", "inspect", "doctor"]
+COMMANDS = ["train", "export", "build", "predict", "verify", "val", "benchmark", "inspect", "doctor"]
 HEAVY = [*EXTRA_OF, "psutil", "tensorrt_rtx", "transformers"]
 
 # Runs in a bare interpreter where the heavy packages cannot be imported, as where only the core is installed.

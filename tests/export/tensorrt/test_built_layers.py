@@ -78,7 +78,7 @@ def test_int8_halves_the_weights(built):
 @pytest.mark.parametrize("name", ["b2-li", "untrained", "v1"])
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_others_fuse_too(built, name, precision):
-    """B2-Li's pooled keys; biases of zeros, without which TensorRT leaves one head's attention in pieces; a class token."""
+    """B2-Li's pooled keys; biases of zeros, which TensorRT alone leaves in pieces; a class token."""
     _, layers = built(name, precision, "sm86")
     assert sum(layer.fused_attention for layer in layers) == ATTENTIONS[name]
 

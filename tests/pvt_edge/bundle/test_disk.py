@@ -75,4 +75,4 @@ def test_disk_that_fills_up_with_the_manifest(small_disk):
 
 
 def test_mount_point(small_disk):
-    assert "is a mount point and cannot be swapped: export to a folder inside it" in refusal(write, small_disk, "new")
+    assert "is a mount point, which cannot be replaced; take a folder inside it" in refusal(write, small_disk, "new")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pvt_edge.bundle import BundleWriter, read_bundle, swap
+from pvt_edge import atomic
+from pvt_edge.bundle import BundleWriter, read_bundle
 
 from .made import content, refusal, write
 
@@ -132,7 +133,7 @@ def test_names_alike_are_not_litter(folder):
 
 def test_a_folder_someone_keeps_locked(folder, monkeypatch):
     folder.parent.mkdir()
-    monkeypatch.setattr(swap, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(atomic, "_PATIENCE_S", 0.05)
     lock = os.open(folder.parent, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:

@@ -112,8 +112,8 @@ def a_broken_bundle(folder):
     [
         (a_file, "is a file, which an export will not replace"),
         (a_folder, "is neither empty nor a bundle"),
-        (a_note, "holds files that no export wrote (openvino/notes.txt)"),
-        (a_link, "holds files that no export wrote (data)"),
+        (a_note, "holds files that an export did not write (openvino/notes.txt)"),
+        (a_link, "holds files that an export did not write (data)"),
         (a_newer_bundle, "schema 3, this one reads 2"),
         (a_broken_bundle, "is not JSON"),
     ],

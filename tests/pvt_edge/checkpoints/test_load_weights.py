@@ -276,14 +276,14 @@ MISFITS = {
     ),
     "PVT v1": (
         extra(pos_embed1=torch.ones(1, 3136, 64)),
-        r"holds a PVT v1, the model b0 is a PVT v2",
+        r"holds a PVT-v1, the model b0 is a PVT-v2",
     ),
     "PVT v1 of mmdet": (
         lambda _: {
             "layers.0.0.projection.weight": torch.ones(1),
             "layers.0.1.0.pos_embed": torch.ones(1, 3136, 64),
         },
-        r"holds a PVT v1, the model b0 is a PVT v2",
+        r"holds a PVT-v1, the model b0 is a PVT-v2",
     ),
     "another architecture": (
         lambda _: {"conv1.weight": torch.ones(64, 3, 7, 7), "bn1.weight": torch.ones(64)},

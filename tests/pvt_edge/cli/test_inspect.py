@@ -25,6 +25,13 @@ def test_inspect_a_checkpoint(pvt_edge_command, tmp_path):
     assert (said["variant"], said["num_classes"], said["others"]) == ("b0", 5, ["state_dict"])
 
 
+def test_a_checkpoint_of_another_family(pvt_edge_command, tmp_path):
+    model = pvt_edge.create_model("v1-tiny", "classify", 5)
+    torch.save(model.state_dict(), tmp_path / "v1.pth")
+    done = pvt_edge_command("inspect", str(tmp_path / "v1.pth"))
+    assert "PVT-v1 tiny, classify of 5 classes" in done.stdout
+
+
 def test_inspect_of_a_folder_without_either(pvt_edge_command, tmp_path):
     done = pvt_edge_command("inspect", str(tmp_path))
     assert done.returncode == 1

@@ -1,5 +1,8 @@
 """Exit codes and messages of the command, run as users run it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pvt_edge.cli.options import read_labels
@@ -76,3 +79,9 @@ def test_changelog_has_the_version(pvt_edge_command, checkout):
 def test_the_mark_that_windows_writes_first_is_no_part_of_a_label(tmp_path):
     (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfRBC\r\nWBC\r\n")
     assert read_labels(tmp_path / "labels.txt") == ("RBC", "WBC")
+
+
+def test_help_loads_nothing_that_takes_its_time():
+    code = "import sys, pvt_edge.cli.app; print({'numpy', 'pydantic', 'requests', 'torch', 'cv2'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

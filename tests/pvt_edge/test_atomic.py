@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pvt_edge.whole_file import write_whole
+from pvt_edge.atomic import write_file
 
 
 def names(folder):
@@ -16,30 +16,30 @@ def test_a_file_takes_the_place_of_an_older_one(tmp_path, before):
     path = tmp_path / "report.json"
     if before is not None:
         path.write_bytes(before)
-    write_whole(path, b"new")
+    write_file(path, b"new")
     assert path.read_bytes() == b"new"
     assert names(tmp_path) == ["report.json"]
 
 
 def test_the_longest_name_that_a_disk_takes(tmp_path):
-    write_whole(tmp_path / ("n" * 255), b"new")
+    write_file(tmp_path / ("n" * 255), b"new")
     assert names(tmp_path) == ["n" * 255]
 
 
 def test_an_error_leaves_what_was_there(tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(OSError, match="directory"):
-        write_whole(tmp_path / "taken", b"new")
+        write_file(tmp_path / "taken", b"new")
     assert names(tmp_path) == ["taken"]
     with pytest.raises(FileNotFoundError):
-        write_whole(tmp_path / "absent" / "report.json", b"new")
+        write_file(tmp_path / "absent" / "report.json", b"new")
 
 
 def test_a_full_disk_keeps_the_old_file(mount_disk):
     disk = mount_disk("64k")
-    write_whole(disk / "report.json", b"old")
+    write_file(disk / "report.json", b"old")
     with pytest.raises(OSError, match="No space left"):
-        write_whole(disk / "report.json", b"n" * (128 << 10))
+        write_file(disk / "report.json", b"n" * (128 << 10))
     assert (disk / "report.json").read_bytes() == b"old"
     assert names(disk) == ["report.json"]
 
@@ -47,7 +47,7 @@ def test_a_full_disk_keeps_the_old_file(mount_disk):
 def test_a_link_goes_on_pointing_where_it_points(tmp_path):
     (tmp_path / "real.json").write_bytes(b"old")
     (tmp_path / "link.json").symlink_to("real.json")
-    write_whole(tmp_path / "link.json", b"new")
+    write_file(tmp_path / "link.json", b"new")
     assert (tmp_path / "link.json").is_symlink()
     assert (tmp_path / "real.json").read_bytes() == b"new"
     assert names(tmp_path) == ["link.json", "real.json"]
@@ -57,7 +57,7 @@ def test_nothing_takes_the_place_of_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        write_whole(tmp_path / "pipe", b"new")
+        write_file(tmp_path / "pipe", b"new")
         assert os.read(reader, 10) == b"new"
     finally:
         os.close(reader)

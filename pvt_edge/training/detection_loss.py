@@ -8,6 +8,7 @@ from pvt_edge.models.box_coder import decode
 from pvt_edge.training.assigner import assign
 
 BOX_WEIGHT = 2.0
+LEAST_TAUGHT = 0.05  # of a teacher's score: boxes below it are of nothing
 
 
 def giou(a: Tensor, b: Tensor) -> Tensor:
@@ -32,9 +33,7 @@ def detection_loss(
     Args: the head's maps by level, `anchors` (N, 4) of all levels, and for each image its truth: boxes (n, 4) and
     labels (n,).
     """
-    batch = logits[0].shape[0]
-    flat_logits = torch.cat([x.permute(0, 2, 3, 1).reshape(batch, -1, num_classes) for x in logits], 1).float()
-    flat_deltas = torch.cat([x.permute(0, 2, 3, 1).reshape(batch, -1, 4) for x in deltas], 1).float()
+    flat_logits, flat_deltas = _flat(logits, num_classes), _flat(deltas, 4)
     boxes = decode(flat_deltas, anchors)  # (B, N, 4)
     centres = (anchors[:, :2] + anchors[:, 2:]) / 2
 
@@ -52,3 +51,29 @@ def detection_loss(
     scale = weight.sum().clamp(min=1.0)
     box_loss = ((1 - giou(torch.cat(predicted), torch.cat(wanted))) * weight).sum()
     return quality_focal(flat_logits, targets) / scale, BOX_WEIGHT * box_loss / scale
+
+
+def imitation_loss(
+    found: tuple[list[Tensor], list[Tensor]],
+    taught: tuple[list[Tensor], list[Tensor]],
+    anchors: Tensor,
+    num_classes: int,
+) -> tuple[Tensor, Tensor]:
+    """Class and box loss of a batch of the head's maps, (logits, deltas) by level, against a teacher's.
+
+    Boxes count by the score that the teacher gives them, down to a twentieth.
+    """
+    logits, deltas = (_flat(maps, size) for maps, size in zip(found, (num_classes, 4), strict=True))
+    want_logits, want_deltas = (_flat(maps, size) for maps, size in zip(taught, (num_classes, 4), strict=True))
+    scores = want_logits.sigmoid()
+    weight = scores.amax(dim=-1)  # (B, N)
+    kept = weight > LEAST_TAUGHT
+    scale = weight[kept].sum().clamp(min=1.0)
+    boxes, want_boxes = (decode(flat, anchors)[kept] for flat in (deltas, want_deltas))
+    box_loss = ((1 - giou(boxes, want_boxes)) * weight[kept]).sum()
+    return quality_focal(logits, scores) / scale, BOX_WEIGHT * box_loss / scale
+
+
+def _flat(maps: list[Tensor], size: int) -> Tensor:
+    """The maps of all levels (B, A*size, H, W) as rows (B, N, size) in float32."""
+    return torch.cat([x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, size) for x in maps], 1).float()

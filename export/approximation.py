@@ -1,0 +1,158 @@
+"""Which moves an export makes: those of a plan, or the strongest recorded set that the budget allows on pictures.
+
+The sets were found on `cells` at 480x640 (docs/approximations.md), weakest first; each is cut down to what a model's
+maps can hold. What chooses a set is not what judges the artifacts made with it: see `make_judges`.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pvt_edge.errors import ArgumentError, ExportError
+from pvt_edge.export.parity import model_outputs
+from pvt_edge.export.precision.record import ApproximationRecord, MoveTrial
+from pvt_edge.models.moves import apply_moves
+from pvt_edge.moves import Moves, read_moves
+
+if TYPE_CHECKING:
+    from pvt_edge.comparison.difference import Arrays
+    from pvt_edge.export.graph import DeployGraph
+    from pvt_edge.export.precision.judge import Judge
+    from pvt_edge.models import Model
+    from pvt_edge.variants import Variant
+
+_KEYS = {"stages.0": {"pool_keys": 4}, "stages.1": {"pool_keys": 2}}
+_QUERIES = {"stages.0": {"pool_keys": 4, "pool_queries": 2}, "stages.1": {"pool_keys": 2, "pool_queries": 2}}
+LADDER: tuple[Moves, ...] = tuple(
+    read_moves(rung)
+    for rung in (
+        {"stages.0": {"pool_keys": 2}},
+        _KEYS,
+        {"stages.0": {"pool_keys": 4, "pool_queries": 2}, "stages.1": {"pool_keys": 2}},
+        _QUERIES,
+        {**_QUERIES, "stages.2": {"pool_keys": 2}},
+        {**_QUERIES, "stages.2": {"pool_keys": 2}, "stages.0.blocks.1.mlp": {"leave_out": True}},
+    )
+)
+SHARE = 0.6  # of the budget, on the pictures that choose: INT8 wants some of it, and other pictures lose a little more
+FEW, HOPELESS = 8, 3.0  # what loses so many budgets on the first few pictures is not tried on the others
+CLASS_SHARE = 4.0  # a class may lose so many times the budget, for the mean to hold it
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """Moves that an export makes, and the trained model that makes them."""
+
+    moves: Moves
+    model: "Model"
+    record: ApproximationRecord
+
+
+def read_approximation(given: str | Path, variant: "Variant", task: str, imgsz: tuple[int, int]) -> Moves:
+    """The moves of a plan: JSON of moves, a precision plan with "moves", or a bundle that was exported with some.
+
+    Raises:
+        ExportError: Where it cannot be read, is of another variant or task, or holds none.
+        ArgumentError: For moves that the model cannot make, with the names that exist.
+    """
+    path = Path(given)
+    path = path / "model.json" if path.is_dir() else path
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ExportError(
+            f"cannot read the plan of approximations {path}: {error.strerror}; --approximate takes auto, none or a file"
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ExportError(f"the plan of approximations {path} is not JSON: {error}") from error
+    if isinstance(content, dict) and "moves" in content:
+        for name, wanted in (("variant", variant.name), ("task", task)):
+            if content.get(name, wanted) != wanted:
+                raise ExportError(f"the plan of approximations {path} is for {name} {content[name]}, not {wanted}")
+        content = content["moves"]
+    elif isinstance(content, dict) and "artifacts" in content:
+        raise ExportError(f"the bundle of {path} makes no approximation")
+    try:
+        moves = read_moves(content)
+        moves.check(variant, imgsz)
+    except ArgumentError as error:
+        raise ArgumentError(f"{path}: {error}") from error
+    if not moves:
+        raise ExportError(f"the plan of approximations {path} holds none: leave --approximate out, or say none")
+    return Moves(moves.blocks(variant))
+
+
+def take(model: "Model", moves: Moves) -> Approximation:
+    """The moves of a plan, taken at their word."""
+    words = moves.words(model.backbone.variant)
+    return Approximation(moves, _moved(model, moves), ApproximationRecord(words=words, given=True))
+
+
+def choose(
+    model: "Model", graph: "DeployGraph", judge: "Judge", budget: float, tell: Callable[[str], None]
+) -> tuple[Approximation | None, ApproximationRecord]:
+    """The strongest set of moves within the budget, None where there is none, and what was tried.
+
+    A set may lose `SHARE` of the budget on the judge's pictures, and no class more than `CLASS_SHARE` budgets.
+    """
+    variant = model.backbone.variant
+    reference = tuple(model_outputs(model, graph, judge.inputs))
+    judge = replace(judge, reference=reference)
+    base, base_classes = judge.value(reference), judge.by_class(reference)
+    trials: list[MoveTrial] = []
+    chosen: Approximation | None = None
+    ladder = dict.fromkeys(rung.fitting(variant, graph.imgsz) for rung in reversed(LADDER))
+    for moves in (rung for rung in ladder if rung):
+        words = moves.words(variant)
+        tell(f"trying {words}")
+        moved = _moved(model, moves)
+        outputs = model_outputs(moved, graph, judge.inputs[:FEW])
+        few = judge.first(FEW)
+        if few.value(reference[:FEW]) - few.value(outputs) <= HOPELESS * budget:
+            outputs = [*outputs, *model_outputs(moved, graph, judge.inputs[FEW:])]
+            trial = _trial(judge, outputs, words, base, base_classes, budget)
+        else:
+            first, classes = few.value(reference[:FEW]), few.by_class(reference[:FEW])
+            trial = _trial(few, outputs, words, first, classes, budget)
+        trials.append(trial)
+        if trial.within_budget:
+            chosen = Approximation(moves, moved, ApproximationRecord(words=words))
+            break
+    record = ApproximationRecord(
+        words=chosen.record.words if chosen else "none",
+        metric=judge.metric,
+        max_drop=SHARE * budget,
+        max_class_drop=CLASS_SHARE * budget,
+        trials=tuple(trials),
+        unjudged=tuple(name for name, value in base_classes.items() if value != value),
+    )
+    return (replace(chosen, record=record) if chosen else None), record
+
+
+def _trial(
+    judge: "Judge",
+    outputs: "Sequence[Arrays]",
+    words: str,
+    base: float,
+    base_classes: dict[str, float],
+    budget: float,
+) -> MoveTrial:
+    value, classes = judge.value(outputs), judge.by_class(outputs)
+    drops = {name: base_classes[name] - found for name, found in classes.items() if base_classes[name] >= 0}
+    worst = max(drops, key=drops.__getitem__, default=None)
+    within = base - value <= SHARE * budget and all(drop <= CLASS_SHARE * budget for drop in drops.values())
+    return MoveTrial(
+        words=words,
+        value=round(value, 5),
+        drop=round(base - value, 5),
+        worst_class=worst,
+        worst_class_drop=round(drops[worst], 5) if worst else None,
+        within_budget=within,
+    )
+
+
+def _moved(model: "Model", moves: Moves) -> "Model":
+    return apply_moves(copy.deepcopy(model), moves)

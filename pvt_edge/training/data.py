@@ -1,0 +1,98 @@
+"""What a run learns from and what it is judged by: read, split where the data itself is not, written down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pvt_edge.data.labelled_set import LabelledSet
+from pvt_edge.data.splits import SHARE, split
+from pvt_edge.errors import ArgumentError, DataError
+from pvt_edge.scenes import write_scenes
+from pvt_edge.tasks import Task
+
+SCENES = "scenes:"
+SCENE_SEED = 1  # apart from those that an export is measured on
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Pictures to learn from and to judge by, `names` the classes of both, `note` how they were parted."""
+
+    train: LabelledSet[Any]
+    val: LabelledSet[Any]
+    names: tuple[str, ...]
+    note: str
+    seeded: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The split as plain data: the pictures of either part."""
+        parts = {"train": self.train, "val": self.val}
+        return {"note": self.note, "classes": self.names} | {
+            name: [str(sample.path) for sample in part.samples] for name, part in parts.items()
+        }
+
+
+def read_parts(
+    task: Task, data: str, val: str | None, images: str | None, folder: Path, share: float | None, seed: int
+) -> Parts:
+    """The parts of labelled data in any format that `val` reads, or of generated scenes ("scenes:200").
+
+    Args:
+        task: What the model is for.
+        data: The file or folder.
+        val: Another file or folder to judge by; by default the data's own val part, else a seeded share of it.
+        images: Where the pictures of a file are.
+        folder: The run's, where generated scenes are kept.
+        share: Of the pictures, to judge by, where the data has no val part.
+        seed: Of the split.
+
+    Raises:
+        DataError: For data that is broken or has nothing to learn from, and parts of different classes.
+    """
+    place = _place(data, folder)
+    pictures = Path(images) if images else None
+    learnt, own = task.read_labels(place, pictures, part="train")
+    names = learnt.names
+    if not names:
+        raise DataError(f"{data} has no classes: nothing to learn from")
+    if val is not None:
+        judged, _ = task.read_labels(_place(val, folder), pictures, part="val", labels=names)
+        return Parts(learnt, _same_classes(judged, names, val), names, f"learnt from {data}, judged by {val}")
+    judged, held = task.read_labels(place, pictures, part="val", labels=names)
+    if own and held:
+        return Parts(learnt, _same_classes(judged, names, data), names, f"the parts of {data} itself")
+    part = learnt if own or not held else judged
+    train_places, val_places = split(part, share=share or SHARE, seed=seed)
+    note = f"{len(val_places)} of {len(part.samples)} pictures of {data} held back to judge by, seed {seed}"
+    return Parts(part.take(train_places), part.take(val_places), names, note, seeded=True)
+
+
+def read_extra(task: Task, extra: str, names: tuple[str, ...], folder: Path) -> LabelledSet[Any]:
+    """More pictures to learn from, of the same classes. Raises `DataError` for others."""
+    found, _ = task.read_labels(_place(extra, folder), part="train", labels=names)
+    return _same_classes(found, names, extra)
+
+
+def _same_classes(dataset: LabelledSet[Any], names: tuple[str, ...], where: str) -> LabelledSet[Any]:
+    unknown = [name for name, count in dataset.counts().items() if count and name not in names]
+    if unknown:
+        raise DataError(f"{where} has classes that there is nothing to learn from: {', '.join(unknown)}")
+    return dataset
+
+
+def _place(data: str, folder: Path) -> Path:
+    """The path of the data; generated scenes are written first."""
+    if not data.startswith(SCENES):
+        if not Path(data).exists():
+            raise DataError(f"{data} is not there: give a folder or file of labelled pictures, or scenes:200")
+        return Path(data)
+    try:
+        count = int(data.removeprefix(SCENES))
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise ArgumentError(f"{data!r} names no number of scenes: write scenes:200")
+    place = folder / "scenes" / str(count)
+    if not (place / "instances.json").is_file():
+        write_scenes(place, count, seed=SCENE_SEED)
+    return place / "instances.json"

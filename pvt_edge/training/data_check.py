@@ -1,0 +1,151 @@
+"""The check of a run's pictures before it: what can be learnt from, and what is odd, in a page."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pvt_edge.data.labelled_set import BoxSample, LabelledSet
+from pvt_edge.errors import DataError
+from pvt_edge.sources import read_image
+
+SHOWN = 20  # lines that a list in the page has
+MOST_BROKEN = 0.5  # of a part: more is another fault than broken pictures
+THREADS = 4
+SMALL = 8  # pixels of the input: a box with a smaller side is hard to find
+
+
+class _Seen(NamedTuple):
+    """What one picture is: its size, a fingerprint of its file, or why it cannot be read."""
+
+    size_wh: tuple[int, int] | None
+    fingerprint: bytes
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class CheckedData:
+    """The parts with the pictures that can be read, their sizes, and what was found, a line each."""
+
+    train: LabelledSet[Any]
+    val: LabelledSet[Any]
+    sizes_wh: tuple[tuple[int, int], ...]
+    page: str
+    notes: tuple[str, ...]
+
+
+def check_data(
+    train: LabelledSet[Any], val: LabelledSet[Any], split_note: str, advance: Callable[[], None] = lambda: None
+) -> CheckedData:
+    """The parts with the pictures that can be read, and a page on them.
+
+    Pictures that are missing or broken are left out, named and counted. `advance` is called after each picture. Raises
+    `DataError` where nothing can be learnt or judged: no labels, no pictures, or more than half of them broken.
+    """
+    parts = {"train": train, "val": val}
+    seen = {name: _look(dataset, advance) for name, dataset in parts.items()}
+    kept, broken = {}, []
+    for name, dataset in parts.items():
+        good = [i for i, one in enumerate(seen[name]) if one.size_wh is not None]
+        wrong = [f"{dataset.samples[i].path}: {one.fault}" for i, one in enumerate(seen[name]) if one.size_wh is None]
+        broken += [*dataset.left_out, *wrong]
+        if len(wrong) > MOST_BROKEN * len(dataset.samples) or not good:
+            raise DataError(
+                f"{len(wrong)} of {len(dataset.samples)} pictures of {dataset.source} ({name}) cannot be read: "
+                f"{'; '.join(wrong[:3]) or 'there are none'}"
+            )
+        kept[name] = dataset.take(good)
+        if not sum(kept[name].counts().values()):
+            raise DataError(f"{dataset.source} ({name}) has no labels: nothing to learn from")
+    counts = {name: dataset.counts() for name, dataset in kept.items()}
+    notes = [f"left out: {line}" for line in broken[:SHOWN]]
+    notes += [f"left out: {len(broken) - SHOWN} more"] if len(broken) > SHOWN else []
+    for name, dataset in kept.items():
+        notes += [f"{name}: {line}" for line in dataset.notes]
+    empty = [label for label, count in counts["train"].items() if not count]
+    only_val = [label for label in empty if counts["val"].get(label)]
+    if only_val:
+        raise DataError(f"classes in val that train has nothing of: {', '.join(only_val)}: add some, or take them out")
+    if empty:
+        notes.append(f"classes without anything to learn from: {', '.join(empty)}")
+    unjudged = [label for label, count in counts["val"].items() if not count and label not in empty]
+    if unjudged:
+        notes.append(f"classes that nothing in val judges: {', '.join(unjudged)}")
+    if len(counts["train"]) == 1:
+        notes.append(f"there is one class alone: {next(iter(counts['train']))}")
+    notes += _twins(kept, seen, parts)
+    sizes = tuple(one.size_wh for one in seen["train"] if one.size_wh is not None)
+    page = _page(kept, counts, sizes, notes, split_note)
+    return CheckedData(kept["train"], kept["val"], sizes, page, tuple(notes))
+
+
+def _look(dataset: LabelledSet[Any], advance: Callable[[], None]) -> list[_Seen]:
+    def one(sample: Any) -> _Seen:
+        return _see(sample.path)
+
+    found = []
+    with ThreadPoolExecutor(THREADS) as pool:
+        for seen in pool.map(one, dataset.samples):
+            found.append(seen)
+            advance()
+    return found
+
+
+def _see(path: Path) -> _Seen:
+    try:
+        image = read_image(path)
+        content = path.read_bytes()
+    except DataError as error:
+        return _Seen(None, b"", str(error).removeprefix(f"cannot read {path}: "))
+    except OSError as error:
+        return _Seen(None, b"", str(error.strerror or error))
+    return _Seen((image.shape[1], image.shape[0]), hashlib.sha256(content).digest())
+
+
+def _twins(
+    kept: dict[str, LabelledSet[Any]], seen: dict[str, list[_Seen]], parts: dict[str, LabelledSet[Any]]
+) -> Iterable[str]:
+    """Pictures that are in train and in val."""
+    of = {one.fingerprint: s.path for one, s in zip(seen["train"], parts["train"].samples, strict=True) if one.size_wh}
+    pairs = [
+        (of[one.fingerprint], sample.path)
+        for one, sample in zip(seen["val"], parts["val"].samples, strict=True)
+        if one.fingerprint in of
+    ]
+    if pairs:
+        first = f"{pairs[0][0]} is {pairs[0][1]}"
+        yield f"pictures that are in train and in val: {len(pairs)} ({first}); the figures flatter the model"
+
+
+def _page(
+    parts: dict[str, LabelledSet[Any]],
+    counts: dict[str, dict[str, int]],
+    sizes: tuple[tuple[int, int], ...],
+    notes: list[str],
+    split_note: str,
+) -> str:
+    widths, heights = np.array(sizes).T
+    lines = ["# Data", "", split_note, "", "| class | train | val |", "|---|---|---|"]
+    lines += [f"| {name} | {count} | {counts['val'].get(name, 0)} |" for name, count in counts["train"].items()]
+    lines += [f"| pictures | {len(parts['train'].samples)} | {len(parts['val'].samples)} |", ""]
+    lines.append(
+        f"Pictures of {widths.min()}x{heights.min()} to {widths.max()}x{heights.max()} pixels, "
+        f"usually {int(np.median(widths))}x{int(np.median(heights))}."
+    )
+    boxes = [s.boxes_xyxy for s in parts["train"].samples if isinstance(s, BoxSample) and len(s.labels)]
+    if boxes:
+        sides = np.concatenate(boxes)[:, 2:] - np.concatenate(boxes)[:, :2]
+        quantiles = np.quantile(np.sqrt(sides.prod(axis=1)), (0.05, 0.5, 0.95))
+        per = [len(s.labels) for s in parts["train"].samples]
+        lines += [
+            "",
+            f"Boxes of {quantiles[0]:.0f} to {quantiles[2]:.0f} pixels a side (5 to 95 %), usually {quantiles[1]:.0f}; "
+            f"{np.mean(per):.1f} in a picture, {max(per)} at most; {int((sides.min(axis=1) < SMALL).sum())} with a "
+            f"side below {SMALL} pixels.",
+        ]
+    lines += ["", "## Notes", "", *(f"- {line}" for line in notes or ["nothing is odd"])]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,208 @@
+"""Healing: a model with moves in place learns the exact model's own answers, on pictures without labels."""
+
+import copy
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from pvt_edge.bundle.schema import NormaliseSpec, PostprocessSpec
+from pvt_edge.data.labelled_set import LabelledSet
+from pvt_edge.data.splits import SHARE
+from pvt_edge.errors import ArgumentError, DataError
+from pvt_edge.metrics.labelled import Scores
+from pvt_edge.models import Model
+from pvt_edge.models.moves import apply_moves
+from pvt_edge.moves import Moves, read_moves
+from pvt_edge.resizing import apply, plan
+from pvt_edge.sources import read_image
+from pvt_edge.sources.images import list_pictures
+from pvt_edge.tasks import get_task
+from pvt_edge.training.judging import Judge, Judging
+from pvt_edge.training.options import TrainOptions
+from pvt_edge.training.pictures import Pictures
+from pvt_edge.training.plan import Plan
+from pvt_edge.training.plots import draw_curves
+from pvt_edge.training.recipe import choose_recipe
+from pvt_edge.training.run import NMS_IOU, TrainRun, Watcher, run_loop
+from pvt_edge.training.start import Start, describe_pictures
+from pvt_edge.training.state import Progress
+from pvt_edge.training.task import TrainingTask, get_training
+from pvt_edge.weights import get_bundled
+from pvt_edge.zoo import resolve_weights
+
+
+class Unlabelled(NamedTuple):
+    """A picture to be taught on."""
+
+    path: Path
+
+
+class UnlabelledSet(LabelledSet[Unlabelled]):
+    """Pictures without labels."""
+
+    def labels_of(self, sample: Unlabelled) -> list[int]:
+        return []
+
+
+@dataclass(frozen=True)
+class Pupil:
+    """A model that makes moves, the exact model that teaches it, and how their pictures are made."""
+
+    model: Model
+    teacher: Model
+    labels: tuple[str, ...]
+    moves: Moves
+    imgsz: tuple[int, int]
+    normalise: NormaliseSpec
+    note: str
+
+
+def make_pupil(options: TrainOptions) -> Pupil:
+    """The pupil of `options.distil`, trained weights by file or name, with the moves of `options.plan`.
+
+    Raises `WeightsError` for weights that cannot be had, `ArgumentError` and `UnknownNameError` for moves that the
+    model cannot make.
+    """
+    if options.plan is None:
+        raise ArgumentError("train(): distil heals what a plan approximates: give --plan PLAN, a file of moves")
+    moves = _plan(options.plan)
+    chosen = resolve_weights(options.variant, options.task, options.distil, head=options.head)
+    teacher = chosen.model
+    bundled = get_bundled(str(options.distil))
+    beside = teacher.sidecar.preprocessing if teacher.sidecar else None
+    own = bundled.imgsz if bundled else beside.imgsz if beside else None
+    imgsz = options.imgsz or own or (224, 224)
+    moves.check(teacher.backbone.variant, imgsz)
+    said = beside.said if beside else {}
+    fields: dict[str, Any] = {key: said[key] for key in ("mean", "std", "channel_order") if key in said}
+    labels = chosen.labels or (bundled.labels if bundled else tuple(map(str, range(teacher.num_classes))))
+    model = apply_moves(copy.deepcopy(teacher), moves)
+    note = f"{options.distil}, taught by itself: {moves.words(teacher.backbone.variant)}"
+    return Pupil(model, teacher.eval().requires_grad_(False), labels, moves, imgsz, NormaliseSpec(**fields), note)
+
+
+def heal(plan: Plan, watcher: Watcher) -> TrainRun:
+    """Let the pupil that `plan` asks for learn from its teacher."""
+    began = time.monotonic()
+    options, place = plan.options, plan.places
+    pupil = make_pupil(options)
+    name = pupil.model.task
+    training, task = get_training(name), get_task(name)
+    taught, held, what = read_pictures(name, place["data"], options.seed or 0)
+    judging: Judge = AgreementJudging(training, pupil, held)
+    if "val" in place:
+        images = Path(place["images"]) if "images" in place else None
+        dataset, _ = task.read_labels(Path(place["val"]), images, labels=pupil.labels)
+        labelled = task.judge(dataset, pupil.labels, task.judged_at(PostprocessSpec(iou=NMS_IOU), pupil.labels))
+        judging = Judging(training, labelled, pupil.labels, pupil.imgsz, pupil.normalise)
+    start = Start(pupil.model, pupil.normalise, pupil.note, pupil.labels, {"moves": pupil.moves.model_dump_json()})
+    counts = {"train_count": len(taught.samples), "val_count": len(held.samples)}
+    recipe = plan.again()[0] if plan.goes_on else None
+    recipe = recipe or choose_recipe(options, training, imgsz=pupil.imgsz, fresh=False, **counts)
+    describe_pictures(pupil.model, training, pupil.normalise, pupil.imgsz, pupil.labels)
+    plan.write(recipe, pupil.labels, (counts["train_count"], counts["val_count"]), pupil.normalise, pupil.note)
+    watcher.say(what)
+    for words, model in (("exact", pupil.teacher), ("approximated, before healing", pupil.model)):
+        figures = judging(model.to(recipe.device).eval()).figures
+        shown = ", ".join(f"{key} {figures[key]:.4f}" for key in judging.shown_figures)
+        watcher.say(f"{words}: {shown}")
+    pictures = Pictures(
+        training,
+        taught,
+        None,
+        recipe.imgsz,
+        recipe.symmetry,
+        recipe.seed,
+        cache=bool(options.cache),
+        labelled=False,
+    )
+    return run_loop(
+        plan, training, start, recipe, pictures, judging, watcher, began=began, teacher=pupil.teacher.to(recipe.device)
+    )
+
+
+def _plan(file: str) -> Moves:
+    """The moves of a JSON file, or of the plan in a bundle's."""
+    try:
+        content = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read the plan {file}: {error}") from error
+    return read_moves(content["moves"] if isinstance(content, dict) and "moves" in content else content)
+
+
+def read_pictures(task: str, data: str, seed: int) -> tuple[UnlabelledSet, UnlabelledSet, str]:
+    """(pictures to be taught on, pictures held back to compare by, what they are), of a folder or of labelled data.
+
+    Of labelled data the train part is taken, and its labels are not looked at. Raises `DataError` for no pictures.
+    """
+    place = Path(data)
+    try:
+        found, _ = get_task(task).read_labels(place, part="train")
+        paths = [sample.path for sample in found.samples]
+        what = f"{len(paths)} pictures of {data}, whose labels are not used"
+    except DataError:
+        if not place.is_dir():
+            raise
+        folders = sorted((place, *(inner for inner in place.rglob("*") if inner.is_dir())))
+        paths = [path for folder in folders for path in list_pictures(folder)]
+        what = f"{len(paths)} pictures of {data}"
+    if len(paths) < 2:
+        raise DataError(f"{data} has {len(paths)} pictures: to learn and to compare takes two")
+    order = np.random.default_rng(seed).permutation(len(paths))
+    count = max(1, round(SHARE * len(paths)))
+    held, taught = sorted(order[:count].tolist()), sorted(order[count:].tolist())
+    sets = [UnlabelledSet(place, (), tuple(Unlabelled(paths[i]) for i in part)) for part in (taught, held)]
+    return sets[0], sets[1], what
+
+
+class AgreementJudging:
+    """Judges a pupil by how far its answers agree with its teacher's, on pictures without labels."""
+
+    best_figure: str = "agreement"
+    shown_figures: tuple[str, ...] = ("agreement",)
+
+    def __init__(self, training: TrainingTask[Any], pupil: Pupil, held: UnlabelledSet) -> None:
+        self.training, self.pupil, self.held = training, pupil, held
+        self._wanted: list[dict[str, Any]] = []
+
+    def __call__(self, model: nn.Module) -> Scores:
+        """The figures of the task's agreement."""
+        if not self._wanted:
+            self._wanted = self._outputs(self.pupil.teacher, self.held.samples)
+        task = get_task(self.training.name)
+        found = self._outputs(model, self.held.samples)
+        return Scores(task.agreement(found, self._wanted, PostprocessSpec()), {})
+
+    def estimate(self, model: nn.Module) -> float:
+        """About how many seconds judging takes."""
+        few = self.held.samples[:2]
+        began = time.monotonic()
+        self._outputs(model, few)
+        return 2 * (time.monotonic() - began) * len(self.held.samples) / len(few)
+
+    def keep(self) -> None:
+        """Nothing is kept of the best answers."""
+
+    def draw(self, best: Callable[[], nn.Module], progress: Progress, folder: Path) -> None:
+        """Draw the curves."""
+        draw_curves(progress.history, progress.best_epoch, self.best_figure, folder / "curves.png")
+
+    def _outputs(self, model: nn.Module, samples: Sequence[Unlabelled]) -> list[dict[str, Any]]:
+        pupil = self.pupil
+        device = next(model.parameters()).device
+        whole = self.training.whole(model, pupil.imgsz, pupil.normalise).eval()
+        found = []
+        with torch.inference_mode():
+            for sample in samples:
+                image = read_image(sample.path)
+                placement = plan((image.shape[0], image.shape[1]), pupil.imgsz, self.training.resize)
+                fitted = torch.from_numpy(apply(image, placement, self.training.resize)[None]).to(device)
+                found.append({name: value.cpu().numpy() for name, value in whole(fitted).items()})
+        return found

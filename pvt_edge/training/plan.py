@@ -1,0 +1,123 @@
+"""What a run is to do and where: new, or going on with what an earlier start has written down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pvt_edge
+from pvt_edge.bundle.schema import NormaliseSpec
+from pvt_edge.errors import DataError
+from pvt_edge.training.data import Parts
+from pvt_edge.training.options import MAY_CHANGE, Recipe, TrainOptions, dump, read_recipe, seconds_of
+from pvt_edge.training.recipe import choose_device, default_workers
+from pvt_edge.training.state import BEST, LAST, RUN, read_run, write_file
+from pvt_edge.weights import NO_WEIGHTS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's folder, the places of its data, its options, and what an earlier start wrote down, if there was one."""
+
+    folder: Path
+    places: dict[str, str]
+    options: TrainOptions
+    stored: dict[str, Any]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there was an earlier start."""
+        return bool(self.stored)
+
+    def own_weights(self) -> str:
+        """The weights of a run that goes on, which have its head; what it knows is in its state."""
+        return next((str(self.folder / name) for name in (LAST, BEST) if (self.folder / name).is_file()), NO_WEIGHTS)
+
+    def check_same(self, parts: Parts) -> None:
+        """Raise `DataError` where the data of a run that goes on is not what it was."""
+        if not self.goes_on:
+            return
+        before, now = self.stored["classes"], list(parts.names)
+        what = f"the classes {', '.join(now)}, that run has {', '.join(before)}" if before != now else ""
+        earlier = self.stored["pictures"]
+        counts = [len(parts.train.samples), len(parts.val.samples)]
+        if not what and counts != earlier:
+            what = f"{counts[0]} and {counts[1]} pictures, that run has {' and '.join(map(str, earlier))}"
+        if what:
+            raise DataError(
+                f"cannot go on in {self.folder}: the data now has {what}; start another run with --weights "
+                f"{self.folder / BEST}"
+            )
+
+    def again(self) -> tuple[Recipe, NormaliseSpec, str]:
+        """(the recipe, with what may change changed; the normalisation; what it once started from)."""
+        options = self.options
+        recipe = read_recipe(self.stored["recipe"])
+        if options.device:
+            device = choose_device(options.device)
+            recipe = replace(recipe, device=device, workers=default_workers(device))
+        changes: dict[str, Any] = {key: getattr(options, key) for key in ("epochs", "patience", "workers")}
+        changes["time"] = None if options.time is None else seconds_of(options.time)
+        recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+        return recipe, NormaliseSpec.model_validate(self.stored["normalise"]), self.stored["started_from"]
+
+    def write(
+        self,
+        recipe: Recipe,
+        names: tuple[str, ...],
+        counts: tuple[int, int],
+        normalise: NormaliseSpec,
+        started_from: str,
+    ) -> None:
+        """Write down what the run does, for those who come after and for going on."""
+        places = {
+            key: str(Path(place).resolve()) if Path(place).exists() else place for key, place in self.places.items()
+        }
+        content = {
+            "pvt_edge": pvt_edge.__version__,
+            "places": places,
+            "options": self.options.said(),
+            "recipe": recipe.to_json(),
+            "classes": names,
+            "pictures": counts,
+            "normalise": normalise.model_dump(mode="json"),
+            "started_from": started_from,
+        }
+        write_file(self.folder / RUN, dump(content))
+
+
+def new_plan(out: str | PathLike[str] | None, places: dict[str, str], options: TrainOptions) -> Plan:
+    """A run in a new folder. Raises `DataError` for one that holds something."""
+    kind = "healed" if options.distil else options.task
+    folder = Path(out) if out is not None else _free(Path("runs"), f"{kind}-{options.variant or 'b0'}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} is not empty: go on with --resume {folder}, or choose another place with --out")
+    return Plan(folder, places, options, {})
+
+
+def plan_of(folder: Path, places: dict[str, str], given: TrainOptions) -> Plan:
+    """A run that goes on. Raises `DataError` where it is none, or options would make another run of it."""
+    stored = read_run(folder)
+    before = {name: _plain(value) for name, value in stored["options"].items()}
+    for name, value in given.said().items():
+        settled = _plain(stored["recipe"].get(name, before.get(name)))
+        if name not in MAY_CHANGE and value != settled:
+            raise DataError(
+                f"cannot go on in {folder} with {name} {value!r}: that run has {settled!r}; leave it out, or start "
+                f"another run with --weights {folder / BEST}"
+            )
+    return Plan(folder, {**stored["places"], **places}, TrainOptions(**{**before, **given.said()}), stored)
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _free(parent: Path, name: str) -> Path:
+    """The first of runs/name, runs/name-2 ... that is not there."""
+    folder, number = parent / name, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder

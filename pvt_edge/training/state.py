@@ -1,0 +1,100 @@
+"""The files of a run: the best and the last weights, and all that it takes to go on."""
+
+import io
+import json
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pvt_edge import atomic
+from pvt_edge.checkpoints import save_weights
+from pvt_edge.errors import DataError, TrainingError, WeightsError
+from pvt_edge.models import Model
+
+BEST, LAST, STATE, RUN, RESULTS = "best.safetensors", "last.safetensors", "last.state.pt", "run.json", "results.csv"
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        epoch: Epochs done.
+        step: Steps done.
+        seconds: Time spent, over all starts.
+        best: The best figure so far; None before the first validation.
+        figures: All of them, with the best one.
+        best_epoch: The epoch it is of.
+        since_best: Validations since then.
+        history: A row an epoch, as results.csv has them.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+    best_epoch: int = 0
+    since_best: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_state(folder: Path, progress: Progress, parts: dict[str, Any]) -> None:
+    """Write the state whole, or leave the former one. `parts` are the state dicts of model, optimiser and so on."""
+    content = io.BytesIO()
+    torch.save({"progress": vars(progress), **parts}, content)
+    write_file(folder / STATE, content.getvalue())
+
+
+def load_state(folder: Path) -> tuple[Progress, dict[str, Any]]:
+    """(how far the run is, the state dicts). Raises `DataError` where there is none, or it is damaged."""
+    path = folder / STATE
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return Progress(**content.pop("progress")), content
+    except FileNotFoundError:
+        raise DataError(f"{folder} has no {STATE}: that run ended before its first epoch; start it again") from None
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as error:
+        raise DataError(f"cannot read {path}: {error}: start again from {folder / BEST} with --weights") from error
+
+
+def save_model(model: Model, path: Path, metadata: dict[str, str]) -> None:
+    """Write weights whole, or leave the former ones. Raises `TrainingError` where the disk is full."""
+    try:
+        save_weights(model, path, metadata=metadata)
+    except WeightsError as error:
+        raise TrainingError(f"{error}; what was saved before is whole: make room and go on with --resume") from error
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write a file of the run whole. Raises `TrainingError` where it cannot be written."""
+    try:
+        atomic.write_file(path, content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write {path}: {error.strerror or error}; what was saved before is whole: make room and go on with "
+            "--resume"
+        ) from error
+
+
+def write_results(folder: Path, history: list[dict[str, Any]]) -> None:
+    """results.csv: a row an epoch."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+    lines = [",".join(names), *(",".join(_cell(row.get(name)) for name in names) for row in history)]
+    write_file(folder / RESULTS, "\n".join(lines) + "\n")
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What run.json says. Raises `DataError` for a folder that is no run's."""
+    try:
+        content: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        return content
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is no folder of a run that could go on: {error}") from error
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

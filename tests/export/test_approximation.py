@@ -1,0 +1,188 @@
+"""Approximated exports: what chooses moves, what is refused, and that fp32 stays exact."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import pvt_edge
+from pvt_edge.errors import ArgumentError, ExportError, UnknownNameError
+from pvt_edge.export.approximation import CLASS_SHARE, LADDER, SHARE, choose, read_approximation
+from pvt_edge.export.graph import DeployGraph
+from pvt_edge.export.parity import model_outputs
+from pvt_edge.export.precision.judge import AgreementJudge
+from pvt_edge.models.moves import moves_of
+from pvt_edge.moves import Moves, read_moves
+from pvt_edge.runtimes import missing
+from pvt_edge.scenes import draw_scene
+from pvt_edge.variants import get_variant
+from pvt_edge.verification.tolerance import tolerance
+
+IMGSZ = (64, 96)
+PLAN = {"stages.0": {"pool_keys": 2, "pool_queries": 2}, "stages.0.blocks.1.mlp": {"leave_out": True}}
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    made = pvt_edge.create_model("b0", num_classes=5)
+    made.weights_name = "made.safetensors"  # as loaded ones have it
+    return made
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return tuple(draw_scene(i, *IMGSZ).image[None] for i in range(4))
+
+
+def judge_of(pictures):
+    return AgreementJudge(pictures, "classify", None, "drawn pictures")
+
+
+def test_the_strongest_set_within_the_budget_is_taken(model, pictures):
+    graph = DeployGraph(model, IMGSZ)
+    free, record = choose(model, graph, judge_of(pictures), 10.0, lambda text: None)
+    assert free is not None
+    assert free.moves == LADDER[-1].fitting(get_variant("b0"), IMGSZ)
+    assert [trial.within_budget for trial in record.trials] == [True]
+    assert (record.max_drop, record.max_class_drop) == (SHARE * 10.0, CLASS_SHARE * 10.0)
+    assert not moves_of(model)  # the model given is left as it was
+    none, record = choose(model, graph, judge_of(pictures), -10.0, lambda text: None)
+    assert none is None
+    assert record.words == "none"
+    assert len(record.trials) >= 3
+
+
+def by_class(values):
+    """A judge whose classes are as good as the names of pictures say, the model exact or not."""
+
+    class Classes(AgreementJudge):
+        def value(self, outputs):
+            return values(outputs, self.reference)[0]
+
+        def by_class(self, outputs):
+            return values(outputs, self.reference)[1]
+
+    return Classes
+
+
+def test_a_rare_class_is_not_sold_for_the_mean(model, pictures):
+    def values(outputs, reference):
+        exact = all(np.array_equal(a["logits"], b["logits"]) for a, b in zip(outputs, reference, strict=False))
+        return (0.9, {"common": 0.9, "rare": 0.9, "unseen": float("nan")}) if exact else (
+            0.8999, {"common": 0.905, "rare": 0.7, "unseen": float("nan")}
+        )  # fmt: skip
+
+    judge = by_class(values)(pictures, "classify", None, "drawn pictures")
+    none, record = choose(model, DeployGraph(model, IMGSZ), judge, 0.005, lambda text: None)
+    assert none is None
+    assert {trial.worst_class for trial in record.trials} == {"rare"}
+    assert record.unjudged == ("unseen",)
+
+
+REFUSED = {
+    "pool larger than the map": (
+        {"stages.3": {"pool_queries": 4}},
+        ArgumentError,
+        r"larger than its map of 2x3",
+    ),
+    "no such block": (
+        {"stages.7.blocks.0.attn": {"pool_keys": 2}},
+        UnknownNameError,
+        "stages.0.blocks.0.attn|nearest|did",
+    ),
+    "no such move": ({"stages.0": {"pool_everything": 2}}, ArgumentError, "there is no such move"),
+    "contradiction": ({"stages.0.blocks.0.attn": {"pool_keys": 2, "leave_out": True}}, ArgumentError, "contradicts"),
+    "another variant": ({"variant": "b2", "moves": PLAN}, ExportError, "is for variant b2, not b0"),
+    "another task": ({"task": "detect", "moves": PLAN}, ExportError, "is for task detect, not classify"),
+    "nothing": ({"moves": {}}, ExportError, "holds none"),
+    "a bundle that is exact": ({"artifacts": []}, ExportError, "makes no approximation"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_plans_that_are_refused_before_any_work(case, tmp_path, model):
+    content, kind, words = REFUSED[case]
+    (tmp_path / "plan.json").write_text(json.dumps(content), encoding="utf-8")
+    steps = []
+    with pytest.raises(kind, match=words):
+        pvt_edge.export_model(
+            model,
+            tmp_path / "out",
+            imgsz=IMGSZ,
+            precisions=("fp32", "int8"),
+            calib=tmp_path,
+            approximate=tmp_path / "plan.json",
+            progress=lambda *step: steps.append(step),
+        )
+    assert steps == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_that_is_not_there(tmp_path):
+    with pytest.raises(ExportError, match="auto, none or a file"):
+        read_approximation(tmp_path / "no.json", get_variant("b0"), "classify", IMGSZ)
+
+
+@pytest.fixture(scope="module")
+def bundle(model, tmp_path_factory):
+    """An export with a plan of moves, judged by agreement and not gated."""
+    if missing("openvino") or missing("onnxruntime"):
+        pytest.skip("OpenVINO and ONNX Runtime are not both installed")
+    folder = tmp_path_factory.mktemp("approximated")
+    (folder / "plan.json").write_text(json.dumps(PLAN), encoding="utf-8")
+    import cv2
+
+    for i in range(16):
+        cv2.imwrite(str(folder / f"{i}.png"), draw_scene(i, *IMGSZ).image)
+    return pvt_edge.export_model(
+        model,
+        folder / "out",
+        imgsz=IMGSZ,
+        precisions=("fp32", "int8"),
+        calib=folder / "*.png",
+        max_drop=1.0,
+        approximate=folder / "plan.json",
+        tune="off",
+    )
+
+
+def test_int8_makes_the_moves_and_fp32_does_not(bundle, model, pictures):
+    manifest = bundle.manifest
+    assert manifest.moves == Moves(read_moves(PLAN).blocks(get_variant("b0")))
+    moved = {artifact.file for artifact in manifest.artifacts if manifest.approximates(artifact)}
+    assert moved == {"openvino/int8.xml", "model.int8.onnx"}
+    for artifact in manifest.artifacts:
+        content = (bundle.folder / artifact.file).read_bytes()
+        assert b"stages.0.blocks.0.mlp.fc1" in content
+        assert (b"stages.0.blocks.1.mlp.fc1" in content) == (artifact.file not in moved), artifact.file
+    wanted = model_outputs(model, DeployGraph(model, IMGSZ), pictures)
+    for runtime in ("openvino", "onnxruntime"):
+        with pvt_edge.load(bundle.folder, runtime, precision="fp32") as predictor:
+            for picture, want in zip(pictures, wanted, strict=True):
+                found = predictor.runtime.infer({"images": picture})["logits"]
+                assert np.abs(found - want["logits"]).max() < 1e-4
+
+
+def test_the_plan_of_a_bundle_gives_the_same_moves(bundle):
+    again = read_approximation(bundle.folder, get_variant("b0"), "classify", IMGSZ)
+    assert again == bundle.manifest.moves
+
+
+def test_what_is_said_of_it(bundle, pvt_edge_script):
+    import subprocess
+
+    report = (bundle.folder / "report.md").read_text(encoding="utf-8")
+    assert "## Approximations" in report
+    assert "queries pooled 2x2 in stage 1" in report
+    told = subprocess.run(
+        [pvt_edge_script, "inspect", str(bundle.folder)], capture_output=True, text=True, check=True, cwd="/"
+    ).stdout
+    assert "approximated" in told
+    assert "MLP left out in block 2 of stage 1" in told
+
+
+def test_verify_allows_more_of_what_is_approximated():
+    for task in ("classify", "detect", "features"):
+        assert tolerance(task, "fp32", "approximated") != tolerance(task, "fp32", "int8")

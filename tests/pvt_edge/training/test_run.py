@@ -1,0 +1,410 @@
+"""Whole runs on small data: what they leave, that they go on as if they had not stopped, and what stops them."""
+
+import contextlib
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs PyTorch")
+for package in ("matplotlib", "pycocotools", "safetensors"):
+    pytest.importorskip(package, reason=f"training needs {package}")
+
+import pvt_edge  # noqa: E402
+from pvt_edge.checkpoints.summary import summarise_checkpoint  # noqa: E402
+from pvt_edge.errors import ArgumentError, DataError, TrainingError, UnknownNameError  # noqa: E402
+from pvt_edge.scenes import write_scenes  # noqa: E402
+from pvt_edge.training.loop import Trainer, rate_at  # noqa: E402
+from pvt_edge.training.options import frozen_stages, seconds_of  # noqa: E402
+from pvt_edge.training.run import Watcher  # noqa: E402
+from pvt_edge.training.start import count_parameters, freeze, parameter_groups  # noqa: E402
+from pvt_edge.training.task import get_training, usual_size  # noqa: E402
+
+COLOURS = {"blue": (220, 60, 40), "red": (40, 60, 220)}
+SMALL = {"variant": "b0", "weights": "cells", "imgsz": (32, 32), "workers": 0}
+BOXES = {**SMALL, "task": "detect", "imgsz": (64, 96)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """On a busy machine, threads that wait for each other take most of the time of small tensors."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """Twelve noisy pictures of two colours, a folder a class."""
+    folder, rng = tmp_path_factory.mktemp("colours"), np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir()
+        for i in range(6):
+            picture = np.clip(np.array(colour) + rng.normal(0, 20, (40, 48, 3)), 0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / name / f"{i}.png"), picture)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(colours, tmp_path_factory):
+    """A classifier trained for four epochs."""
+    out = tmp_path_factory.mktemp("runs") / "colours"
+    return pvt_edge.train(colours, task="classify", out=out, epochs=4, lr=2e-3, patience=9, **SMALL)
+
+
+def rows_of(folder):
+    with (folder / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights_of(path):
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def same(a, b):
+    first, second = weights_of(a), weights_of(b)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_classifier_learns_and_says_how(trained, colours):
+    assert trained.figures["balanced"] == 1.0
+    assert (trained.epochs, trained.stopped) == (4, "")
+    files = {path.name for path in trained.folder.iterdir()}
+    shown = {"curves.png", "samples.jpg", "confusion.png", "data.md"}
+    assert shown | {"best.safetensors", "last.safetensors", "last.state.pt", "results.csv", "run.json"} <= files
+    for name in shown - {"data.md"}:
+        assert cv2.imread(str(trained.folder / name)) is not None
+    rows = rows_of(trained.folder)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert float(rows[-1]["class_loss"]) < float(rows[0]["class_loss"])
+    assert {"balanced", "images_per_s", "waiting", "memory_mb", "cpu_seconds"} <= rows[0].keys()
+    split = json.loads((trained.folder / "split.json").read_text())
+    assert (len(split["train"]), len(split["val"])) == (10, 2)
+    assert split["classes"] == ["blue", "red"]
+
+
+def test_the_weights_know_what_an_export_needs(trained, tmp_path):
+    summary = summarise_checkpoint(trained.best)
+    assert (summary.variant, summary.task, summary.labels) == ("b0", "classify", ("blue", "red"))
+    model = pvt_edge.create_model(None, "classify", weights=trained.best)
+    said = model.sidecar.preprocessing
+    assert (said.imgsz, said.resize) == ((32, 32), "stretch")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    bundle = pvt_edge.export_model(model, tmp_path / "bundle", formats=("onnx",), precisions=("fp32",))
+    manifest = bundle.manifest
+    assert (manifest.labels, manifest.input.height, manifest.resize.mode) == (("blue", "red"), 32, "stretch")
+    with pvt_edge.load(tmp_path / "bundle") as predictor:
+        assert predictor(np.full((40, 48, 3), COLOURS["red"], np.uint8)).probs.top1 == 1
+
+
+def test_a_detector_and_a_run_that_goes_on(tmp_path):
+    """Stopped after any epoch and gone on with, a run leaves the weights of an unbroken one."""
+    whole = pvt_edge.train("scenes:8", out=tmp_path / "whole", epochs=3, batch=4, **BOXES)
+    assert set(whole.figures) >= {"AP", "AP50"}
+    (tmp_path / "broken").mkdir()
+    with pytest.raises(KeyboardInterrupt), stop_after(2):
+        pvt_edge.train("scenes:8", out=tmp_path / "broken", epochs=3, batch=4, **BOXES)
+    again = pvt_edge.train(resume=tmp_path / "broken")
+    assert again.epochs == 3
+    assert same(whole.last, again.last)
+    assert same(whole.best, again.best)
+    assert [row["step"] for row in rows_of(whole.folder)] == [row["step"] for row in rows_of(again.folder)]
+    labels = summarise_checkpoint(again.best)
+    assert (labels.task, labels.head, labels.labels) == ("detect", "lite", ("RBC", "WBC", "Platelets"))
+    with pytest.raises(DataError, match=r"cannot go on .* with imgsz"):
+        pvt_edge.train(resume=again.folder, imgsz=(32, 32))
+    with pytest.raises(DataError, match=r"cannot go on .*the data now has"):
+        pvt_edge.train("scenes:5", resume=again.folder, epochs=4)
+
+
+@contextlib.contextmanager
+def stop_after(epochs):
+    """Within, a run dies as it begins the epoch after so many."""
+    steps = Trainer._steps
+
+    def dying(self):
+        if self.progress.epoch == epochs:
+            raise SystemExit("killed")
+        return steps(self)
+
+    Trainer._steps = dying
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        Trainer._steps = steps
+
+
+def test_kill_9_leaves_a_run_that_goes_on(colours, tmp_path):
+    """In a process of its own, killed while it trains; the unbroken run is the same."""
+    options = dict(SMALL, epochs=6, batch=2, task="classify", imgsz=(32, 32))
+    whole = pvt_edge.train(colours, out=tmp_path / "whole", **options)
+    call = f"pvt_edge.train({str(colours)!r}, out='killed', **{options!r})"
+    code = f"import torch, pvt_edge; torch.set_num_threads(1); {call}"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
+    deadline = time.monotonic() + 200
+    while not (tmp_path / "killed" / "results.csv").exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    again = pvt_edge.train(resume=tmp_path / "killed")
+    assert again.epochs == 6
+    assert same(whole.last, again.last)
+
+
+def test_ctrl_c_keeps_the_best(colours, tmp_path, monkeypatch):
+    steps = Trainer._steps
+
+    def interrupted(self):
+        if self.progress.epoch == 1:
+            raise KeyboardInterrupt
+        return steps(self)
+
+    monkeypatch.setattr(Trainer, "_steps", interrupted)
+    run = pvt_edge.train(colours, task="classify", out=tmp_path / "run", epochs=5, **SMALL)
+    assert (run.stopped, run.epochs) == ("Ctrl-C", 1)
+    assert run.best.is_file() and run.figures
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_best(colours, tmp_path, monkeypatch):
+    kind = type(get_training("classify"))
+    loss, calls = kind.loss, []
+
+    def broken(self, *arguments):
+        calls.append(1)
+        parts = loss(self, *arguments)
+        return {name: part * math.nan for name, part in parts.items()} if len(calls) > 7 else parts
+
+    monkeypatch.setattr(kind, "loss", broken)
+    with pytest.raises(
+        TrainingError, match=r"class loss is no number at epoch 2, step 8 \(.*png.*of epoch 1, are kept"
+    ):
+        pvt_edge.train(colours, task="classify", out=tmp_path / "run", epochs=5, batch=2, **SMALL)
+    assert (tmp_path / "run" / "best.safetensors").is_file()
+
+
+def test_a_full_disk_keeps_the_former_checkpoint(colours, tmp_path, mount_disk):
+    disk = mount_disk("110m")  # a run takes about 100 MB, and for a while one checkpoint more
+    with pytest.raises(TrainingError, match=r"(?i)no space.*is whole: make room and go on with --resume"):
+        pvt_edge.train(colours, task="classify", out=disk / "run", epochs=3, **SMALL)
+    before = {path.name for path in (disk / "run").iterdir()}
+    assert not any(name.endswith(".partial") for name in before)
+    for path in (disk / "run").glob("*.safetensors"):
+        assert weights_of(path)
+
+
+def test_time_ends_a_run_in_time(colours, tmp_path):
+    run = pvt_edge.train(colours, task="classify", out=tmp_path / "run", time="4s", **SMALL)
+    assert run.stopped == "the time is over"
+    assert 1 <= run.epochs < 1000
+    assert float(rows_of(run.folder)[-1]["seconds"]) < 60  # not the 30 epochs or more of a run without
+
+
+def test_patience(colours, tmp_path):
+    run = pvt_edge.train(colours, task="classify", out=tmp_path / "run", epochs=50, lr=0.0, patience=2, **SMALL)
+    assert run.epochs == 3
+    assert run.stopped == "no better for 2 validations"
+
+
+def test_extra_pictures_are_learnt_from_alone(colours, tmp_path):
+    run = pvt_edge.train(
+        colours, task="classify", out=tmp_path / "run", epochs=1, extra=str(colours), extra_share=0.5, **SMALL
+    )
+    assert run.epochs == 1
+    with pytest.raises(DataError, match="classes that there is nothing to learn from: RBC"):
+        pvt_edge.train(make_boxes(tmp_path / "one"), out=tmp_path / "b", epochs=1, extra="scenes:2", **BOXES)
+
+
+def make_boxes(folder):
+    """Two pictures with a box of a class each."""
+    folder.mkdir()
+    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "apple"}]}
+    for i in range(2):
+        cv2.imwrite(str(folder / f"{i}.png"), np.full((64, 96, 3), 60 + 40 * i, np.uint8))
+        content["images"].append({"id": i, "file_name": f"{i}.png", "width": 96, "height": 64})
+        content["annotations"].append({"id": i, "image_id": i, "category_id": 1, "bbox": [8, 8, 40, 40]})
+    (folder / "boxes.json").write_text(json.dumps(content))
+    return folder / "boxes.json"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"task": "clasify"}, UnknownNameError, "did you mean 'classify'"),
+        ({}, ArgumentError, "needs a task"),
+        ({"task": "classify", "frezze": "none"}, ArgumentError, "did you mean 'freeze'"),
+        ({"task": "classify", "freeze": "stages.3-1"}, ArgumentError, "head-only, none or stages"),
+        ({"task": "classify", "freeze": "head-only", "weights": "none"}, ArgumentError, "random weights"),
+        ({"task": "classify", "epochs": 0}, ArgumentError, "epochs must be"),
+        ({"task": "classify", "time": "soon"}, ArgumentError, "write 30m"),
+        ({"task": "classify", "imgsz": (30, 32)}, ArgumentError, "no multiple of 32"),
+        ({"task": "classify", "device": "cuda:9"}, Exception, "cannot train on 'cuda:9'"),
+        ({"task": "classify", "head": "lite"}, ArgumentError, "one head"),
+        ({"task": "detect"}, DataError, "no boxes in"),
+    ],
+)
+def test_what_is_refused(colours, tmp_path, options, error, told):
+    with pytest.raises(error, match=told):
+        pvt_edge.train(colours, out=tmp_path / "run", **{"weights": "cells", "workers": 0, **options})
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_folder_that_holds_something_is_not_written_to(trained, colours):
+    before = (trained.folder / "run.json").read_bytes()
+    with pytest.raises(DataError, match="is not empty: go on with --resume"):
+        pvt_edge.train(colours, task="classify", out=trained.folder, epochs=1, **SMALL)
+    assert (trained.folder / "run.json").read_bytes() == before
+
+
+def test_one_class_is_no_classification(colours, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "blue").symlink_to(colours / "blue")
+    with pytest.raises(ArgumentError, match="needs two classes"):
+        pvt_edge.train(tmp_path / "data", task="classify", out=tmp_path / "run", **SMALL)
+
+
+# --- healing
+
+MOVES = {"stages.0.blocks.0.attn": {"pool_keys": 2}, "stages.1": {"pool_queries": 2}}
+
+
+def test_a_model_with_moves_is_taught_by_itself(tmp_path):
+    from pvt_edge.models.moves import moves_of
+
+    (tmp_path / "plan.json").write_text(json.dumps(MOVES))
+    told = []
+    options = {"distil": "cells", "plan": str(tmp_path / "plan.json"), "imgsz": (64, 96), "workers": 0, "batch": 2}
+    write_scenes(tmp_path / "scenes", 5, seed=3, height=64, width=96)
+    run = pvt_edge.train(tmp_path / "scenes" / "images", out=tmp_path / "run", epochs=2, watcher=Told(told), **options)
+    assert 0 < run.figures["agreement"] <= 1
+    assert any(line.startswith("exact: agreement 1.0") for line in told)
+    assert any("pooled 2x2 in block 1 of stage 1" in line for line in told)
+    assert (run.folder / "curves.png").is_file()
+    healed = pvt_edge.create_model(None, "detect", weights=run.best)
+    assert not moves_of(healed)  # the file holds weights; which moves a graph makes is said again
+    assert json.loads(metadata_of(run.best)["moves"]) == MOVES
+    again = pvt_edge.train(resume=run.folder, epochs=3)
+    assert again.epochs == 3
+
+
+class Told(Watcher):
+    """Keeps the lines."""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def metadata_of(path):
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return file.metadata()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({}, ArgumentError, "give --plan"),
+        ({"plan": "nowhere.json"}, DataError, "cannot read the plan"),
+        ({"plan": {"stages.9": {"pool_keys": 2}}}, UnknownNameError, "block in the moves"),
+        ({"plan": {"stages.0.blocks.0.attn": {"pool_keys": 64}}}, ArgumentError, "larger than its map"),
+    ],
+)
+def test_plans_that_are_refused(colours, tmp_path, options, error, told):
+    if isinstance(options.get("plan"), dict):
+        (tmp_path / "plan.json").write_text(json.dumps(options["plan"]))
+        options = {"plan": str(tmp_path / "plan.json")}
+    with pytest.raises(error, match=told):
+        pvt_edge.train(colours / "blue", out=tmp_path / "run", distil="cells", imgsz=(64, 96), **options)
+
+
+# --- what trains, and how fast
+
+
+def test_freezing_says_how_many_parameters_train():
+    model = pvt_edge.create_model("b0", "classify", 10)
+    assert count_parameters(model) == (3_412_330, 3_412_330)
+    frozen = freeze(model, "head-only")
+    assert count_parameters(model) == (2_570, 3_412_330)
+    assert frozen == [model.backbone]
+    detector = pvt_edge.create_model("b0", "detect", 3, head="lite")
+    freeze(detector, "head-only")
+    assert all(parameter.requires_grad for parameter in (*detector.neck.parameters(), *detector.head.parameters()))
+
+
+def test_frozen_parts_stay_as_they_are(colours, tmp_path):
+    run = pvt_edge.train(colours, task="classify", out=tmp_path / "run", epochs=1, freeze="stages.0-2", **SMALL)
+    before = pvt_edge.create_model("b0", "detect", weights="cells").backbone.state_dict()
+    after = weights_of(run.best)
+    moved = {name for name, tensor in before.items() if not torch.equal(tensor.float(), after[f"backbone.{name}"])}
+    assert moved and all(name.startswith("stages.3.") for name in moved)
+
+
+def test_rates_fall_from_stage_to_stage():
+    model = pvt_edge.create_model("b0", "classify", 10)
+    groups = parameter_groups(model, 1.0, 0.5, 0.1)
+    assert sorted({group["lr"] for group in groups}) == [0.0625, 0.125, 0.25, 0.5, 1.0]
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    assert all(
+        (group["weight_decay"] == 0) == (parameter.ndim == 1) for group in groups for parameter in group["params"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "warmup", "rate"),
+    [(0.0, 0.1, 0.01), (0.05, 0.1, 0.5), (0.1, 0.1, 1.0), (0.55, 0.1, 0.505), (1.0, 0.1, 0.01), (0.0, 0.0, 1.0)],
+)
+def test_the_rate(share, warmup, rate):
+    assert rate_at(share, warmup) == pytest.approx(rate)
+
+
+def test_the_rate_rises_then_falls():
+    rates = [rate_at(step / 100, 0.1) for step in range(101)]
+    assert all(a < b for a, b in pairwise(rates[1:11]))
+    assert all(a > b for a, b in pairwise(rates[10:]))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("1.5h", 5400), (45, 45), (0.5, 0.5)]
+)
+def test_times(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "stages"), [("none", ()), ("head-only", (0, 1, 2, 3)), ("stages.0", (0,)), ("stages.0-2", (0, 1, 2))]
+)
+def test_freezes(text, stages):
+    assert frozen_stages(text) == stages
+
+
+@pytest.mark.parametrize(
+    ("sizes", "imgsz"),
+    [
+        ([(640, 480)] * 3, (480, 640)),
+        ([(4000, 3000)] * 3, (480, 640)),
+        ([(3000, 4000)] * 3, (640, 480)),
+        ([(4000, 3000), (3000, 4000)], (640, 640)),
+        ([(100, 90)] * 3, (96, 96)),
+        ([(20, 20)], (64, 64)),
+    ],
+)
+def test_the_size_of_the_input_suits_the_pictures(sizes, imgsz):
+    assert usual_size(sizes, 640) == imgsz
