@@ -93,11 +93,17 @@ def take(model: "Model", moves: Moves) -> Approximation:
 
 
 def choose(
-    model: "Model", graph: "DeployGraph", judge: "Judge", budget: float, tell: Callable[[str], None]
+    model: "Model",
+    graph: "DeployGraph",
+    judge: "Judge",
+    budget: float,
+    tell: Callable[[str], None],
+    ladder: Sequence[Moves] = LADDER,
 ) -> tuple[Approximation | None, ApproximationRecord]:
     """The strongest set of moves within the budget, None where there is none, and what was tried.
 
-    A set may lose `SHARE` of the budget on the judge's pictures, and no class more than `CLASS_SHARE` budgets.
+    The sets are those of `ladder`, the weakest first. One may lose `SHARE` of the budget on the judge's pictures, and
+    no class more than `CLASS_SHARE` budgets.
     """
     variant = model.backbone.variant
     reference = tuple(model_outputs(model, graph, judge.inputs))
@@ -105,8 +111,8 @@ def choose(
     base, base_classes = judge.value(reference), judge.by_class(reference)
     trials: list[MoveTrial] = []
     chosen: Approximation | None = None
-    ladder = dict.fromkeys(rung.fitting(variant, graph.imgsz) for rung in reversed(LADDER))
-    for moves in (rung for rung in ladder if rung):
+    sets = dict.fromkeys(rung.fitting(variant, graph.imgsz) for rung in reversed(ladder))
+    for moves in (rung for rung in sets if rung):
         words = moves.words(variant)
         tell(f"trying {words}")
         moved = _moved(model, moves)
