@@ -40,7 +40,8 @@ def study_lines(study: Study) -> list[str]:
     for entry in study.entries:
         words = f"{entry.variant} {entry.height}x{entry.width}"
         if entry.reason:
-            lines.append(f"{words} FAILED: {entry.reason}")
+            what = "not run" if entry.rows and all(row.status == "absent" for row in entry.rows) else "FAILED"
+            lines.append(f"{words} {what}: {entry.reason}")
         else:
             lines += [f"{words} {kind_of(row)} FAILED: {row.reason}" for row in entry.rows if row.status == "failed"]
         lines += [f"BUSY MACHINE at {words}: {reason}" for reason in entry.busy]
