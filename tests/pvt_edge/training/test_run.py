@@ -324,6 +324,7 @@ def metadata_of(path):
     [
         ({}, ArgumentError, "give --plan"),
         ({"plan": "nowhere.json"}, DataError, "cannot read the plan"),
+        ({"plan": {}}, DataError, "approximates nothing"),
         ({"plan": {"stages.9": {"pool_keys": 2}}}, UnknownNameError, "block in the moves"),
         ({"plan": {"stages.0.blocks.0.attn": {"pool_keys": 64}}}, ArgumentError, "larger than its map"),
     ],
