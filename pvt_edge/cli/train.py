@@ -123,7 +123,7 @@ def train(
     ] = None,
     plan: Annotated[
         str | None,
-        typer.Option(help="With --distil: moves by block name, as --approximate takes them.", metavar="FILE"),
+        typer.Option(help="With --distil: moves, as --approximate of export takes them.", metavar="FILE"),
     ] = None,
     tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="Write its files too.")] = None,
     export: Annotated[bool, typer.Option("--export", help="Export the best weights to DIR/bundle afterwards.")] = False,
