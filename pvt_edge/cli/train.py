@@ -122,7 +122,8 @@ def train(
         ),
     ] = None,
     plan: Annotated[
-        str | None, typer.Option(help="With --distil: a JSON file of moves by block name.", metavar="FILE")
+        str | None,
+        typer.Option(help="With --distil: moves, as --approximate of export takes them.", metavar="FILE"),
     ] = None,
     tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="Write its files too.")] = None,
     export: Annotated[bool, typer.Option("--export", help="Export the best weights to DIR/bundle afterwards.")] = False,
@@ -173,7 +174,7 @@ def train(
         run = run_training(
             data, out=out, val=val, images=images, resume=resume, watcher=watcher.as_watcher(), **options
         )
-    _print(console, run)
+    _print(console, run, plan)
     if export:
         _export(run, int8)
     if json:
@@ -247,7 +248,7 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
-def _print(console: "Console", run: "TrainRun") -> None:
+def _print(console: "Console", run: "TrainRun", plan: str | None) -> None:
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False)
 
@@ -259,7 +260,8 @@ def _print(console: "Console", run: "TrainRun") -> None:
     say("best on val: " + ", ".join(f"{name} {value:.3f}" for name, value in run.figures.items()))
     say(f"wrote {run.best.resolve()}")
     say(f"look at {run.folder / 'samples.jpg'}, confusion.png, curves.png and data.md beside it")
-    say(f"next: pvt-edge export --weights {run.best} --int8 --out {run.folder / 'bundle'}")
+    approximate = f" --approximate {plan}" if plan else ""
+    say(f"next: pvt-edge export --weights {run.best} --int8{approximate} --out {run.folder / 'bundle'}")
 
 
 def _export(run: "TrainRun", int8: bool) -> None:

@@ -1,10 +1,10 @@
 """`pvt_edge.train`: labelled pictures -> weights that an export takes."""
 
 import copy
+import shutil
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import nn
 from pvt_edge.arguments import check_keywords
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.checkpoints import load_weights
-from pvt_edge.errors import ArgumentError, PictureWarning, RuntimeMissingError
+from pvt_edge.errors import ArgumentError, DataError, PictureWarning, RuntimeMissingError
 from pvt_edge.tasks import get_task
 from pvt_edge.training.data import Parts, read_extra, read_parts
 from pvt_edge.training.data_check import CheckedData, check_data
@@ -26,7 +26,7 @@ from pvt_edge.training.pictures import EpochSampler, Pictures, fits_in_memory, m
 from pvt_edge.training.plan import Plan, new_plan, plan_of
 from pvt_edge.training.recipe import choose_recipe, drop_path_of
 from pvt_edge.training.start import Start, count_parameters, describe_pictures, freeze, starting_model
-from pvt_edge.training.state import BEST, LAST, load_state, write_file
+from pvt_edge.training.state import BEST, LAST, RUN, load_state, write_file
 from pvt_edge.training.task import TrainingTask, get_training
 from pvt_edge.weights import NO_WEIGHTS
 
@@ -115,12 +115,17 @@ def train(
     if given.task is None and given.distil is None:
         raise ArgumentError("train() needs a task: classify or detect")
     plan = new_plan(out, said, given)
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot make {plan.folder}: {error.strerror or error}: choose another place with --out"
+        ) from error
     try:
         return _chosen(plan, watcher or Watcher())
     except BaseException:
-        with suppress(OSError):
-            plan.folder.rmdir()  # where nothing was written
+        if not (plan.folder / RUN).exists():  # the folder was empty: what is in it is of a run that never began
+            shutil.rmtree(plan.folder, ignore_errors=True)
         raise
 
 

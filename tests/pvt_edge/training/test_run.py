@@ -261,7 +261,7 @@ def make_boxes(folder):
 def test_what_is_refused(colours, tmp_path, options, error, told):
     with pytest.raises(error, match=told):
         pvt_edge.train(colours, out=tmp_path / "run", **{"weights": "cells", "workers": 0, **options})
-    assert not (tmp_path / "run" / "run.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_holds_something_is_not_written_to(trained, colours):
@@ -269,6 +269,11 @@ def test_a_folder_that_holds_something_is_not_written_to(trained, colours):
     with pytest.raises(DataError, match="is not empty: go on with --resume"):
         pvt_edge.train(colours, task="classify", out=trained.folder, epochs=1, **SMALL)
     assert (trained.folder / "run.json").read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written(colours):
+    with pytest.raises(DataError, match="choose another place with --out"):
+        pvt_edge.train(colours, task="classify", out="/proc/nowhere/run", **SMALL)
 
 
 def test_one_class_is_no_classification(colours, tmp_path):
@@ -324,6 +329,7 @@ def metadata_of(path):
     [
         ({}, ArgumentError, "give --plan"),
         ({"plan": "nowhere.json"}, DataError, "cannot read the plan"),
+        ({"plan": {}}, DataError, "approximates nothing"),
         ({"plan": {"stages.9": {"pool_keys": 2}}}, UnknownNameError, "block in the moves"),
         ({"plan": {"stages.0.blocks.0.attn": {"pool_keys": 64}}}, ArgumentError, "larger than its map"),
     ],
