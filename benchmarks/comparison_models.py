@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ArgumentError, ExportError, RuntimeMissingError, UnknownNameError
+from pvt_edge.runtimes.boundary import one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +58,8 @@ class ComparisonModel:
         """The model with random weights, RGB (B, 3, H, W) -> logits (B, `classes`).
 
         Attention is written out, as PVT's is: what the runtimes fuse is theirs to find in both. Raises
-        `RuntimeMissingError` without transformers, `ExportError` for a size that it does not take.
+        `RuntimeMissingError` without transformers, `ExportError` for a size that it does not take and where
+        transformers fails.
         """
         check_transformers()
         self.check_size(imgsz)
@@ -65,11 +67,16 @@ class ComparisonModel:
         import transformers
 
         size = {"image_size": imgsz} if self.sized else {}
-        config = getattr(transformers, f"{self.design}Config")(**self.config, **size, num_labels=classes)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            kind = getattr(transformers, f"{self.design}ForImageClassification")
-            model: nn.Module = kind._from_config(config, attn_implementation="eager")
+        try:
+            config = getattr(transformers, f"{self.design}Config")(**self.config, **size, num_labels=classes)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                kind = getattr(transformers, f"{self.design}ForImageClassification")
+                model: nn.Module = kind._from_config(config, attn_implementation="eager")
+        except Exception as error:  # of whatever type: its classes change from one release to the next
+            raise ExportError(
+                f"transformers {transformers.__version__} cannot build {self.name}: {one_line(error)}"
+            ) from error
         model.register_forward_hook(lambda _module, _inputs, output: output.logits)  # of its record of outputs
         return model.eval()
 

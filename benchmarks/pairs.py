@@ -21,7 +21,7 @@ def pair_cells(study: Study) -> list[list[str]]:
         [
             f"{variant.variant} / {other.variant}",
             f"{other.height}x{other.width}",
-            f"{_top1(variant)} / {_top1(other)}",
+            f"{_top1(variant)}/{_top1(other)}",
             *_ratios(variant, other, _kinds(study)),
         ]
         for variant, other in find_pairs(study)

@@ -58,12 +58,22 @@ def plan_comparison(bundle: Bundle, choice: Choice, model: ComparisonModel, fold
     facts = ModelFacts(
         name=model.name,
         parameters=sum(parameter.numel() for parameter in built[0].parameters()),
-        macs=read_costs(route.onnx, batch).macs // batch if missing("openvino") is None else None,
+        macs=_macs(route.onnx, batch),
         top1=model.top1,
         source=model.source,
         note=model.note,
     )
     return Compared(plans, facts)
+
+
+def _macs(onnx: Path, batch: int) -> int | None:
+    """Multiply-adds of one image; None where OpenVINO is not here to read the graph, or cannot."""
+    if missing("openvino") is not None:
+        return None
+    try:
+        return read_costs(onnx, batch).macs // batch
+    except RuntimeError:
+        return None
 
 
 class _DefaultRoute:

@@ -143,8 +143,8 @@ def test_pairs_are_of_like_cost_and_of_one_size():
     )
     assert pair_columns(study) == ["pair", "input", "top-1", "openvino fp32", "openvino int8"]
     assert pair_cells(study) == [
-        ["b2 / deit-s", "224x224", "82.0 / 79.8", "1.07x", "1.33x"],
-        ["v1-small / deit-s", "224x224", "79.8 / 79.8", "1.07x", "-"],
+        ["b2 / deit-s", "224x224", "82.0/79.8", "1.07x", "1.33x"],
+        ["v1-small / deit-s", "224x224", "79.8/79.8", "1.07x", "-"],
     ]
     assert "| deit-s | 224 | 22.05 | 4.60 | 79.8 | 1.0 | 1.0 | 28.0 | 9.00 | - |" in study_page(study)
     without = study.model_copy(update={"entries": study.entries[:4]})
