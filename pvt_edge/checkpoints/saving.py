@@ -1,5 +1,6 @@
 """Our models -> safetensors in our own names."""
 
+import json
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -14,6 +15,7 @@ from pvt_edge.checkpoints.epsilons import get_epsilons
 from pvt_edge.checkpoints.loading import check_kind, check_order
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.sidecar import PREPROCESSING, noted_preprocessing
+from pvt_edge.checkpoints.trained_head import THRESHOLDS
 from pvt_edge.errors import ArgumentError, described
 from pvt_edge.models import Model
 
@@ -58,6 +60,8 @@ def save_weights(
         **{key: repr(*values) for key, values in epsilons.items() if values},
     }
     notes |= model.notes()
+    if model.thresholds:
+        notes.setdefault(THRESHOLDS, json.dumps(dict(model.thresholds)))
     if model.sidecar is not None and (preprocessing := noted_preprocessing(model.sidecar.preprocessing)):
         notes.setdefault(PREPROCESSING, preprocessing)
     if odd := [key for key, value in notes.items() if not isinstance(key, str) or not isinstance(value, str)]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.checkpoints.python_config import read_config
 from pvt_edge.checkpoints.refusal import refuse
 from pvt_edge.models.retinanet import ANCHORS, HeadConfig
@@ -21,6 +22,7 @@ _ONLY: dict[str, dict[str, Any]] = {
     "bbox_head.anchor_generator": {"type": "AnchorGenerator", "scale_major": True, "centers": None},
     "bbox_head.bbox_coder": {"type": "DeltaXYWHBBoxCoder", "add_ctr_clamp": False, "wh_ratio_clip": 16 / 1000},
 }
+THRESHOLDS = "thresholds"  # the key of a file of our own
 _SCORE_THR = 0.05  # mmdet's, for AP: no threshold to show boxes by
 
 
@@ -59,7 +61,9 @@ class TrainedHead:
         if self.scales_boxes:
             found.append(f"box deltas scaled by the file's stds {self.stds} and means {self.means}")
         if self.thresholds:
-            found.append("thresholds of its test_cfg: " + ", ".join(f"{k} {v:g}" for k, v in self.thresholds.items()))
+            found.append(
+                "thresholds that it was judged at: " + ", ".join(f"{k} {v:g}" for k, v in self.thresholds.items())
+            )
         return tuple(found)
 
 
@@ -85,10 +89,11 @@ def read_trained_head(extras: Mapping[str, Any], path: Path) -> TrainedHead:
 
 
 def read_own_head(metadata: Mapping[str, str], path: Path) -> TrainedHead:
-    """The head whose anchors `save_weights` has noted; RetinaNet's own where it has not."""
+    """The head whose anchors and thresholds `save_weights` has noted; RetinaNet's own where it has not."""
+    thresholds = _own_thresholds(metadata.get(THRESHOLDS, "{}"), path)
     text = metadata.get(ANCHORS)
     if text is None:
-        return TrainedHead()
+        return TrainedHead(thresholds=thresholds)
     try:
         noted: dict[str, Any] = json.loads(text)
         found: dict[str, Any] = {
@@ -101,7 +106,16 @@ def read_own_head(metadata: Mapping[str, str], path: Path) -> TrainedHead:
         )
     except (ValueError, TypeError, KeyError) as error:
         raise refuse(path, f"its metadata say {ANCHORS}={text!r}, which are no anchors") from error
-    return TrainedHead(found)
+    return TrainedHead(found, thresholds=thresholds)
+
+
+def _own_thresholds(text: str, path: Path) -> dict[str, Any]:
+    """Fields of `PostprocessSpec` as `save_weights` has noted them."""
+    try:
+        noted = json.loads(text)
+        return PostprocessSpec(**noted).model_dump(include=set(noted))
+    except (ValueError, TypeError) as error:  # pydantic's is a ValueError
+        raise refuse(path, f"its metadata say {THRESHOLDS}={text!r}, which are none") from error
 
 
 def _read(model: Mapping[str, Any], test: Mapping[str, Any], path: Path) -> TrainedHead:

@@ -122,7 +122,8 @@ def train(
         ),
     ] = None,
     plan: Annotated[
-        str | None, typer.Option(help="With --distil: a JSON file of moves by block name.", metavar="FILE")
+        str | None,
+        typer.Option(help="With --distil: moves, as --approximate of export takes them.", metavar="FILE"),
     ] = None,
     tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="Write its files too.")] = None,
     export: Annotated[bool, typer.Option("--export", help="Export the best weights to DIR/bundle afterwards.")] = False,
@@ -173,7 +174,7 @@ def train(
         run = run_training(
             data, out=out, val=val, images=images, resume=resume, watcher=watcher.as_watcher(), **options
         )
-    _print(console, run)
+    _print(console, run, plan)
     if export:
         _export(run, int8)
     if json:
@@ -196,11 +197,11 @@ class _Shown:
     """A bar with loss, rate and the time that is left, and a line an epoch above it."""
 
     def __init__(self, console: "Console") -> None:
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn
 
         self.console = console
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
-        self.bar = passing_bar(console, *columns, TimeRemainingColumn())
+        self.bar = passing_bar(console, *columns)
         self.step = self.bar.add_task("checking the data", total=None, detail="")
 
     def __enter__(self) -> "_Shown":
@@ -230,7 +231,7 @@ class _Shown:
 
     def update(self, update: "Update") -> None:
         """Move the bar; at the end of an epoch print its line."""
-        left = "" if update.seconds_left == float("inf") else f", {_clock(update.seconds_left)} left"
+        left = "" if update.share < 0.01 else f", {_clock(update.seconds_left)} left"
         detail = f"loss {update.loss:.3f}, rate {update.rate:.1e}, {update.images_per_s:.0f} pictures/s{left}"
         self.bar.update(
             self.step, description=f"epoch {update.epoch}", completed=update.share, total=1.0, detail=detail
@@ -247,7 +248,7 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
-def _print(console: "Console", run: "TrainRun") -> None:
+def _print(console: "Console", run: "TrainRun", plan: str | None) -> None:
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False)
 
@@ -259,7 +260,8 @@ def _print(console: "Console", run: "TrainRun") -> None:
     say("best on val: " + ", ".join(f"{name} {value:.3f}" for name, value in run.figures.items()))
     say(f"wrote {run.best.resolve()}")
     say(f"look at {run.folder / 'samples.jpg'}, confusion.png, curves.png and data.md beside it")
-    say(f"next: pvt-edge export --weights {run.best} --int8 --out {run.folder / 'bundle'}")
+    approximate = f" --approximate {plan}" if plan else ""
+    say(f"next: pvt-edge export --weights {run.best} --int8{approximate} --out {run.folder / 'bundle'}")
 
 
 def _export(run: "TrainRun", int8: bool) -> None:

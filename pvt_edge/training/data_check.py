@@ -130,7 +130,8 @@ def _page(
 ) -> str:
     widths, heights = np.array(sizes).T
     lines = ["# Data", "", split_note, "", "| class | train | val |", "|---|---|---|"]
-    lines += [f"| {name} | {count} | {counts['val'].get(name, 0)} |" for name, count in counts["train"].items()]
+    rows = {name.replace("|", r"\|"): (count, counts["val"].get(name, 0)) for name, count in counts["train"].items()}
+    lines += [f"| {name} | {learnt} | {judged} |" for name, (learnt, judged) in rows.items()]
     lines += [f"| pictures | {len(parts['train'].samples)} | {len(parts['val'].samples)} |", ""]
     lines.append(
         f"Pictures of {widths.min()}x{heights.min()} to {widths.max()}x{heights.max()} pixels, "

@@ -33,6 +33,7 @@ CROPS_UNTIL = 0.7  # of a run: crops cost a third of a frame, and vary more
 CROP = 0.6  # of each side
 SHOWN_CONF = 0.25  # of a detection that the confusion matrix counts
 MATCH_IOU = 0.5
+NOTHING = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
 
 class BoxTarget(NamedTuple):
@@ -98,32 +99,33 @@ class DetectTraining(TrainingTask[BoxSample]):
         ones = np.ones(len(sample.labels), np.float32)
         return {"boxes": Boxes(sample.boxes_xyxy, ones, sample.labels)}
 
+    def shown(self, answer: "Answer") -> "Answer":
+        boxes = answer["boxes"]
+        seen = boxes.conf >= SHOWN_CONF
+        return {**answer, "boxes": boxes[seen]}
+
     def confusion(
         self, samples: Sequence[BoxSample], answers: "Sequence[Answer | None]", count: int
     ) -> "NDArray[np.int64]":
-        """Boxes matched at IoU 0.5, best overlap first; the last row is found for nothing, the last column missed."""
+        """Each box found, the surest first, takes the truth that it overlaps most, from an IoU of 0.5 on.
+
+        The last row is found for nothing, the last column missed.
+        """
         table = np.zeros((count + 1, count + 1), np.int64)
         for sample, answer in zip(samples, answers, strict=True):
-            boxes, classes = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
-            if answer is not None:
-                seen = answer["boxes"].conf >= SHOWN_CONF
-                boxes, classes = answer["boxes"].xyxy[seen], answer["boxes"].cls[seen]
-            iou = pairwise_iou(
-                torch.from_numpy(sample.boxes_xyxy), torch.from_numpy(np.ascontiguousarray(boxes))
-            ).numpy()
-            truth_left, found_left = set(range(len(sample.labels))), set(range(len(classes)))
-            for flat in np.argsort(-iou, axis=None):
-                i, j = divmod(int(flat), len(classes))
-                if iou[i, j] < MATCH_IOU:
-                    break
-                if i in truth_left and j in found_left:
-                    table[sample.labels[i], classes[j]] += 1
-                    truth_left.discard(i)
-                    found_left.discard(j)
-            for i in truth_left:
-                table[sample.labels[i], count] += 1
-            for j in found_left:
-                table[count, classes[j]] += 1
+            left = set(range(len(sample.labels)))
+            boxes = self.shown(answer)["boxes"] if answer is not None else NOTHING
+            found = torch.from_numpy(np.ascontiguousarray(boxes.xyxy))
+            overlaps = pairwise_iou(found, torch.from_numpy(sample.boxes_xyxy)).numpy()
+            for row in np.argsort(-boxes.conf, kind="stable"):
+                best = max(left, key=overlaps[row].__getitem__, default=None)
+                if best is None or overlaps[row, best] < MATCH_IOU:
+                    table[count, boxes.cls[row]] += 1
+                    continue
+                left.discard(best)
+                table[sample.labels[best], boxes.cls[row]] += 1
+            for missed in left:
+                table[sample.labels[missed], count] += 1
         return table
 
 

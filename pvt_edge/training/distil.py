@@ -129,12 +129,18 @@ def heal(plan: Plan, watcher: Watcher) -> TrainRun:
 
 
 def _plan(file: str) -> Moves:
-    """The moves of a JSON file, or of the plan in a bundle's."""
+    """The moves of a JSON file, of a precision plan that has some, or of a bundle that was exported with some."""
+    path = Path(file)
+    path = path / "model.json" if path.is_dir() else path
     try:
-        content = json.loads(Path(file).read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read the plan {file}: {error}") from error
-    return read_moves(content["moves"] if isinstance(content, dict) and "moves" in content else content)
+    content = content["moves"] if isinstance(content, dict) and "moves" in content else content
+    moves = read_moves(content)
+    if not moves:
+        raise DataError(f"the plan {file} approximates nothing: there is nothing to heal")
+    return moves
 
 
 def read_pictures(task: str, data: str, seed: int) -> tuple[UnlabelledSet, UnlabelledSet, str]:

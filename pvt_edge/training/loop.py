@@ -20,13 +20,13 @@ from pvt_edge.preprocessing import normalise
 from pvt_edge.training.judging import Judge
 from pvt_edge.training.options import Recipe
 from pvt_edge.training.pictures import Batch, EpochSampler
+from pvt_edge.training.schedule import follow, rate_at
 from pvt_edge.training.start import parameter_groups
 from pvt_edge.training.state import BEST, LAST, Progress, save_model, save_state, write_results
 from pvt_edge.training.task import TrainingTask
 
-EMA_DECAY = 0.999
-LEAST_RATE = 0.01  # of the full one, at the end
 CHANNELS_LAST_FROM = 160  # pixels
+LONGEST_UNJUDGED = 0.2  # of the time asked for
 RESERVE = 0.08  # of the time asked for, for what comes after the last step
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -80,7 +80,7 @@ class Trainer:
         self.stopped = ""
         self.device = torch.device(recipe.device)
         self._started, self._spent_before = began, 0.0
-        self._reserve, self._longest = 0.0, 0.0
+        self._reserve, self._longest, self._judged_at = 0.0, 0.0, 0.0
         # measured on a CPU: a tenth faster for large pictures, a tenth slower for small ones
         large = self.device.type == "cuda" or min(recipe.imgsz) >= CHANNELS_LAST_FROM
         self._layout = torch.channels_last if large else torch.contiguous_format
@@ -88,7 +88,7 @@ class Trainer:
         groups = parameter_groups(model, recipe.lr, recipe.layer_decay, recipe.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda _: rate_at(self.share, recipe.warmup))
-        self.average = AveragedModel(model, avg_fn=_average, use_buffers=True) if recipe.ema else None
+        self.average = AveragedModel(model, avg_fn=follow, use_buffers=True) if recipe.ema else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.amp == "fp16")
 
     @property
@@ -133,7 +133,7 @@ class Trainer:
         trained = time.monotonic() - began
         progress.epoch += 1
         out_of_time = bool(self.recipe.time) and self.share >= 1
-        due = progress.epoch % self.recipe.val_every == 0 or progress.epoch == self.recipe.epochs or out_of_time
+        due = progress.epoch == self.recipe.epochs or out_of_time or self._is_due()
         row: dict[str, Any] = {
             "epoch": progress.epoch,
             "step": progress.step,
@@ -234,7 +234,14 @@ class Trainer:
         scores = self.judging(kept.eval())
         kept.train(was_training)
         self._reserve_for(time.monotonic() - began)
+        self._judged_at = self.seconds
         return scores
+
+    def _is_due(self) -> bool:
+        """Whether to judge: of a run of so many epochs by their number, of one by the clock for a tenth of the time."""
+        if self.recipe.time is None:
+            return self.progress.epoch % self.recipe.val_every == 0
+        return self.seconds - self._judged_at >= min(9 * self._longest, LONGEST_UNJUDGED * self.recipe.time)
 
     def _reserve_for(self, judging_s: float) -> None:
         """Keep time for judging once more after the last step, on a machine that may have become busier."""
@@ -277,14 +284,6 @@ class Trainer:
         return Update(epoch, self.recipe.epochs, share, loss, rate, speed, left, figures, is_best)
 
 
-def rate_at(share: float, warmup: float) -> float:
-    """The share of the full rate at a point of the run, 0..1: linear up to `warmup`, then a cosine down to 0.01."""
-    if share < warmup:
-        return max(share / warmup, LEAST_RATE)
-    progress = (share - warmup) / max(1e-9, 1 - warmup)
-    return LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
 def memory_mb() -> float:
     """The memory of this process, in MB; 0 where the system does not tell."""
     try:
@@ -292,11 +291,3 @@ def memory_mb() -> float:
             return int(file.read().split()[1]) * 4096 / 1e6
     except (OSError, ValueError, IndexError):
         return 0.0
-
-
-def _average(average: torch.Tensor, current: torch.Tensor, updates: torch.Tensor | int) -> torch.Tensor:
-    """An exponential average that follows faster at the start."""
-    if not average.is_floating_point():
-        return current
-    count = float(updates)
-    return torch.lerp(average, current, 1 - min(EMA_DECAY, (1 + count) / (10 + count)))

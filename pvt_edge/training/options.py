@@ -137,9 +137,10 @@ class Recipe:
         until = [f"{self.time / 60:g} minutes"] if self.time else []
         until += [f"{self.epochs} epochs"] if self.epochs < MOST_EPOCHS else []
         stop = f", stops {self.patience} validations after the best" if self.patience else ""
+        often = "for a tenth of the time" if self.time else f"every {self.val_every} epochs"
         return [
             f"{' or '.join(until)} of batches of {self.batch} at {self.imgsz[1]}x{self.imgsz[0]} pixels{stop}; "
-            f"validation every {self.val_every} epochs, seed {self.seed}",
+            f"judged {often}, seed {self.seed}",
             f"AdamW, rate {self.lr:.2g} after {self.warmup:.0%} warm-up, then a cosine; {self.layer_decay:g} of it a "
             f"stage down; weight decay {self.weight_decay:g}, gradients clipped at {self.clip_norm:g}",
             f"frozen: {self.freeze}; drop path {self.drop_path:g}, drop {self.drop:g}; "

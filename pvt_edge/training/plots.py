@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pvt_edge.training.task import TrainingTask
 
 SAMPLES = 8
-SIDE = 360  # pixels of a sample
+SIDE = 360  # pixels that a sample is wide
 MOST_CLASSES = 30  # of a matrix that can be read
 
 
@@ -73,20 +73,20 @@ def draw_samples(
     rows = []
     for sample, answer in zip(samples[:SAMPLES], answers, strict=False):
         image = read_image(sample.path)
-        both = (task.fields(sample, len(names)), answer)
+        both = (task.fields(sample, len(names)), task.shown(answer))
         rows.append(np.concatenate([_fit(Result(image, tuple(names), **each).plot()) for each in both], axis=1))
     if rows:
         cv2.imencode(".jpg", np.concatenate(rows))[1].tofile(str(path))
 
 
 def _fit(image: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-    """The picture in a square of SIDE pixels."""
+    """The picture SIDE pixels wide, or less where it would be higher than that by half."""
     import cv2
 
     height, width = image.shape[:2]
-    scale = SIDE / max(height, width)
+    scale = min(SIDE / width, 1.5 * SIDE / height)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
-    canvas[: small.shape[0], : small.shape[1]] = small
+    canvas = np.full((size[1], SIDE, 3), 255, np.uint8)
+    canvas[:, : size[0]] = small
     return canvas

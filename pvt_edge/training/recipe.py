@@ -11,7 +11,8 @@ from pvt_edge.training.options import AUTO, MOST_EPOCHS, Recipe, TrainOptions, f
 from pvt_edge.training.task import TrainingTask
 
 LEAST_STEPS = 400  # a small set is seen so often
-VALIDATION_COST = 0.4  # of a picture, where training on one costs 1: no more than a quarter goes into validation
+VALIDATION_COST = 0.5  # of a picture, where training on one costs 1: about a tenth of the time goes into validation
+LEAST_VALIDATIONS = 8  # of a run
 
 
 def choose_recipe(
@@ -65,7 +66,7 @@ def choose_recipe(
         seed=options.seed or 0,
         symmetry=options.symmetry or "mirror",
         extra_share=(0.25 if options.extra_share is None else options.extra_share) if options.extra else 0.0,
-        val_every=max(1, ceil(val_count * VALIDATION_COST / (0.25 * train_count))),
+        val_every=max(1, min(ceil(val_count * VALIDATION_COST / (0.1 * train_count)), epochs // LEAST_VALIDATIONS)),
         fresh=fresh,
     )
 

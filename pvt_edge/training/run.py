@@ -1,9 +1,10 @@
 """`pvt_edge.train`: labelled pictures -> weights that an export takes."""
 
 import copy
+import shutil
 import time
+import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import nn
 from pvt_edge.arguments import check_keywords
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.checkpoints import load_weights
-from pvt_edge.errors import ArgumentError, RuntimeMissingError
+from pvt_edge.errors import ArgumentError, DataError, PictureWarning, RuntimeMissingError
 from pvt_edge.tasks import get_task
 from pvt_edge.training.data import Parts, read_extra, read_parts
 from pvt_edge.training.data_check import CheckedData, check_data
@@ -25,12 +26,14 @@ from pvt_edge.training.pictures import EpochSampler, Pictures, fits_in_memory, m
 from pvt_edge.training.plan import Plan, new_plan, plan_of
 from pvt_edge.training.recipe import choose_recipe, drop_path_of
 from pvt_edge.training.start import Start, count_parameters, describe_pictures, freeze, starting_model
-from pvt_edge.training.state import BEST, LAST, load_state, write_file
+from pvt_edge.training.state import BEST, LAST, RUN, load_state, write_file
 from pvt_edge.training.task import TrainingTask, get_training
 from pvt_edge.weights import NO_WEIGHTS
 
 NMS_IOU = 0.6  # of detections: things that touch stay apart
 OPTIONS = tuple(field.name for field in fields(TrainOptions))
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+LEAST_BATCH = 4
 SHOWN = 8  # classes that a line names
 
 
@@ -112,12 +115,17 @@ def train(
     if given.task is None and given.distil is None:
         raise ArgumentError("train() needs a task: classify or detect")
     plan = new_plan(out, said, given)
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot make {plan.folder}: {error.strerror or error}: choose another place with --out"
+        ) from error
     try:
         return _chosen(plan, watcher or Watcher())
     except BaseException:
-        with suppress(OSError):
-            plan.folder.rmdir()  # where nothing was written
+        if not (plan.folder / RUN).exists():  # the folder was empty: what is in it is of a run that never began
+            shutil.rmtree(plan.folder, ignore_errors=True)
         raise
 
 
@@ -166,10 +174,14 @@ def run_loop(
 ) -> TrainRun:
     """Train on pictures from a start, or from where an earlier start of the run came to."""
     log = _tensorboard(plan.folder) if plan.options.tensorboard else None
+    if get_task(training.name).has_thresholds:  # so that a bundle is judged at those that the run is
+        start.model.thresholds = {"iou": NMS_IOU}
     frozen = freeze(start.model, recipe.freeze)
     if teacher is not None:  # whose own statistics do not move either: a batch's would give other answers
-        frozen += [module for module in start.model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        frozen += [module for module in start.model.modules() if isinstance(module, BATCH_NORMS)]
     trained, count = count_parameters(start.model)
+    if recipe.batch < LEAST_BATCH and any(isinstance(module, BATCH_NORMS) for module in start.model.modules()):
+        watcher.say(f"note: a batch of {recipe.batch} is small for BatchNorm, whose statistics will be rough")
     for line in (f"started from {start.note}", *recipe.lines(), f"{trained:,} of {count:,} parameters train"):
         watcher.say(line)
     start.model.to(recipe.device)
@@ -193,7 +205,9 @@ def run_loop(
     if plan.goes_on:
         trainer.restore(*load_state(plan.folder))
         watcher.say(f"goes on after epoch {trainer.progress.epoch}")
-    trainer.run()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PictureWarning)  # the check has told of them, once
+        trainer.run()
     folder, progress = plan.folder, trainer.progress
 
     def best() -> nn.Module:

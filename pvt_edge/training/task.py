@@ -107,6 +107,10 @@ class TrainingTask(ABC, Generic[S]):
     def fields(self, sample: S, count: int) -> dict[str, Any]:
         """The fields of a `Result` that shows a picture's label, one of `count` classes."""
 
+    def shown(self, answer: "Answer") -> "Answer":
+        """What a picture of the answer shows."""
+        return answer
+
     @abstractmethod
     def confusion(self, samples: Sequence[S], answers: "Sequence[Answer | None]", count: int) -> "NDArray[np.int64]":
         """How often each of `count` classes, by row, was taken for each, by column; a last row and column stands for
