@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ExportError
-from pvt_edge.export.precision.judge import ALL, AgreementJudge, Judge, box_judge, top1_judge
+from pvt_edge.export.precision.judge import ALL, AgreementJudge, Judge, labelled_judge
 from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.onnx_session import outputs_of
 from pvt_edge.export.precision.plan import plan_of, read_plan
@@ -13,6 +13,7 @@ from pvt_edge.export.precision.ranges import observe
 from pvt_edge.export.precision.recipes import RECORDED
 from pvt_edge.export.precision.record import GraphTrial
 from pvt_edge.export.precision.search import Placement, Search
+from pvt_edge.tasks import get_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +93,7 @@ def quantise(
                 f"the precision plan {request.plan} runs no block in INT8: leave --int8 out (precisions= in Python)"
             )
     elif request.tune != "full":
-        given, placement = RECORDED[judge.task].blocks(known), "recorded"
+        given, placement = RECORDED.blocks(known), "recorded"
     tell(f"observing ranges on {len(calibration.inputs)} pictures")
     batches = calibration.batches(1 if request.dynamic_batch else request.batch)
     ranges = observe(model, batches, input_name)
@@ -120,33 +121,27 @@ def make_judge(
 
     `scenes` are the bundled weights' own labelled data, and what it is: all of it, for other scenes can be drawn.
     """
-    if request.data is not None and request.metric != "agreement":
-        if task == "detect" and request.metric in ("auto", "map"):
-            assert request.postprocess is not None
-            images = request.images or Path(request.data).parent
-            return box_judge(
-                request.data,
-                images,
-                request.labels,
-                request.imgsz,
-                request.resize,
-                request.postprocess,
-                pixel_max=request.pixel_max,
-                part=part,
-            )
-        if task == "classify" and request.metric in ("auto", "top1"):
-            return top1_judge(
-                request.data, request.labels, request.imgsz, request.resize, pixel_max=request.pixel_max, part=part
-            )
+    metric = get_task(task).metric
+    labelled = metric is not None and request.metric in ("auto", metric[0])
+    if not labelled and request.metric not in ("auto", "agreement"):
         raise ExportError(f"the metric {request.metric} does not judge {task}: take auto or agreement")
-    if scenes is not None and request.metric in ("auto", "map"):
-        assert request.postprocess is not None
-        annotations, words = scenes
-        folder = annotations.parent / "images"
-        return box_judge(
-            annotations, folder, request.labels, request.imgsz, request.resize, request.postprocess, data=words
+    if labelled and request.data is not None:
+        return labelled_judge(
+            task,
+            request.data,
+            request.images,
+            request.labels,
+            request.imgsz,
+            request.resize,
+            request.postprocess,
+            pixel_max=request.pixel_max,
+            part=part,
         )
-    if request.metric not in ("auto", "agreement"):
-        raise ExportError(f"the metric {request.metric} does not judge {task}: take auto or agreement")
+    if labelled and scenes is not None:
+        annotations, words = scenes
+        folder, post = annotations.parent / "images", request.postprocess
+        return labelled_judge(
+            task, annotations, folder, request.labels, request.imgsz, request.resize, post, words=words
+        )
     inputs = calibration.inputs[part][:AGREEMENT_PICTURES]
     return AgreementJudge(inputs, task, request.postprocess, f"{len(inputs)} calibration pictures, unlabelled")

@@ -14,6 +14,7 @@ from pvt_edge.export.tasks import get_task_export
 from pvt_edge.models import Model
 from pvt_edge.moves import Moves
 from pvt_edge.pixel_depth import PixelMax
+from pvt_edge.tasks import TASKS
 from pvt_edge.weights import BundledWeights
 from pvt_edge.weights.published import labels_of
 
@@ -27,8 +28,7 @@ FORMAT_PRECISIONS = {
     "tensorrt-rtx": ("fp16", "int8"),
 }
 PRECISIONS = ("fp32", "fp16", "int8")
-METRICS = ("auto", "agreement", "top1", "map")
-DEFAULT_BUDGET = {"map": 0.005, "top1": 0.005, "agreement": 0.02}
+BUDGET, AGREEMENT_BUDGET = 0.005, 0.02  # of a metric of labels, and of agreement
 TUNES = ("full", "quick", "off")
 Tune = Literal["full", "quick", "off"]
 CalibrationSource = str | Path | Sequence[str | Path]
@@ -146,7 +146,7 @@ class ExportRequest:
         """How much of `metric` INT8 may lose; None for random weights, whose accuracy is stated but not gated."""
         if self.max_drop is not None:
             return self.max_drop
-        return DEFAULT_BUDGET[metric] if self.trained else None
+        return (AGREEMENT_BUDGET if metric == "agreement" else BUDGET) if self.trained else None
 
     def check(self) -> None:
         """Raise a `PvtEdgeError` that says the mend when the request cannot be met."""
@@ -180,16 +180,15 @@ class ExportRequest:
     def _check_metric(self) -> None:
         if self.tune not in TUNES:
             raise UnknownNameError("tune", self.tune, TUNES)
-        if self.metric not in METRICS:
-            raise UnknownNameError("metric", self.metric, METRICS)
+        metrics = ("auto", "agreement", *(task.metric[0] for task in TASKS.values() if task.metric))
+        if self.metric not in metrics:
+            raise UnknownNameError("metric", self.metric, metrics)
         if self.max_drop is not None and not 0 <= self.max_drop <= 1:
             raise ExportError(f"max_drop is a fraction of the metric, 0 to 1, got {self.max_drop}")
-        if self.metric in ("top1", "map") and self.data is None and self.bundled is None:
-            needed = (
-                "a COCO file, and its pictures with --images" if self.metric == "map" else "a folder of class folders"
-            )
+        if self.metric not in ("auto", "agreement") and self.data is None and self.bundled is None:
             raise ExportError(
-                f"the metric {self.metric} needs labelled pictures: give {needed} with --data (data= in Python)"
+                f"the metric {self.metric} needs labelled pictures: give a COCO file, and its pictures with --images, "
+                "or a folder of class folders with --data (data= in Python)"
             )
         if self.images is not None and self.data is None:
             raise ExportError(

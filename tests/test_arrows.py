@@ -24,11 +24,8 @@ REACH_UP = ("pvt_edge/cli/", "pvt_edge/__init__.py")
 WITH_TORCH = ("pvt_edge/models/", "pvt_edge/training/", "pvt_edge/checkpoints/", "export/", "benchmarks/studies/")
 # Where models are made and trained. A device has no torch: nothing but the command and the facade reaches these.
 WORKSHOP = ("pvt_edge/models", "pvt_edge/checkpoints", "pvt_edge/weights", "pvt_edge/training", "pvt_edge/zoo.py")
-HEAVY = tuple(
-    tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"][
-        "flake8-tidy-imports"
-    ]["banned-module-level-imports"]
-)
+SETTINGS = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+HEAVY = tuple(SETTINGS["ruff"]["lint"]["flake8-tidy-imports"]["banned-module-level-imports"])
 FILES = [path.relative_to(CHECKOUT) for layer in LAYERS for path in sorted((CHECKOUT / layer).rglob("*.py"))]
 
 
@@ -84,6 +81,14 @@ def wrong_ways(file: str, source: str) -> list[str]:
         if when == "load" and module.partition(".")[0] in HEAVY and not file.startswith(WITH_TORCH):
             found.append(f"{file}:{line}: {module} is imported with the file")
     return found
+
+
+def test_every_folder_is_installed():
+    """The wheel has the packages that are listed, and no others."""
+    folders = {file.parent.as_posix() for file in FILES} - {"benchmarks/studies"}
+    packages = {("pvt_edge/" if not name.startswith("pvt_edge") else "") + name for name in folders}
+    installed = {name.replace(".", "/") for name in SETTINGS["setuptools"]["packages"]} - {"pvt_edge/live/static"}
+    assert packages == installed
 
 
 def test_no_file_imports_the_wrong_way():

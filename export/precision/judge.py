@@ -100,76 +100,64 @@ class LabelledJudge(Judge):
         return score_arrays(get_task(self.task), self.labelled, outputs, self.placements, self.labels)
 
 
-def box_judge(
-    annotations: str | Path,
-    images: str | Path,
+def labelled_judge(
+    task: str,
+    data: str | Path,
+    images: str | Path | None,
     labels: Sequence[str],
     imgsz: tuple[int, int],
     resize: "ResizeSpec",
-    post: "PostprocessSpec",
-    data: str | None = None,
+    post: "PostprocessSpec | None",
+    *,
+    words: str | None = None,
     pixel_max: "PixelMax" = None,
     part: slice = ALL,
 ) -> LabelledJudge:
-    """AP on a COCO file and (a `part` of) its pictures; what is odd in it is a `PictureWarning`.
+    """The task's metric on labelled pictures, or a `part` of them; what is odd in them is a `PictureWarning`.
 
-    Raises `DataError`, or `ExportError` where its classes are not `labels`.
+    Args:
+        task: The task's name.
+        data: Labelled pictures as `val` takes them.
+        images: The folder of a file's pictures.
+        labels: The model's classes.
+        imgsz: (height, width) of its input.
+        resize: How pictures become that.
+        post: A detector's thresholds.
+        words: What the pictures are; by default how many there are, and where.
+        pixel_max: As of `pvt_edge.load`.
+        part: Of the pictures, in their order.
+
+    Raises:
+        DataError: For data that is broken.
+        ExportError: Where its classes are not `labels`, or the task has no metric.
     """
-    from pvt_edge.data.coco import read_coco
+    from pvt_edge.sources import read_image
 
-    dataset = read_coco(Path(annotations), Path(images))
+    kind = get_task(task)
+    if kind.metric is None:
+        raise ExportError(f"{task} is judged by agreement alone: leave --data out, or take --metric agreement")
+    dataset, _ = kind.read_labels(Path(data), None if images is None else Path(images), labels=labels)
     if list(dataset.names) != list(labels):
         raise ExportError(
-            f"the classes of {annotations} are not the model's, in its order: "
+            f"the classes of {data} are not the model's, in its order: "
             f"{', '.join(dataset.names[:5])} ... against {', '.join(labels[:5])} ..."
         )
     for note in dataset.notes:
-        warnings.warn(f"{annotations}: {note}", PictureWarning, stacklevel=2)
+        warnings.warn(f"{data}: {note}", PictureWarning, stacklevel=2)
     dataset = dataset.take(range(len(dataset.samples))[part])
-    task = get_task("detect")
-    labelled = task.judge(dataset, labels, task.judged_at(post, labels))
-    words = data or f"{len(labelled.samples)} labelled pictures of {annotations}"
-    kind = Metric(name="map", words="AP", data=words)
-    return _labelled_judge("detect", post, kind, labelled, labels, imgsz, resize, pixel_max)
-
-
-def top1_judge(
-    folder: str | Path,
-    labels: Sequence[str],
-    imgsz: tuple[int, int],
-    resize: "ResizeSpec",
-    *,
-    pixel_max: "PixelMax" = None,
-    part: slice = ALL,
-) -> LabelledJudge:
-    """Top-1 on a folder with one sub-folder a class, or a `part` of its pictures; raises `DataError`."""
-    from pvt_edge.data.image_folder import read_image_folder
-
-    dataset = read_image_folder(folder, labels)
-    dataset = dataset.take(range(len(dataset.samples))[part])
-    labelled = get_task("classify").judge(dataset, labels, None)
-    words = f"{len(labelled.samples)} labelled pictures of {folder}"
-    kind = Metric(name="top1", words="top-1", data=words)
-    return _labelled_judge("classify", None, kind, labelled, labels, imgsz, resize, pixel_max)
-
-
-def _labelled_judge(
-    task: str,
-    post: "PostprocessSpec | None",
-    kind: Metric,
-    labelled: "Labelled[Any]",
-    labels: Sequence[str],
-    imgsz: tuple[int, int],
-    resize: "ResizeSpec",
-    pixel_max: "PixelMax",
-) -> LabelledJudge:
-    """A judge that has the pictures as the graph takes them."""
-    from pvt_edge.sources import read_image
-
+    labelled = kind.judge(dataset, labels, kind.judged_at(post, labels))
     fitted = [_fit(read_image(sample.path, pixel_max=pixel_max), imgsz, resize) for sample in labelled.samples]
-    inputs, placements = tuple(image for image, _ in fitted), tuple(placement for _, placement in fitted)
+    words = words or f"{len(fitted)} labelled pictures of {data}"
+    name, called = kind.metric
     return LabelledJudge(
-        inputs, task, post, kind.data, kind=kind, labelled=labelled, placements=placements, labels=tuple(labels)
+        tuple(image for image, _ in fitted),
+        task,
+        post,
+        words,
+        kind=Metric(name=name, words=called, data=words),
+        labelled=labelled,
+        placements=tuple(placement for _, placement in fitted),
+        labels=tuple(labels),
     )
 
 

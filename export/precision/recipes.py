@@ -9,35 +9,46 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MLP = r"\.mlp\.(fc1|dwconv|fc2)$"
-HEAD = r"^(neck\.output|head\.(cls|reg))\.\d+$|^head\.(cls|reg)_out$"
-REDUCTION = r"\.attn\.sr$"
-EMBED = r"^stages\.[1-9]\.patch_embed$"
-LINEARS = r"\.attn\.(q|k|v|proj)$|^head$|^neck\.lateral\.\d+$"
-LATE_LINEARS = r"^stages\.[23]\..*\.attn\.(q|k|v|proj)$|^head$"
-PRODUCTS = r"\.attn\.products$"
-FIRST = r"^stages\.0\.patch_embed$"
+from pvt_edge.models import kind_of
+
+# kinds of blocks, as families and heads name them
+MLP = ("mlp in", "depthwise", "mlp out")
+HEAD = ("neck output", "head tower", "head output")
+REDUCTION = ("spatial reduction",)
+EMBED = ("patch embed",)
+LINEARS = ("attention query", "attention key", "attention value", "attention output", "class layer", "neck lateral")
+PRODUCTS = ("attention products",)
+FIRST = ("first patch embed",)
+LATE = ("stages.2.", "stages.3.", "head")  # where linears are wide
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named set of block kinds, each a pattern of block names."""
+    """A named set of block kinds; those of `late` count in the last two stages and the head alone."""
 
     name: str
     words: str
-    patterns: tuple[str, ...]
+    kinds: tuple[str, ...]
+    late: tuple[str, ...] = ()
 
     def blocks(self, known: Sequence[str]) -> frozenset[str]:
         """Those of `known` that the recipe runs in INT8."""
-        return frozenset(block for block in known if any(re.search(pattern, block) for pattern in self.patterns))
+        kinds = {block: kind_of(block) for block in known}
+        return frozenset(
+            block
+            for block, kind in kinds.items()
+            if kind in self.kinds or (kind in self.late and block.startswith(LATE))
+        )
 
 
+LIGHT = (*MLP, *HEAD)
+REDUCED = (*LIGHT, *REDUCTION, *EMBED)
 RECIPES = (
-    Recipe("int8 mlp", "MLPs with their depthwise convolutions; neck and head", (MLP, HEAD)),
-    Recipe("int8 mlp+sr", "and spatial reduction, patch embeds", (MLP, HEAD, REDUCTION, EMBED)),
-    Recipe("int8 late", "and q, k, v, proj of the last two stages", (MLP, HEAD, REDUCTION, EMBED, LATE_LINEARS)),
-    Recipe("int8 linear", "and q, k, v, proj of all stages", (MLP, HEAD, REDUCTION, EMBED, LINEARS)),
-    Recipe("int8 all", "and attention's products, everything", (MLP, HEAD, REDUCTION, EMBED, LINEARS, PRODUCTS, FIRST)),
+    Recipe("int8 mlp", "MLPs with their depthwise convolutions; neck and head", LIGHT),
+    Recipe("int8 mlp+sr", "and spatial reduction, patch embeds", REDUCED),
+    Recipe("int8 late", "and q, k, v, proj of the last two stages", REDUCED, late=LINEARS),
+    Recipe("int8 linear", "and q, k, v, proj of all stages", (*REDUCED, *LINEARS)),
+    Recipe("int8 all", "and attention's products, everything", (*REDUCED, *LINEARS, *PRODUCTS, *FIRST)),
 )
 # Blocks that a search moves between INT8 and float together, to see what the clock says.
 MOVED_TOGETHER = (
@@ -65,19 +76,16 @@ def moves(known: Sequence[str]) -> list[frozenset[str]]:
 # For TensorRT, where no clock is at hand when the graph is made. In the layers it builds, attention is one fused
 # kernel in float16 already, and a depthwise convolution fuses with its GELU in float16 but in INT8 is padded to
 # fourfold channels and stands alone: neither gains. The lighter ones are for budgets that the first does not meet.
+PLAIN = ("mlp in", "mlp out", *HEAD)
 FOR_TENSORRT = (
     Recipe(
         "int8",
         "all linears and convolutions but the depthwise",
-        (r"\.mlp\.fc[12]$", HEAD, REDUCTION, EMBED, FIRST, LINEARS),
+        (*PLAIN, *REDUCTION, *EMBED, *FIRST, *LINEARS),
     ),
-    Recipe(
-        "int8 mlp+sr",
-        "MLPs, spatial reduction, patch embeds, neck and head",
-        (r"\.mlp\.fc[12]$", HEAD, REDUCTION, EMBED),
-    ),
-    Recipe("int8 mlp", "MLPs, neck and head", (r"\.mlp\.fc[12]$", HEAD)),
+    Recipe("int8 mlp+sr", "MLPs, spatial reduction, patch embeds, neck and head", (*PLAIN, *REDUCTION, *EMBED)),
+    Recipe("int8 mlp", "MLPs, neck and head", PLAIN),
 )
 
 # What --tune quick and off take: the fastest on the machine the README's figures come from.
-RECORDED = {"detect": RECIPES[2], "classify": RECIPES[2], "features": RECIPES[2]}
+RECORDED = RECIPES[2]

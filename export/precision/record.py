@@ -24,7 +24,7 @@ class Latency(_Record):
 class Metric(_Record):
     """What accuracy is judged by: `value` is 1.0 (or the reference's own) for an artifact that lost nothing."""
 
-    name: Literal["agreement", "top1", "map"]
+    name: str  # "agreement", or the task's own: "top1", "map"
     words: str  # "matched-box F1 with fp32", "AP", "top-1"
     data: str  # "64 calibration pictures", "48 generated scenes, seed 3"
 

@@ -39,6 +39,7 @@ class Classify(Task):
         "approximated": (0.95, 0.98, 6e-2),
     }
     agreement_words = "top-1 agreement with fp32"
+    metric = ("top1", "top-1")
     counts = "pictures"
     legend = "a red frame: another best class"
 

@@ -39,6 +39,7 @@ class Detect(Task):
         "approximated": (0.95, 3.0, 3e-2),
     }
     agreement_words = "matched-box F1 with fp32"
+    metric = ("map", "AP")
     has_thresholds = True
     counts = "boxes"
     legend = (

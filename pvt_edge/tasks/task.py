@@ -65,6 +65,7 @@ class Task(ABC):
         own_figures: Those of them that the table does not have yet.
         tolerances: Precision -> the limit of each figure; "approximated" is for files that make moves.
         agreement_words: What "agreement" is, in a table's head.
+        metric: The figure that labels give, as `--metric` spells it and in words; None where there are no labels.
         has_thresholds: Whether confidence, overlap and counts cut its answers.
         counts: What the summary of a run counts: "boxes", "pictures" by class, or nothing.
         maps: Whether its outputs lie over the input, which may be a part of the picture.
@@ -77,6 +78,7 @@ class Task(ABC):
     own_figures: ClassVar[Mapping[str, Figure]] = {}
     tolerances: ClassVar[Mapping[str, tuple[float, ...]]]
     agreement_words: ClassVar[str]
+    metric: ClassVar[tuple[str, str] | None] = None
     has_thresholds: ClassVar[bool] = False
     counts: ClassVar[str | None] = None
     maps: ClassVar[bool] = False

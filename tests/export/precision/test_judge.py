@@ -11,7 +11,7 @@ from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.data.coco import read_coco
 from pvt_edge.errors import DataError, ExportError, PictureWarning
 from pvt_edge.evaluation.arrays import score_runtime
-from pvt_edge.export.precision.judge import AgreementJudge, box_judge, top1_judge
+from pvt_edge.export.precision.judge import AgreementJudge, labelled_judge
 from pvt_edge.resizing import apply, plan
 from pvt_edge.runtimes import TensorSpec
 from pvt_edge.scenes import LABELS, draw_scene, write_scenes
@@ -50,6 +50,14 @@ class Played:
     def infer(self, feeds):
         assert feeds["images"].shape == (1, *IMGSZ, 3)
         return next(self.outputs)
+
+
+def box_judge(annotations, images, labels, imgsz, resize, post, data=None):
+    return labelled_judge("detect", annotations, images, labels, imgsz, resize, post, words=data)
+
+
+def top1_judge(folder, labels, imgsz, resize):
+    return labelled_judge("classify", folder, None, labels, imgsz, resize, None)
 
 
 @pytest.fixture(scope="module")

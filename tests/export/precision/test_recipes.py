@@ -7,6 +7,7 @@ import pytest
 
 from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.recipes import HEAD, LINEARS, MLP, PRODUCTS, RECIPES, RECORDED, moves
+from pvt_edge.models import kind_of
 
 NECK = re.compile(r"^(neck|head)\b")
 
@@ -48,7 +49,7 @@ def test_names_are_told_apart():
     assert all(recipe.name.startswith("int8 ") for recipe in RECIPES)
 
 
-PATTERNS = [  # pattern, what it covers, what it does not
+KINDS = [  # kinds, what it covers, what it does not
     (MLP, "stages.0.blocks.1.mlp.dwconv", "stages.0.blocks.1.attn.proj"),
     (HEAD, "neck.output.2", "neck.lateral.2"),
     (HEAD, "head.cls.1", "head"),
@@ -59,10 +60,10 @@ PATTERNS = [  # pattern, what it covers, what it does not
 ]
 
 
-@pytest.mark.parametrize(("pattern", "inside", "outside"), PATTERNS)
-def test_patterns(pattern, inside, outside):
-    assert re.search(pattern, inside)
-    assert not re.search(pattern, outside)
+@pytest.mark.parametrize(("kinds", "inside", "outside"), KINDS)
+def test_kinds(kinds, inside, outside):
+    assert kind_of(inside) in kinds
+    assert kind_of(outside) not in kinds
 
 
 def test_late_linears_are_those_of_the_last_two_stages(known):
@@ -89,6 +90,5 @@ def test_a_move_stays_in_one_stage(known):
     assert stage in moves(known["b0", "detect"])
 
 
-def test_every_task_has_a_recorded_recipe():
-    assert set(RECORDED) == {"detect", "classify", "features"}
-    assert all(recipe in RECIPES for recipe in RECORDED.values())
+def test_the_recorded_recipe_is_one_of_them():
+    assert RECORDED in RECIPES

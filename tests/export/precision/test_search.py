@@ -329,7 +329,7 @@ def test_without_tuning_the_budget_holds_all_the_same(start):
 def test_a_real_model_without_tuning(tiny, tiny_ranges, scenes):
     judge = AgreementJudge(tuple(scenes), "classify", None, "three scenes")
     search = Search(tiny, tiny_ranges, judge, "b0", None, lambda step: None, "recorded")
-    blocks = RECORDED["classify"].blocks(find_blocks(tiny))
+    blocks = RECORDED.blocks(find_blocks(tiny))
     record = search.run(blocks, tune="off")
     assert record.kept
     assert by_name(record)["int8 recorded"].int8_blocks == len(blocks)
