@@ -14,9 +14,9 @@ from pvt_edge.benchmarks.accuracy import measure_accuracy, read_labels
 from pvt_edge.benchmarks.calls import Stages, prepare
 from pvt_edge.benchmarks.clocks import read_counters
 from pvt_edge.benchmarks.cold_start import measure_cold_start
+from pvt_edge.benchmarks.comparison_models import check_models
 from pvt_edge.benchmarks.compiler_cache import own_compiler_cache
 from pvt_edge.benchmarks.contestants import Contestant, open_contestant
-from pvt_edge.benchmarks.estimate import estimate_words
 from pvt_edge.benchmarks.graph_costs import GraphCosts
 from pvt_edge.benchmarks.layers import layer_group_ms
 from pvt_edge.benchmarks.machine import describe_machine
@@ -26,11 +26,11 @@ from pvt_edge.benchmarks.opening import TorchModel
 from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.peaks import measure_peaks
 from pvt_edge.benchmarks.pictures import Pictures, draw_pictures, read_pictures
+from pvt_edge.benchmarks.planning import plan_run
 from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Noise, Peaks, Row, Times
 from pvt_edge.benchmarks.roofline import find_costs, find_floor
 from pvt_edge.benchmarks.rounds import Track, run_rounds
-from pvt_edge.benchmarks.rows import Plan, check_any, find_torch_model, plan_rows
-from pvt_edge.benchmarks.stock import plan_stock, stock_rows
+from pvt_edge.benchmarks.rows import Plan, find_torch_model
 from pvt_edge.benchmarks.timing import measure_timer, summarise
 from pvt_edge.bundle import Bundle
 from pvt_edge.bundle.schema import APPROXIMATED
@@ -103,6 +103,7 @@ class Run:
     def measure(self, command: str, made_for_this: bool) -> Measured:
         """All of it."""
         options = self.options
+        check_models(options.compare, self.bundle.manifest.task)
         self.tell("looking at the machine")
         labelled = judged_on = None
         if options.data is not None:
@@ -112,7 +113,9 @@ class Run:
         machine, timer = describe_machine(), measure_timer()
         pictures = read_pictures(options.images) if options.images else draw_pictures()
         with tempfile.TemporaryDirectory() as scratch, own_compiler_cache(Path(scratch)):
-            plans = self._plan(Path(scratch))
+            plans, compared = plan_run(
+                self.bundle, options, self.torch_model, Path(scratch), tell=self.tell, announce=self.announce
+            )
             self.rows = {plan.name: plan.row for plan in plans}
             live = [plan for plan in plans if plan.opening is not None]
             rounds = (options.rounds + (options.warmup_s > 0)) * (1 + options.end_to_end) * len(live)
@@ -147,24 +150,9 @@ class Run:
             rows=tuple(self.rows.values()),
             fastest=find_fastest(self.rows.values(), noise),
             notes=tuple(self.notes),
+            compared=tuple(compared),
         )
         return Measured(measured, samples)
-
-    def _plan(self, scratch: Path) -> list[Plan]:
-        choice = self.options.choice
-        plans = plan_rows(self.bundle, choice, self.torch_model)
-        batches = choice.batches or (self.bundle.manifest.input.batch,)
-        stock = batches if self.options.compare_stock and not isinstance(self.torch_model, str) else ()
-        if self.announce:
-            runtimes = [plan.row.runtime for plan in plans if plan.opening is not None]
-            runtimes += [runtime for runtime, _ in stock_rows(choice)] * len(stock)
-            self.announce(estimate_words(runtimes, self.options, stock_exports=len(stock)))
-        if self.options.compare_stock:
-            self.tell("exporting the stock graph")
-            for batch in batches:
-                plans += plan_stock(self.bundle, choice, self.torch_model, scratch, batch)
-        check_any(plans)
-        return plans
 
     def _cold_starts(self, plans: Sequence[Plan]) -> list[Plan]:
         """The plans whose runtimes survive a process of their own."""
@@ -258,6 +246,8 @@ class Run:
         found: dict[tuple[str, str, str], dict[str, float] | None] = {}
         for name, contestant in opened.items():
             row = self.rows[name]
+            if row.model is not None:
+                continue  # random weights
             file = row.route, row.runtime, row.precision
             if row.inference is not None and file not in found:
                 self.tell(f"accuracy of {name}")
@@ -285,7 +275,7 @@ class Run:
         self.tell("asking OpenVINO where its time goes")
         for plan in plans:
             row = self.rows[plan.name]
-            if plan.opening is None or row.inference is None or row.runtime != "openvino":
+            if plan.opening is None or row.inference is None or row.runtime != "openvino" or row.model is not None:
                 continue
             contestant = opened[plan.name]
             if row.batch == 1 and contestant.callers == 1 and contestant.float_precision in ("fp32", "bf16"):
@@ -301,8 +291,8 @@ class Run:
 
 
 def find_fastest(rows: Iterable[Row], noise: Noise) -> str | None:
-    """The name of the row with the least median an image; None on a busy machine, whose order is chance."""
-    timed = [(row.inference.p50 / row.batch, row.name) for row in rows if row.inference]
+    """The name of the bundle's row with the least median an image; None on a busy machine, whose order is chance."""
+    timed = [(row.inference.p50 / row.batch, row.name) for row in rows if row.inference and row.model is None]
     return min(timed)[1] if timed and not noise.busy else None
 
 

@@ -63,7 +63,7 @@ def write_folder(folder: Path, measured: "Measured") -> bool:
 
 def write_study(folder: Path, study: "Study") -> None:
     """Write study.json and study.md whole to `folder`."""
-    from pvt_edge.benchmarks.study import study_page
+    from pvt_edge.benchmarks.study_table import study_page
 
     def write(place: Path) -> None:
         (place / STUDY_RESULT).write_text(study.model_dump_json(indent=2) + "\n", encoding="utf-8")

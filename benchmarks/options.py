@@ -23,7 +23,7 @@ class Options:
     seed: int = 0
     least_rounds: int = ROUNDS
     end_to_end: bool = True
-    compare_stock: bool = False
+    compare: tuple[str, ...] = ()  # stock, and names of comparison models
     images: Path | None = None
     data: Path | None = None
     weights: str | None = None

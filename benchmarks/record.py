@@ -61,7 +61,7 @@ class Floor(_Record):
 class Row(_Record):
     """One runtime at one precision and batch: measured, or why not."""
 
-    name: str  # "openvino int8", "stock onnxruntime fp32", "openvino int8 batch 4"
+    name: str  # "openvino int8", "stock onnxruntime fp32", "openvino int8 batch 4", "deit-s openvino int8"
     route: Literal["pvt-edge", "stock", "torch"]
     runtime: str
     precision: str
@@ -78,6 +78,7 @@ class Row(_Record):
     end_to_end: EndToEnd | None = None
     floor: Floor | None = None
     layers_ms: dict[str, float] | None = None  # by group of layers, by the runtime's counters
+    model: str | None = None  # of a comparison model; None: the bundle's
 
 
 class Model(_Record):
@@ -92,6 +93,17 @@ class Model(_Record):
     parameters: int | None = None
     macs: int | None = None  # of one image, the products of attention included
     accuracy_data: str | None = None
+
+
+class ModelFacts(_Record):
+    """A comparison model, as it was run: random weights, the size and the classes of the bundle."""
+
+    name: str
+    parameters: int
+    macs: int | None  # of one image, the products of attention included; None where nothing could count them
+    top1: float  # percent on ImageNet at 224, as published by the source
+    source: str
+    note: str = ""
 
 
 class Settings(_Record):
@@ -169,6 +181,7 @@ class Benchmark(_Record):
     rows: tuple[Row, ...]
     fastest: str | None = None  # the row of the least median an image; None where the machine was too busy to say
     notes: tuple[str, ...] = ()
+    compared: tuple[ModelFacts, ...] = ()
 
     @property
     def measured(self) -> tuple[Row, ...]:
@@ -177,7 +190,7 @@ class Benchmark(_Record):
 
 
 class StudyEntry(_Record):
-    """One variant at one size: its rows, or why there are none."""
+    """One variant, or comparison model, at one size: its rows, or why there are none."""
 
     model: Model | None
     variant: str
@@ -186,7 +199,8 @@ class StudyEntry(_Record):
     rows: tuple[Row, ...] = ()
     busy: tuple[str, ...] = ()
     reason: str | None = None
-    seconds: float  # export included
+    seconds: float  # export included; 0 of a comparison model, which is measured beside a variant
+    compared: ModelFacts | None = None
 
 
 class Study(_Record):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pvt_edge.benchmarks.comparison_table import model_cells, model_columns
 from pvt_edge.benchmarks.record import Benchmark, Row
 from pvt_edge.benchmarks.words import (
     cost_cells,
@@ -33,6 +34,7 @@ def page(benchmark: Benchmark, plots: Sequence[str] | None) -> str:
         *(bold(plain(line)) for line in warnings(benchmark)),
         table(latency_columns(benchmark), [[plain(cell) for cell in latency_cells(benchmark, row)] for row in rows]),
         "Milliseconds of one call of inference; percentiles of all calls, none removed.",
+        *_models(benchmark),
         *_others(benchmark.rows),
         *([WITHOUT_PLOTS] if plots is None else _pictures(plots)),
         "## From JPEG to result",
@@ -47,6 +49,17 @@ def page(benchmark: Benchmark, plots: Sequence[str] | None) -> str:
         f"```sh\n{benchmark.command}\n```",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _models(benchmark: Benchmark) -> list[str]:
+    lines = model_cells(benchmark)
+    if not lines:
+        return []
+    return [
+        "## Models compared",
+        table(model_columns(benchmark), [[plain(cell) for cell in line] for line in lines]),
+        "Median milliseconds of one call of inference; the times of other models are of the default route.",
+    ]
 
 
 def _others(rows: Sequence[Row]) -> list[str]:

@@ -76,16 +76,16 @@ def plan_rows(bundle: Bundle, choice: Choice, torch_model: TorchModel | str) -> 
 
 
 def file_plan(
-    bundle: Bundle, choice: Choice, path: Path, *, route: str, runtime: str, precision: str, run_as: str, batch: int
+    bundle: Bundle, choice: Choice, path: Path, *, runtime: str, precision: str, batch: int, model: str | None
 ) -> Plan:
-    """The row of one file outside the list of artifacts, opened at the precision `run_as`."""
-    row = _row(route, runtime, precision, batch, model_bytes=_bytes_of(path))
-    return Plan(row, _opening(bundle, choice, runtime, run_as, batch, path))
+    """The row of one file outside the list of artifacts, of the stock route; `model` as `Row` has it."""
+    row = _row("stock", runtime, precision, batch, model_bytes=_bytes_of(path), model=model)
+    return Plan(row, _opening(bundle, choice, runtime, precision, batch, path))
 
 
-def absent(route: str, runtime: str, precision: str, batch: int, reason: str) -> Plan:
+def absent(route: str, runtime: str, precision: str, batch: int, reason: str, *, model: str | None = None) -> Plan:
     """The row of what cannot be run here."""
-    return Plan(_row(route, runtime, precision, batch, status="absent", reason=reason))
+    return Plan(_row(route, runtime, precision, batch, status="absent", reason=reason, model=model))
 
 
 def _torch_rows(bundle: Bundle, choice: Choice, runtime: str, batch: int, torch_model: TorchModel | str) -> list[Plan]:
@@ -174,10 +174,11 @@ def _row(
     reason: str | None = None,
     model_bytes: int | None = None,
     accuracy: dict[str, float] | None = None,
+    model: str | None = None,
 ) -> Row:
     return Row.model_validate(
         {
-            "name": row_name(route, runtime, precision, batch),
+            "name": row_name(route, runtime, precision, batch, model),
             "route": route,
             "runtime": runtime,
             "precision": precision,
@@ -186,17 +187,18 @@ def _row(
             "reason": reason,
             "model_bytes": model_bytes,
             "accuracy": accuracy,
+            "model": model,
         }
     )
 
 
-def row_name(route: str, runtime: str, precision: str, batch: int) -> str:
-    """What the row is called, the same in every run.
+def row_name(route: str, runtime: str, precision: str, batch: int, model: str | None = None) -> str:
+    """What the row is called, the same in every run; by a comparison model's name in place of its route's.
 
     >>> row_name("stock", "openvino", "int8", 4)
     'stock openvino int8 batch 4'
     """
-    words = ["stock"] if route == "stock" else []
+    words = [model] if model else ["stock"] if route == "stock" else []
     words += [runtime, *([precision] if precision else []), *([f"batch {batch}"] if batch != 1 else [])]
     return " ".join(words)
 

@@ -1,5 +1,6 @@
 """A benchmark in words: the cells of its table, and the lines below it, for the terminal and for Markdown alike."""
 
+from pvt_edge.benchmarks.comparison_table import comparison_lines
 from pvt_edge.benchmarks.record import Benchmark, Machine, Noise, Row
 from pvt_edge.reporting.rounding import NOTHING, counted, mebibytes, ms, times
 from pvt_edge.variants import title_of
@@ -115,6 +116,7 @@ def facts(benchmark: Benchmark) -> list[str]:
     lines.append(f"End-to-end: JPEG decoding, resizing, inference, postprocessing of {settings.pictures}.")
     if name := accuracy_name(benchmark):
         lines.append(f"{name}: on {model.accuracy_data}.")
+    lines += comparison_lines(benchmark.compared)
     lines.append(noise_line(benchmark.noise))
     if benchmark.fastest:
         lines.append(f"Fastest: {benchmark.fastest}.")

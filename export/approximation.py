@@ -15,7 +15,7 @@ from pvt_edge.errors import ArgumentError, ExportError
 from pvt_edge.export.parity import model_outputs
 from pvt_edge.export.precision.record import ApproximationRecord, MoveTrial
 from pvt_edge.models.moves import apply_moves
-from pvt_edge.moves import Moves, read_moves
+from pvt_edge.moves import RECIPE, BlockMoves, Moves, read_moves
 
 if TYPE_CHECKING:
     from pvt_edge.comparison.difference import Arrays
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     from pvt_edge.models import Model
     from pvt_edge.variants import Variant
 
-_KEYS = {"stages.0": {"pool_keys": 4}, "stages.1": {"pool_keys": 2}}
-_QUERIES = {"stages.0": {"pool_keys": 4, "pool_queries": 2}, "stages.1": {"pool_keys": 2, "pool_queries": 2}}
-LADDER: tuple[Moves, ...] = tuple(
-    read_moves(rung)
-    for rung in (
-        {"stages.0": {"pool_keys": 2}},
-        _KEYS,
-        {"stages.0": {"pool_keys": 4, "pool_queries": 2}, "stages.1": {"pool_keys": 2}},
-        _QUERIES,
-        {**_QUERIES, "stages.2": {"pool_keys": 2}},
-        {**_QUERIES, "stages.2": {"pool_keys": 2}, "stages.0.blocks.1.mlp": {"leave_out": True}},
-    )
+LADDER: tuple[Moves, ...] = (
+    Moves({"stages.0": BlockMoves(pool_queries=2)}),
+    Moves({"stages.0": BlockMoves(pool_queries=2), "stages.1": BlockMoves(pool_queries=2)}),
+    RECIPE,
+    RECIPE | read_moves({"stages.0.blocks.1.mlp": {"pool": 2}}),
+    RECIPE
+    | read_moves(
+        {
+            "stages.0.blocks.1.mlp": {"leave_out": True},
+            "stages.3.blocks.0.mlp": {"leave_out": True},
+            "stages.3.blocks.1.attn": {"leave_out": True},
+        }
+    ),
 )
 SHARE = 0.6  # of the budget, on the pictures that choose: INT8 wants some of it, and other pictures lose a little more
 FEW, HOPELESS = 8, 3.0  # what loses so many budgets on the first few pictures is not tried on the others
@@ -92,11 +93,17 @@ def take(model: "Model", moves: Moves) -> Approximation:
 
 
 def choose(
-    model: "Model", graph: "DeployGraph", judge: "Judge", budget: float, tell: Callable[[str], None]
+    model: "Model",
+    graph: "DeployGraph",
+    judge: "Judge",
+    budget: float,
+    tell: Callable[[str], None],
+    ladder: Sequence[Moves] = LADDER,
 ) -> tuple[Approximation | None, ApproximationRecord]:
     """The strongest set of moves within the budget, None where there is none, and what was tried.
 
-    A set may lose `SHARE` of the budget on the judge's pictures, and no class more than `CLASS_SHARE` budgets.
+    The sets are those of `ladder`, the weakest first. One may lose `SHARE` of the budget on the judge's pictures, and
+    no class more than `CLASS_SHARE` budgets.
     """
     variant = model.backbone.variant
     reference = tuple(model_outputs(model, graph, judge.inputs))
@@ -104,8 +111,8 @@ def choose(
     base, base_classes = judge.value(reference), judge.by_class(reference)
     trials: list[MoveTrial] = []
     chosen: Approximation | None = None
-    ladder = dict.fromkeys(rung.fitting(variant, graph.imgsz) for rung in reversed(LADDER))
-    for moves in (rung for rung in ladder if rung):
+    sets = dict.fromkeys(rung.fitting(variant, graph.imgsz) for rung in reversed(ladder))
+    for moves in (rung for rung in sets if rung):
         words = moves.words(variant)
         tell(f"trying {words}")
         moved = _moved(model, moves)

@@ -161,7 +161,7 @@ def export_model(
     )
     request = ExportRequest(
         allow_small=allow_small,
-        plan=Path(plan) if plan is not None else None,
+        plan=read_plan(Path(plan), model.backbone.variant.name, model.task) if plan is not None else None,
         max_drop=max_drop,
         metric=metric,
         tune=tune if isinstance(tune, str) else "full" if tune else "off",
@@ -241,7 +241,7 @@ def _approximations(
 ) -> Moves | Literal["auto", "none"]:
     """What `approximate` means: moves of a plan are read and checked before any work."""
     if given is None and request.plan is not None:
-        return read_plan(request.plan, model.backbone.variant.name, model.task).moves or "none"
+        return request.plan.moves or "none"
     if given is None:
         return "auto" if request.int8 and not request.half and request.tune != "off" else "none"
     if given in ("auto", "none"):

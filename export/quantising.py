@@ -8,7 +8,7 @@ from pvt_edge.errors import ExportError
 from pvt_edge.export.precision.judge import ALL, AgreementJudge, Judge, labelled_judge
 from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.onnx_session import outputs_of
-from pvt_edge.export.precision.plan import plan_of, read_plan
+from pvt_edge.export.precision.plan import plan_of
 from pvt_edge.export.precision.ranges import observe
 from pvt_edge.export.precision.recipes import RECORDED
 from pvt_edge.export.precision.record import GraphTrial
@@ -87,11 +87,9 @@ def quantise(
     given: frozenset[str] | None = None
     placement: Placement = "searched"
     if request.plan is not None:
-        given, placement = read_plan(request.plan, variant, judge.task).int8_blocks(known), "given"
+        given, placement = request.plan.int8_blocks(known), "given"
         if not given:
-            raise ExportError(
-                f"the precision plan {request.plan} runs no block in INT8: leave --int8 out (precisions= in Python)"
-            )
+            raise ExportError("the precision plan runs no block in INT8: leave --int8 out (precisions= in Python)")
     elif request.tune != "full":
         given, placement = RECORDED.blocks(known), "recorded"
     tell(f"observing ranges on {len(calibration.inputs)} pictures")

@@ -10,6 +10,7 @@ from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ExportError, UnknownNameError
 from pvt_edge.export.deploy.form import check_imgsz
 from pvt_edge.export.graph import INPUT_NAME
+from pvt_edge.export.precision.plan import PrecisionPlan
 from pvt_edge.export.tasks import get_task_export
 from pvt_edge.models import Model
 from pvt_edge.moves import Moves
@@ -52,7 +53,7 @@ class ExportRequest:
     normalise: NormaliseSpec
     bundled: str | None  # name of bundled weights, which bring calibration and accuracy data of their own
     allow_small: bool = False
-    plan: str | Path | None = None
+    plan: PrecisionPlan | None = None  # as read, before any work
     max_drop: float | None = None
     metric: str = "auto"
     tune: Tune = "full"
@@ -175,6 +176,10 @@ class ExportRequest:
             )
         if self.int8 and self.calib_n < 1:
             raise ExportError(f"calib_n must be at least 1, got {self.calib_n}")
+        if self.plan is not None and self.int8 and "int8" not in self.plan.blocks.values():
+            raise ExportError(
+                "the precision plan runs no block in INT8: leave --int8 out (precisions= in Python), or name some"
+            )
         self._check_metric()
 
     def _check_metric(self) -> None:

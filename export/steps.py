@@ -13,11 +13,12 @@ from pvt_edge.bundle import BundleWriter
 from pvt_edge.bundle.schema import AccuracyRecord, Artifact, OutputSpec, Precision
 from pvt_edge.errors import ExportError
 from pvt_edge.export.agreement import measure_agreement
-from pvt_edge.export.approximation import Approximation, choose, take
+from pvt_edge.export.approximation import LADDER, Approximation, choose, take
 from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
 from pvt_edge.export.deploy.backbone import Target
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 from pvt_edge.export.metadata import describe_model
+from pvt_edge.export.move_costs import measure_moves
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
 from pvt_edge.export.parity import check_parity, check_runs, model_outputs
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvt_edge.export.precision.judge import Judge
-    from pvt_edge.export.precision.record import ApproximationRecord
+    from pvt_edge.export.precision.record import ApproximationRecord, MoveSensitivity
 
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is done now
 
@@ -90,8 +91,20 @@ class Steps:
         scenes = self._draw_scenes(CHOOSING_SCENES, CHOOSING_SEED, "choosing") if self.scenes else None
         judge = make_judge(request, self.model.task, pictures, scenes, CHOOSING)
         budget = request.budget(judge.metric.name)
-        if budget is not None:
-            self.approximation, self.approximations = choose(self.model, self.graph, judge, budget, self.tell_more)
+        if budget is None:
+            return
+        ladder = LADDER
+        alone: tuple[MoveSensitivity, ...] = ()
+        if request.tune == "full":
+            costs = measure_moves(self.model.backbone.variant, request.imgsz, self._moved, judge, self.tell_more)
+            ladder, alone = costs.ladder, costs.alone
+        found, record = choose(self.model, self.graph, judge, budget, self.tell_more, ladder)
+        record = record.model_copy(update={"alone": alone})
+        self.approximation, self.approximations = (replace(found, record=record) if found else None), record
+
+    def _moved(self, moves: Moves) -> "openvino.Model":
+        """The float model for OpenVINO that makes `moves`."""
+        return self._openvino_model(take(self.model, moves).model, self.scratch / "alone.onnx")
 
     @property
     def deployed(self) -> Model:

@@ -13,24 +13,29 @@ from pvt_edge.errors import ExportError
 from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.export.onnx import quiet
 from pvt_edge.export.tasks import get_task_export
+from pvt_edge.models import Model
 from pvt_edge.preprocessing import IMAGENET, normalise
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.runtimes.openvino_core import openvino_core
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import NormaliseSpec
-    from pvt_edge.models import Model
 
 
 class StockGraph(nn.Module):
-    """uint8 BGR pixels (B, H, W, 3) -> the outputs named in `output_names`, as a tuple: no rewrite, float32."""
+    """uint8 BGR pixels (B, H, W, 3) -> the outputs named in `output_names`, as a tuple: no rewrite, float32.
 
-    def __init__(self, model: "Model", imgsz: tuple[int, int], *, normalisation: "NormaliseSpec" = IMAGENET) -> None:
+    A `model` that is none of ours gives the outputs of `task` as they are.
+    """
+
+    def __init__(
+        self, model: nn.Module, imgsz: tuple[int, int], *, task: str = "", normalisation: "NormaliseSpec" = IMAGENET
+    ) -> None:
         super().__init__()
         self.normalisation = normalisation
-        task = get_task_export(model.task)
-        self.model, self.output_names = model, task.output_names
-        self.decode = task.decode(model, imgsz)
+        export = get_task_export(model.task if isinstance(model, Model) else task)
+        self.model, self.output_names = model, export.output_names
+        self.decode = export.decode(model, imgsz) if isinstance(model, Model) else None
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -74,10 +79,11 @@ def export_stock_onnx(graph: StockGraph, path: Path, *, imgsz: tuple[int, int], 
     return path
 
 
-def quantise_by_default(path: Path, pictures: "Sequence[object]", out: Path) -> Path:
+def quantise_by_default(path: Path, pictures: "Sequence[object]", out: Path, *, transformer: bool = True) -> Path:
     """`out`, after writing there as IR what NNCF makes by default of the ONNX file at `path`.
 
-    `pictures` are inputs (B, H, W, 3) uint8. Raises `ExportError`; NNCF must be installed.
+    `pictures` are inputs (B, H, W, 3) uint8; NNCF is told of a `transformer`, as its manual says. Raises
+    `ExportError`; NNCF must be installed.
     """
     import nncf
     import openvino
@@ -88,7 +94,7 @@ def quantise_by_default(path: Path, pictures: "Sequence[object]", out: Path) -> 
             model = nncf.quantize(
                 openvino_core().read_model(path),
                 dataset,
-                model_type=nncf.ModelType.TRANSFORMER,
+                model_type=nncf.ModelType.TRANSFORMER if transformer else None,
                 subset_size=len(pictures),
             )
         out.parent.mkdir(parents=True, exist_ok=True)

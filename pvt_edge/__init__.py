@@ -1,4 +1,4 @@
-"""Pyramid Vision Transformer v2 at the edge: export, quantise, check and run.
+"""Pyramid Vision Transformers v1 and v2 at the edge: export, quantise, check and run.
 
 Every name is loaded when it is first used, so that importing the package costs nothing and a device that only
 runs bundles never needs torch.

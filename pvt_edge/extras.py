@@ -23,6 +23,7 @@ EXTRA_OF = {
     "tensorrt": "tensorrt",
     "torch": "export",
     "trackers": "track",
+    "transformers": "compare",
     "yaml": "val",
 }
 

@@ -146,6 +146,16 @@ class Moves(RootModel[dict[str, BlockMoves]]):
 
 NONE = Moves()
 
+# What cost the least accuracy for the time it saved, see docs/approximations.md; `fitting` makes it one for an image
+# size and a variant.
+RECIPE = Moves(
+    {
+        "stages.0": BlockMoves(pool_queries=4),
+        "stages.1": BlockMoves(pool_queries=2),
+        "stages.2": BlockMoves(pool_queries=2),
+    }
+)
+
 
 def read_moves(content: object) -> Moves:
     """The moves in parsed JSON; `ArgumentError` says what is wrong with it, and where."""

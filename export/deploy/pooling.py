@@ -76,10 +76,12 @@ class Spread(nn.Module):
 
     def __init__(self, map_hw: tuple[int, int], side: int) -> None:
         super().__init__()
-        self.map_hw, self.side = map_hw, side
+        self.map_hw = map_hw
+        self.whole_hw = tuple(-(-length // side) * side for length in map_hw)  # of all windows
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.interpolate(x, scale_factor=float(self.side), mode="nearest")
+        # by size: the factors would be floats that a graph in half precision may not hold as such
+        x = F.interpolate(x, size=self.whole_hw, mode="nearest")
         return x[:, :, : self.map_hw[0], : self.map_hw[1]]
 
 

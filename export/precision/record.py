@@ -87,6 +87,16 @@ class MoveTrial(_Record):
     within_budget: bool
 
 
+class MoveSensitivity(_Record):
+    """One move alone, in float, against the exact graph on the same machine."""
+
+    words: str
+    drop: float  # of the metric
+    details: dict[str, float] = {}
+    ms_saved: float  # of one inference, medians in turns; below zero where it costs
+    exact_ms: float
+
+
 class ApproximationRecord(_Record):
     """How the moves of an export were chosen."""
 
@@ -97,6 +107,7 @@ class ApproximationRecord(_Record):
     max_class_drop: float | None = None
     trials: tuple[MoveTrial, ...] = ()
     unjudged: tuple[str, ...] = ()  # classes that no picture shows
+    alone: tuple[MoveSensitivity, ...] = ()  # where `--tune full` measured them, least loss per millisecond first
 
 
 class SearchRecord(_Record):

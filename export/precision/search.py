@@ -16,11 +16,12 @@ from pvt_edge.export.precision.recipes import RECIPES, moves
 from pvt_edge.export.precision.record import BlockSensitivity, Candidate, Latency, LayerGroup, SearchRecord
 from pvt_edge.export.precision.trial import Trial, has_bf16, measure
 from pvt_edge.export.precision.verdict import FLOAT, p50, verdict
-from pvt_edge.export.request import Tune
 from pvt_edge.machine.cpu import read_cpu
 
 if TYPE_CHECKING:
     import openvino
+
+    from pvt_edge.export.request import Tune
 
 Placement = Literal["searched", "given", "recorded"]
 Tell = Callable[[str], None]  # what is being tried now
@@ -64,7 +65,7 @@ class Search:
         self.blocks = find_blocks(self.model)
         self.bf16 = has_bf16()
 
-    def run(self, given: Collection[str] | None = None, tune: Tune = "full") -> SearchRecord:
+    def run(self, given: Collection[str] | None = None, tune: "Tune" = "full") -> SearchRecord:
         """Measure, choose, and say so.
 
         With `given` blocks only their placement is tried, as it is. "quick" tries no block alone; "off" times nothing

@@ -6,6 +6,7 @@ from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import ApproximationRecord, Candidate, SearchRecord, TensorRtRecord
 from pvt_edge.export.report.candidates import most_sensitive, speedup
 from pvt_edge.export.report.facts import whole_bytes
+from pvt_edge.export.report.moves import alone_section
 from pvt_edge.export.report.placement import placement_section
 from pvt_edge.export.report.tensorrt import tensorrt_sections
 from pvt_edge.reporting.markdown import bold, bullets, code, plain, table
@@ -33,6 +34,8 @@ def page(
     sections = [
         *(_searched(manifest, search, plots) if search else [f"# {_title(manifest)} for TensorRT"]),
         *([_approximations(approximation)] if approximation else []),
+        *([alone_section(approximation)] if approximation and approximation.alone else []),
+        *_pictures(plots or (), moves="what each move loses and saves alone"),
         *(tensorrt_sections(manifest, tensorrt) if tensorrt else []),
         _calibration(manifest),
         _artifacts(manifest, search),

@@ -7,7 +7,7 @@ from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import ApproximationRecord, SearchRecord, TensorRtRecord
 from pvt_edge.export.report.facts import facts
 from pvt_edge.export.report.page import page
-from pvt_edge.export.report.plots import draw_plots
+from pvt_edge.export.report.plots import draw_moves, draw_plots
 from pvt_edge.reporting.drawings import has_matplotlib
 
 
@@ -29,7 +29,10 @@ def write_report(
 
     Without matplotlib there are no plots, and report.md says how to get them.
     """
-    plots = draw_plots(folder, search) if search and has_matplotlib() else None
+    plots = None
+    if has_matplotlib() and (search or approximation):
+        plots = draw_plots(folder, search) if search else ()
+        plots += draw_moves(folder, approximation) if approximation else ()
     content = (
         json.dumps(facts(manifest, search, tensorrt, approximation), indent=2, ensure_ascii=False, allow_nan=False)
         + "\n"

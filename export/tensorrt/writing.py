@@ -10,7 +10,7 @@ from pvt_edge.bundle.schema import Artifact, Precision, TensorRtSpec
 from pvt_edge.engines.bundle_build import engine_artifact, faster_engine, profile_for, write_engines
 from pvt_edge.engines.workshop import Workshop, open_workshop
 from pvt_edge.errors import ExportError, RuntimeMissingError
-from pvt_edge.export.precision.plan import plan_of, read_plan
+from pvt_edge.export.precision.plan import plan_of
 from pvt_edge.export.precision.record import GraphTrial, TensorRtRecord
 from pvt_edge.export.tensorrt.graphs import TensorRtGraphs
 
@@ -79,7 +79,7 @@ def write_tensorrt(
         kept["fp16"] = _save(graphs.half, writer, "fp16", metadata)
     plan = None
     if request.int8:
-        tried, placed = graphs.int8(_given(request, graphs, variant, judge.task), tell)
+        tried, placed = graphs.int8(_given(request, graphs), tell)
         trials += tried
         if placed is not None:
             kept["int8"] = _save(placed.model, writer, "int8", metadata)
@@ -116,11 +116,11 @@ def _save(model: "onnx.ModelProto", writer: BundleWriter, precision: Precision, 
     return writer.artifact("onnxruntime", precision, name)
 
 
-def _given(request: "ExportRequest", graphs: TensorRtGraphs, variant: str, task: str) -> Collection[str] | None:
+def _given(request: "ExportRequest", graphs: TensorRtGraphs) -> Collection[str] | None:
     """The blocks of the plan that was given."""
     if request.plan is None:
         return None
-    return read_plan(request.plan, variant, task).int8_blocks(graphs.known)
+    return request.plan.int8_blocks(graphs.known)
 
 
 def _build(

@@ -48,7 +48,7 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks of errors.")] = False,
 ) -> None:
-    """Pyramid Vision Transformer v2 at the edge: export, quantise, check and run."""
+    """Pyramid Vision Transformers v1 and v2 at the edge: export, quantise, check and run."""
     global DEBUG
     DEBUG = debug
 

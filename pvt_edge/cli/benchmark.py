@@ -68,7 +68,12 @@ def benchmark(
         typer.Option(help="Pictures for end-to-end, and of --data. Default: generated scenes.", metavar="DIR"),
     ] = None,
     compare: Annotated[
-        str | None, typer.Option(help="stock: the default route's files in the same run.", metavar="stock")
+        str | None,
+        typer.Option(
+            help="Beside it in the same run: stock (the same model by the default route), vit-s, vit-b, deit-ti, "
+            "deit-s, swin-t, resnet-18, resnet-50.",
+            metavar="LIST",
+        ),
     ] = None,
     torch_compile: Annotated[
         bool, typer.Option("--torch-compile", help="torch.compile too, whose start takes minutes.")
@@ -90,6 +95,7 @@ def benchmark(
 ) -> None:
     """Measure every runtime and precision in interleaved rounds: table, JSON, Markdown and plots."""
     from pvt_edge.benchmarks.against import read_baseline
+    from pvt_edge.benchmarks.comparison_models import check_names
     from pvt_edge.benchmarks.opening import COMPILED
     from pvt_edge.benchmarks.options import QUICK_S, QUICK_WARMUP_S, Options
     from pvt_edge.benchmarks.rows import PRECISIONS, Choice, unnamed
@@ -103,8 +109,6 @@ def benchmark(
         raise typer.BadParameter(f"{hint!r} is neither latency nor throughput", param_hint="--hint")
     if streams is not None and hint == "latency":
         raise typer.BadParameter("streams are for --hint throughput", param_hint="--streams")
-    if compare not in (None, "stock"):
-        raise typer.BadParameter(f"{compare!r}: all there is to compare with is stock", param_hint="--compare")
     duration = duration if duration is not None else QUICK_S if quick else Options.duration_s
     warmup = warmup if warmup is not None else QUICK_WARMUP_S if quick else Options.warmup_s
     if not 0 < duration < inf:
@@ -113,7 +117,7 @@ def benchmark(
         raise typer.BadParameter(f"{warmup:g} seconds never end: give 0 or more", param_hint="--warmup")
     if not 1 < max_ratio < inf:
         raise typer.BadParameter(f"{max_ratio:g} allows nothing: give more than 1", param_hint="--max-ratio")
-    given = {"task": task, "imgsz": imgsz, "calib": calib, "against": against, "compare": compare}
+    given = {"task": task, "imgsz": imgsz, "calib": calib, "against": against}
     given |= {"data": data, "batch": batch}
     _refuse_unused(bundle, variants, given)
     runtimes = unnamed() if runtime == "all" else parse_list(runtime)
@@ -127,13 +131,15 @@ def benchmark(
         streams=streams,
     )
     choice.check()
+    compared = tuple(dict.fromkeys(parse_list(compare or "")))
+    check_names(compared)
     options = Options(
         choice=choice,
         duration_s=duration,
         warmup_s=warmup,
         percentiles=_parse_percentiles(percentile),
         seed=seed,
-        compare_stock=compare == "stock",
+        compare=compared,
         images=images,
         data=data,
         weights=_absolute_file(weights),
@@ -171,7 +177,7 @@ def _absolute_file(weights: str | None) -> str | None:
 
 def _refuse_unused(bundle: Path | None, variants: str | None, given: Mapping[str, object]) -> None:
     """Wrong usage for options that would be ignored in silence."""
-    of_bundle, of_study = ("task", "imgsz", "calib"), ("calib", "against", "compare", "data", "batch")
+    of_bundle, of_study = ("task", "imgsz", "calib"), ("calib", "against", "data", "batch")
     for names, there, why in (
         (of_bundle, bundle is not None, "a bundle says that itself: this is for --variant"),
         (of_study, variants is not None, "this is not for the study of --variants"),

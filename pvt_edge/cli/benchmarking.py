@@ -50,6 +50,7 @@ def measure(
     """
     from pvt_edge.benchmarks.against import check_comparable
     from pvt_edge.benchmarks.benchmark import run_benchmark
+    from pvt_edge.benchmarks.comparison_models import check_models
     from pvt_edge.benchmarks.exporting import export_to_measure
     from pvt_edge.benchmarks.folder import check_folder, write_folder
     from pvt_edge.benchmarks.report import WITHOUT_PLOTS
@@ -59,6 +60,8 @@ def measure(
     console = target.console
     if target.out is not None:
         check_folder(target.out)
+    if folder is None:
+        check_models(options.compare, task or "classify")  # before the export, which knows the task only after
     with tempfile.TemporaryDirectory() as scratch, _progress(console) as tell:
         torch_model: TorchModel | None = None
         notes: tuple[str, ...] = ()
@@ -113,7 +116,9 @@ def study(
 ) -> bool:
     """Run the study, show it and write it; whether anything could be measured."""
     from pvt_edge.benchmarks.folder import STUDY_RESULT, check_folder, write_study
-    from pvt_edge.benchmarks.study import SIZES, run_study, study_columns, study_lines, study_rows
+    from pvt_edge.benchmarks.pairs import pair_cells, pair_columns
+    from pvt_edge.benchmarks.study import run_study
+    from pvt_edge.benchmarks.study_table import SIZES, study_columns, study_lines, study_rows
 
     console = target.console
     if target.out is not None:
@@ -122,9 +127,11 @@ def study(
         found = run_study(variants, sizes, options, task=task, command=target.command, progress=tell)
     columns, rows = study_columns(found), study_rows(found)
     first = 2 + len(SIZES)  # one table of everything would not fit a terminal
-    _print_study(console, f"PVT-v2 {found.task}", columns[:first], [row[:first] for row in rows])
+    _print_study(console, f"PVT {found.task}", columns[:first], [row[:first] for row in rows])
     times = [*columns[:2], *columns[first:]]
     _print_study(console, "inference alone, median ms", times, [[*row[:2], *row[first:]] for row in rows])
+    if pairs := pair_cells(found):
+        _print_study(console, "pairs of like cost: the variant's time over the other's", pair_columns(found), pairs)
     console.print()
     for line in study_lines(found):
         style = "bold yellow" if "BUSY" in line or "FAILED" in line else "dim"

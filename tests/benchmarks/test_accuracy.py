@@ -60,7 +60,7 @@ def test_stock_and_torch_rows_are_judged_too(cells_bundle, scenes):
         pytest.skip("torch is not installed")
     choice = replace(QUICK.choice, runtimes=("torch", "onnxruntime"), precisions=("fp32",))
     found = run_benchmark(
-        read_bundle(cells_bundle), replace(QUICK, choice=choice, data=scenes, compare_stock=True)
+        read_bundle(cells_bundle), replace(QUICK, choice=choice, data=scenes, compare=("stock",))
     ).benchmark
     assert [row.name for row in found.measured] == ["torch fp32", "onnxruntime fp32", "stock onnxruntime fp32"]
     values = [row.accuracy["AP"] for row in found.measured]

@@ -8,16 +8,21 @@ import torch
 
 import pvt_edge
 from pvt_edge.errors import ArgumentError, ExportError, UnknownNameError
-from pvt_edge.export.approximation import CLASS_SHARE, LADDER, SHARE, choose, read_approximation
+from pvt_edge.export import move_costs
+from pvt_edge.export.approximation import CLASS_SHARE, LADDER, SHARE, choose, read_approximation, take
 from pvt_edge.export.graph import DeployGraph
+from pvt_edge.export.move_costs import greedy_sets, loss_per_ms, measure_moves
 from pvt_edge.export.parity import model_outputs
 from pvt_edge.export.precision.judge import AgreementJudge
+from pvt_edge.export.precision.record import ApproximationRecord, MoveSensitivity
 from pvt_edge.models.moves import moves_of
 from pvt_edge.moves import Moves, read_moves
 from pvt_edge.runtimes import missing
 from pvt_edge.scenes import draw_scene
 from pvt_edge.variants import get_variant
 from pvt_edge.verification.tolerance import tolerance
+
+from .made import build
 
 IMGSZ = (64, 96)
 PLAN = {"stages.0": {"pool_keys": 2, "pool_queries": 2}, "stages.0.blocks.1.mlp": {"leave_out": True}}
@@ -186,3 +191,52 @@ def test_what_is_said_of_it(bundle, pvt_edge_script):
 def test_verify_allows_more_of_what_is_approximated():
     for task in ("classify", "detect", "features"):
         assert tolerance(task, "fp32", "approximated") != tolerance(task, "fp32", "int8")
+
+
+def row(words, drop, ms_saved, **details):
+    return MoveSensitivity(words=words, drop=drop, ms_saved=ms_saved, exact_ms=10.0, details=details)
+
+
+def test_moves_are_ordered_by_what_they_lose_for_a_millisecond():
+    rows = [row("dear", 0.01, 1.0), row("fair", 0.01, 5.0), row("free", -0.01, 0.5), row("near", 0.0, 1.0, cosine=0.5)]
+    assert [found.words for found in sorted(rows, key=loss_per_ms)] == ["free", "fair", "dear", "near"]
+
+
+def test_greedy_sets_grow_to_all():
+    order = [read_moves({f"stages.{i}.blocks.{j}.mlp": {"leave_out": True}}) for i in range(4) for j in range(3)]
+    sets = greedy_sets(order)
+    assert len(sets) <= 8
+    assert [len(moves.root) for moves in sets] == sorted({len(moves.root) for moves in sets})
+    assert set(sets[0].root) < set(sets[-1].root)
+    assert set(sets[-1].root) == {name for moves in order for name in moves.root}
+    assert greedy_sets([]) == []
+
+
+def test_moves_are_measured_alone(pictures, tmp_path, monkeypatch):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    from pvt_edge.export.onnx import export_onnx
+    from pvt_edge.export.openvino import read_model
+    from pvt_edge.export.report.moves import alone_section, draw
+
+    model = build("classify", "b0", classes=5)  # in which every block counts
+    given = [
+        read_moves(one) for one in ({"stages.0": {"pool_keys": 2}}, {"stages.1.blocks.0.mlp": {"leave_out": True}})
+    ]
+    monkeypatch.setattr(move_costs, "single_moves", lambda variant, imgsz: given)
+    monkeypatch.setattr(move_costs, "SECONDS", 0.01)
+    monkeypatch.setattr(move_costs, "WORTH", -1e9)  # whatever the clock says
+
+    def convert(moves):
+        export_onnx(DeployGraph(take(model, moves).model, IMGSZ, target="openvino"), tmp_path / "alone.onnx")
+        return read_model(tmp_path / "alone.onnx")
+
+    costs = measure_moves(get_variant("b0"), IMGSZ, convert, judge_of(pictures), lambda text: None)
+    assert {found.words for found in costs.alone} == {moves.words(get_variant("b0")) for moves in given}
+    assert all(found.exact_ms > 0 and found.details["cosine"] < 1 for found in costs.alone)
+    assert costs.ladder[-1].blocks(get_variant("b0")) == (given[0] | given[1]).blocks(get_variant("b0"))
+    metric = judge_of(pictures).metric
+    record = ApproximationRecord(words="none", metric=metric, alone=costs.alone)
+    assert all(found.words in alone_section(record) for found in costs.alone)
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    assert len(draw(record).axes[0].collections) == 1
+    assert draw(ApproximationRecord(words="none", metric=metric)) is None

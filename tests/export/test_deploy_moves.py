@@ -112,12 +112,16 @@ def test_the_moves_are_the_models_own_and_stay():
 
 @pytest.mark.parametrize("target", TARGETS[1:])
 def test_the_whole_graph_in_onnx_runtime(target, tmp_path):
+    import onnx
+
     from pvt_edge.export.onnx import export_onnx
+    from pvt_edge.export.precision.half import to_half
     from pvt_edge.runtimes import open_runtime
 
     model = apply_moves(small("classify", "b0").float(), read_moves(RICH))
     graph = DeployGraph(model, (128, 192), target=target)
     export_onnx(graph, tmp_path / "model.onnx", dynamic_batch=True)
+    to_half(onnx.load(tmp_path / "model.onnx"))  # is checked there
     images = pictures(2, 128, 192)
     with torch.inference_mode(), open_runtime("onnxruntime", tmp_path / "model.onnx") as runtime:
         for batch in (images[0], torch.cat([torch.from_numpy(image) for image in images]).numpy()):

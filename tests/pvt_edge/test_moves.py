@@ -9,7 +9,7 @@ from torch import Tensor
 from pvt_edge.errors import ArgumentError, PvtEdgeError, UnknownNameError
 from pvt_edge.models.moves import apply_moves, moves_of
 from pvt_edge.models.pvt_v2 import Attention, Block, Mlp, pool_tokens, spread_tokens
-from pvt_edge.moves import NONE, BlockMoves, Moves, block_names, read_moves, single_moves
+from pvt_edge.moves import NONE, RECIPE, BlockMoves, Moves, block_names, read_moves, single_moves
 from pvt_edge.variants import get_variant
 from pvt_edge.zoo import create_model
 
@@ -256,3 +256,12 @@ def test_refused_moves_leave_the_model_as_it_was():
     assert list(moves_of(model).root) == [
         name for name in block_names(B0) if name.startswith("stages.0.") and "mlp" in name
     ]
+
+
+@pytest.mark.parametrize("imgsz", [(32, 32), (64, 96), (224, 224), SIZE])
+def test_the_recipe_at_any_size(imgsz):
+    for variant in (B0, LINEAR):
+        fitting = RECIPE.fitting(variant, imgsz)
+        fitting.check(variant, imgsz)
+        assert "queries pooled 2x2 in stage" in fitting.words(variant) or imgsz == (32, 32)
+    assert RECIPE.fitting(B0, SIZE).blocks(B0) == RECIPE.blocks(B0)

@@ -194,8 +194,9 @@ def test_annotations_that_are_not_there(tmp_path):
 def test_a_top1_judge_counts_right_classes(folder):
     labels = ("dog", "cat", "bird", "cow")  # the folder called 3 is cow
     judge = top1_judge(folder, labels, IMGSZ, RESIZE)
-    assert judge.truth == (3, 3, 1, 1, 0)
-    assert judge.value(logits(*judge.truth)) == 1.0
+    truth = tuple(sample.label for sample in judge.labelled.samples)
+    assert truth == (3, 3, 1, 1, 0)
+    assert judge.value(logits(*truth)) == 1.0
     assert judge.value(logits(3, 0, 1, 2, 0)) == pytest.approx(0.6)
     assert (judge.metric.name, judge.metric.words) == ("top1", "top-1")
     assert judge.metric.data == f"5 labelled pictures of {folder}"

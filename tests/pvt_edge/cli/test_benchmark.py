@@ -124,7 +124,6 @@ USAGE = {
     "batch": (("b", "--batch", "1,0"), "is no list of batches"),
     "hint": (("b", "--hint", "speed"), "neither latency nor throughput"),
     "streams": (("b", "--streams", "2"), "streams are for --hint throughput"),
-    "compare": (("b", "--compare", "trt"), "all there is to compare with is stock"),
     "ratio": (("b", "--max-ratio", "1"), "allows nothing"),
     "size of a bundle": (("b", "--imgsz", "640"), "a bundle says that itself"),
     "labels of a study": (("--variants", "b0", "--data", "x.json"), "not for the study"),
@@ -143,6 +142,12 @@ def test_wrong_usage(pvt_edge_command, arguments, words):
 ERRORS = {
     "no bundle": (("absent",), "no bundle at"),
     "runtime": (("BUNDLE", "--runtime", "openvinno"), "unknown runtime 'openvinno': did you mean 'openvino'"),
+    "compare": (("BUNDLE", "--compare", "stock,vit-x"), "unknown model to compare with 'vit-x': did you mean 'vit-s'"),
+    "a classifier beside a detector": (("BUNDLE", "--compare", "deit-s"), "nothing to compare detect with"),
+    "a classifier beside detectors": (
+        ("--variants", "b0", "--task", "detect", "--compare", "deit-s"),
+        "nothing to compare detect with",
+    ),
     "precision": (("BUNDLE", "--precision", "int7"), "unknown precision 'int7': did you mean 'int8'"),
     "nothing runs": (("BUNDLE", "--runtime", "tensorrt"), "nothing here to benchmark: tensorrt: "),
     "batch": (("BUNDLE", "--runtime", "openvino", "--batch", "4"), "export with --batch 4, or with --dynamic-batch"),
@@ -195,23 +200,30 @@ def test_a_broken_file_is_its_rows_end_alone(pvt_edge_command, cells_bundle, pic
 def test_the_study_of_a_variant(pvt_edge_command, tmp_path):
     if missing("torch") is not None:
         pytest.skip("torch is not installed")
+    pytest.importorskip("transformers", reason="transformers is not installed")
     out = tmp_path / "study"
     done = pvt_edge_command(
         *("benchmark", "--variants", "b0,B0", "--imgsz", "64,64", "--runtime", "openvino", "--precision", "fp32"),
-        *("--duration", "0.05", "--out", str(out), "--json", "-"),
+        *("--compare", "resnet-18,swin-t", "--duration", "0.05", "--out", str(out), "--json", "-"),
     )
     assert done.returncode == 0, done.stderr
     study = json.loads((out / "study.json").read_text())
     assert study == json.loads(done.stdout)
-    assert [(e["variant"], e["height"], e["width"]) for e in study["entries"]] == [("b0", 64, 64)]
-    assert study["entries"][0]["model"]["macs"] == pytest.approx(0.57e9 * (64 / 224) ** 2, rel=0.1)
-    assert study["entries"][0]["model"]["parameters"] == 3_666_760
-    assert all(row["inference"]["calls"] >= 5 for entry in study["entries"] for row in entry["rows"])
+    b0, resnet, swin = study["entries"]
+    assert [(e["variant"], e["height"], e["width"]) for e in (b0, resnet)] == [("b0", 64, 64), ("resnet-18", 64, 64)]
+    assert b0["model"]["macs"] == pytest.approx(0.57e9 * (64 / 224) ** 2, rel=0.1)
+    assert b0["model"]["parameters"] == 3_666_760
+    assert resnet["compared"]["macs"] == pytest.approx(1.82e9 * (64 / 224) ** 2, rel=0.02)
+    assert resnet["compared"]["parameters"] == 11_689_512
+    assert [row["name"] for row in resnet["rows"]] == ["resnet-18 openvino fp32"]
+    assert "needs an input of 224" in swin["reason"]
+    assert all(row["inference"]["calls"] >= 5 for entry in (b0, resnet) for row in entry["rows"])
     assert study["weights"] == "random"
     check_folder(out, "study.json")  # may be written over
     text = (out / "study.md").read_text()
-    assert "| variant | input | M params | G MACs | MiB fp32 | MiB int8 | openvino fp32 |" in text
+    assert "| variant | input | M params | G MACs | top-1 | MiB fp32 | MiB int8 | openvino fp32 |" in text
     assert "weights random: they do not change the time" in text
+    assert "swin-t 64x64 not run: " in text
 
 
 def test_a_study_of_another_head_and_one_of_nothing(pvt_edge_command, tmp_path):
