@@ -4,7 +4,7 @@ from pvt_edge.export.tasks.classify import ClassifyExport, FeaturesExport
 from pvt_edge.export.tasks.detect import DetectExport
 from pvt_edge.export.tasks.task import TASK_EXPORTS, Parity, TaskExport, get_task_export, register_task_export
 
-for task in (ClassifyExport(), FeaturesExport(), DetectExport()):
-    register_task_export(task)
+for _known in (ClassifyExport(), FeaturesExport(), DetectExport()):
+    register_task_export(_known)
 
 __all__ = ["TASK_EXPORTS", "Parity", "TaskExport", "get_task_export", "register_task_export"]

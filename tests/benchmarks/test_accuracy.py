@@ -75,7 +75,7 @@ def test_without_data_the_export_s_figures_stand(cells_bundle):
 
 def test_labels_that_do_not_fit_are_refused_before_anything_runs(cells_bundle, tmp_path):
     told = []
-    with pytest.raises(DataError, match="is a folder: a detector is judged by a COCO file"):
+    with pytest.raises(DataError, match=r"no boxes in .*: expected is a COCO file"):
         run_benchmark(
             read_bundle(cells_bundle), replace(QUICK, data=tmp_path), progress=lambda *step: told.append(step)
         )

@@ -24,9 +24,9 @@ from pvt_edge.errors import (
     PvtEdgeError,
     UnknownNameError,
 )
-from pvt_edge.export import parity
 from pvt_edge.export import steps as export_steps
 from pvt_edge.export.deploy import block
+from pvt_edge.export.tasks import task as tolerances
 from pvt_edge.models.decode import Decode
 from pvt_edge.postprocessing import select, softmax
 from pvt_edge.preprocessing import normalise
@@ -244,8 +244,8 @@ REFUSED = {
         "ask for at least 16, or pass --allow-small",
     ),
     "metric": ({"metric": "agreemnt"}, UnknownNameError, "unknown metric 'agreemnt': did you mean 'agreement'?"),
-    "top1 unlabelled": ({"metric": "top1"}, ExportError, "give a folder of class folders with --data"),
-    "map unlabelled": ({"metric": "map"}, ExportError, "give a COCO file, and its pictures with --images with --data"),
+    "top1 unlabelled": ({"metric": "top1"}, ExportError, "needs labelled pictures: give"),
+    "map unlabelled": ({"metric": "map"}, ExportError, "needs labelled pictures: give"),
     "images alone": ({"images": "pictures"}, ExportError, "give the file with --data"),
     "max_drop in percent": ({"max_drop": 2}, ExportError, "max_drop is a fraction of the metric, 0 to 1, got 2"),
     "max_drop below zero": ({"max_drop": -0.1}, ExportError, "got -0.1"),
@@ -312,7 +312,7 @@ def test_int8_alone(lite, calib, older):
 @pytest.mark.parametrize(("constant", "step"), [("TENSOR_TOLERANCE", "onnxruntime fp32")])
 def test_a_failed_check_keeps_the_older_bundle(classifier, older, monkeypatch, constant, step):
     before = content(older)
-    monkeypatch.setattr(parity, constant, 0.0)
+    monkeypatch.setattr(tolerances, constant, 0.0)
     with pytest.raises(ExportError, match=f"{step} does not give the model's answers"):
         pvt_edge.export_model(classifier, older, imgsz=(64, 96), formats=("onnx",))
     assert content(older) == before

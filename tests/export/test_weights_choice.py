@@ -84,7 +84,7 @@ def test_random_weights_of_a_head():
     ("given", "told"),
     [
         (("b6",), "unknown variant 'b6': did you mean"),
-        (("b2_li",), "unknown variant 'b2_li': did you mean 'b2-li'?"),
+        (("b2-lii",), "unknown variant 'b2-lii': did you mean 'b2-li'?"),
         (("b0", "detection"), "unknown task 'detection': did you mean 'detect'?"),
     ],
 )

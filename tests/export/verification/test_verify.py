@@ -318,7 +318,7 @@ def test_files_replace_those_of_an_older_run_and_nothing_else(cells_bundle, scen
 
 
 def test_a_run_that_fails_leaves_the_older_files(cells_bundle, scenes, tmp_path, monkeypatch):
-    from pvt_edge.verification import writing
+    from pvt_edge.verification import page
 
     out = tmp_path / "v"
     pvt_edge.verify(cells_bundle, images=scenes, **ONE, out=out)
@@ -327,7 +327,7 @@ def test_a_run_that_fails_leaves_the_older_files(cells_bundle, scenes, tmp_path,
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing, "page", full)
+    monkeypatch.setattr(page, "page", full)
     with pytest.raises(DataError, match="No space left on device: choose another place with --out"):
         pvt_edge.verify(cells_bundle, images=scenes, **ONE, out=out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

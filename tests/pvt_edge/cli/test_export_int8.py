@@ -102,7 +102,7 @@ def test_ctrl_c_during_the_search(pvt_edge_script, classified, folder):
     bundle = classified[1]
     before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
     child = subprocess.Popen(
-        [pvt_edge_script, *CLASSIFY, "--calib", folder / "calib", "--out", bundle],
+        [pvt_edge_script, *CLASSIFY, "--tune", "full", "--calib", folder / "calib", "--out", bundle],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs inherit "ignore"
     )  # fmt: skip

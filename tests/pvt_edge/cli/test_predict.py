@@ -171,7 +171,7 @@ def test_inspect(pvt_edge_command, cells_bundle):
     for said in ("PVT-v2 b0, detect", "uint8 (1, 480, 640, 3) BGR", "RBC, WBC, Platelets", "openvino/int8.xml"):
         assert said in done.stdout
     content = json.loads(pvt_edge_command("inspect", str(cells_bundle), "--json", "-").stdout)
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
 
 
 def test_an_edited_artifact_is_refused(pvt_edge_command, cells_bundle, scenes, tmp_path):

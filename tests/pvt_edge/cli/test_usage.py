@@ -83,5 +83,5 @@ def test_the_mark_that_windows_writes_first_is_no_part_of_a_label(tmp_path):
 
 def test_help_loads_nothing_that_takes_its_time():
     code = "import sys, pvt_edge.cli.app; print({'numpy', 'pydantic', 'requests', 'torch', 'cv2'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout == "set()\n"
