@@ -33,7 +33,6 @@ from pvt_edge.benchmarks.rounds import Track, run_rounds
 from pvt_edge.benchmarks.rows import Plan, find_torch_model
 from pvt_edge.benchmarks.timing import measure_timer, summarise
 from pvt_edge.bundle import Bundle
-from pvt_edge.bundle.schema import APPROXIMATED
 from pvt_edge.errors import BundleError, PvtEdgeError
 from pvt_edge.metrics.labelled import Labelled
 from pvt_edge.reporting.rounding import counted
@@ -90,7 +89,7 @@ class Run:
         manifest = bundle.manifest
         if manifest.moves:
             words = manifest.moves.words(get_variant(manifest.variant))
-            self.notes.append(f"files of {' and '.join(APPROXIMATED)} are approximated: {words}")
+            self.notes.append(f"files of {' and '.join(manifest.approximated)} are approximated: {words}")
         self.announce: Callable[[str], None] | None = None
         self.done, self.steps = 0, 1
 

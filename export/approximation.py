@@ -1,7 +1,7 @@
 """Which moves an export makes: those of a plan, or the strongest recorded set that the budget allows on pictures.
 
 The sets were found on `cells` at 480x640 (docs/approximations.md), weakest first; each is cut down to what a model's
-maps can hold. What chooses a set is not what judges the artifacts made with it: see `make_judges`.
+maps can hold. What chooses a set is not what judges the artifacts made with it: see `Steps._judge`.
 """
 
 import copy
@@ -49,7 +49,6 @@ class Approximation:
 
     moves: Moves
     model: "Model"
-    record: ApproximationRecord
 
 
 def read_approximation(given: str | Path, variant: "Variant", task: str, imgsz: tuple[int, int]) -> Moves:
@@ -87,9 +86,8 @@ def read_approximation(given: str | Path, variant: "Variant", task: str, imgsz: 
 
 
 def take(model: "Model", moves: Moves) -> Approximation:
-    """The moves of a plan, taken at their word."""
-    words = moves.words(model.backbone.variant)
-    return Approximation(moves, _moved(model, moves), ApproximationRecord(words=words, given=True))
+    """`moves` taken at their word."""
+    return Approximation(moves, apply_moves(copy.deepcopy(model), moves))
 
 
 def choose(
@@ -115,28 +113,28 @@ def choose(
     for moves in (rung for rung in sets if rung):
         words = moves.words(variant)
         tell(f"trying {words}")
-        moved = _moved(model, moves)
-        outputs = model_outputs(moved, graph, judge.inputs[:FEW])
+        candidate = take(model, moves)
+        outputs = model_outputs(candidate.model, graph, judge.inputs[:FEW])
         few = judge.first(FEW)
         if few.value(reference[:FEW]) - few.value(outputs) <= HOPELESS * budget:
-            outputs = [*outputs, *model_outputs(moved, graph, judge.inputs[FEW:])]
+            outputs = [*outputs, *model_outputs(candidate.model, graph, judge.inputs[FEW:])]
             trial = _trial(judge, outputs, words, base, base_classes, budget)
         else:
             first, classes = few.value(reference[:FEW]), few.by_class(reference[:FEW])
             trial = _trial(few, outputs, words, first, classes, budget)
         trials.append(trial)
         if trial.within_budget:
-            chosen = Approximation(moves, moved, ApproximationRecord(words=words))
+            chosen = candidate
             break
     record = ApproximationRecord(
-        words=chosen.record.words if chosen else "none",
+        words=trials[-1].words if chosen else "none",
         metric=judge.metric,
         max_drop=SHARE * budget,
         max_class_drop=CLASS_SHARE * budget,
         trials=tuple(trials),
         unjudged=tuple(name for name, value in base_classes.items() if value != value),
     )
-    return (replace(chosen, record=record) if chosen else None), record
+    return chosen, record
 
 
 def _trial(
@@ -153,13 +151,10 @@ def _trial(
     within = base - value <= SHARE * budget and all(drop <= CLASS_SHARE * budget for drop in drops.values())
     return MoveTrial(
         words=words,
+        pictures=len(outputs),
         value=round(value, 5),
         drop=round(base - value, 5),
         worst_class=worst,
         worst_class_drop=round(drops[worst], 5) if worst else None,
         within_budget=within,
     )
-
-
-def _moved(model: "Model", moves: Moves) -> "Model":
-    return apply_moves(copy.deepcopy(model), moves)

@@ -19,7 +19,7 @@ from pvt_edge.arguments import (
     refuse_unknown,
 )
 from pvt_edge.bundle import Bundle, BundleWriter
-from pvt_edge.bundle.schema import APPROXIMATED, Manifest, PostprocessSpec, ResizeMode, ResizeSpec
+from pvt_edge.bundle.schema import MOVED, Manifest, PostprocessSpec, ResizeMode, ResizeSpec
 from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ArgumentError
 from pvt_edge.export.approximation import read_approximation
@@ -198,7 +198,7 @@ def export_model(
         agreement = steps.measure_agreement(artifacts)
         graphs = steps.tensorrt.spec.graphs if steps.tensorrt else {}
         moves = steps.approximation.moves if steps.approximation else Moves()
-        moved = APPROXIMATED if moves else ()
+        moved = MOVED if moves else ()
         excluded = find_excluded(model.task, agreement, steps.over_budget, graphs, moved)
         steps.tell("writing the bundle")
         chosen = steps.quantisation
@@ -217,7 +217,7 @@ def export_model(
             auto_excluded=excluded,
             not_written=steps.not_written,
             tensorrt=steps.tensorrt.spec if steps.tensorrt else None,
-            moves=moves if any(artifact.precision in APPROXIMATED for artifact in artifacts) else Moves(),
+            moves=moves if any(artifact.precision in MOVED for artifact in artifacts) else Moves(),
             precision_plan=chosen.plan.blocks if chosen and chosen.plan else None,
             calibration=steps.calibration.record if steps.calibration else None,
             accuracy=accuracy,
@@ -241,7 +241,8 @@ def _approximations(
 ) -> Moves | Literal["auto", "none"]:
     """What `approximate` means: moves of a plan are read and checked before any work."""
     if given is None and request.plan is not None:
-        return request.plan.moves or "none"
+        request.plan.moves.check(model.backbone.variant, request.imgsz)
+        return Moves(request.plan.moves.blocks(model.backbone.variant)) or "none"
     if given is None:
         return "auto" if request.int8 and not request.half and request.tune != "off" else "none"
     if given in ("auto", "none"):

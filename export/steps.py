@@ -23,6 +23,7 @@ from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
 from pvt_edge.export.parity import check_parity, check_runs, model_outputs
 from pvt_edge.export.precision.judge import ALL
+from pvt_edge.export.precision.record import ApproximationRecord
 from pvt_edge.export.precision.trial import measure
 from pvt_edge.export.quantising import Quantisation, beyond, make_judge, quantise
 from pvt_edge.export.request import ENGINE_FORMATS, ExportRequest
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvt_edge.export.precision.judge import Judge
-    from pvt_edge.export.precision.record import ApproximationRecord, MoveSensitivity
+    from pvt_edge.export.precision.record import MoveSensitivity
 
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, what is done now
 
@@ -85,7 +86,8 @@ class Steps:
         self.tell("choosing approximations")
         if isinstance(request.approximate, Moves):
             self.approximation = take(self.model, request.approximate)
-            self.approximations = self.approximation.record
+            words = request.approximate.words(self.model.backbone.variant)
+            self.approximations = ApproximationRecord(words=words, given=True)
             return
         pictures = self.calibration or self._audit_pictures()
         scenes = self._draw_scenes(CHOOSING_SCENES, CHOOSING_SEED, "choosing") if self.scenes else None
@@ -98,9 +100,8 @@ class Steps:
         if request.tune == "full":
             costs = measure_moves(self.model.backbone.variant, request.imgsz, self._moved, judge, self.tell_more)
             ladder, alone = costs.ladder, costs.alone
-        found, record = choose(self.model, self.graph, judge, budget, self.tell_more, ladder)
-        record = record.model_copy(update={"alone": alone})
-        self.approximation, self.approximations = (replace(found, record=record) if found else None), record
+        self.approximation, record = choose(self.model, self.graph, judge, budget, self.tell_more, ladder)
+        self.approximations = record.model_copy(update={"alone": alone})
 
     def _moved(self, moves: Moves) -> "openvino.Model":
         """The float model for OpenVINO that makes `moves`."""

@@ -80,6 +80,7 @@ class MoveTrial(_Record):
     """A set of moves that was tried: in float32, without any rounding."""
 
     words: str
+    pictures: int  # fewer than all where the first few had ruled it out
     value: float  # of the metric
     drop: float  # against the exact model
     worst_class: str | None = None  # that lost most; None where the metric knows no classes

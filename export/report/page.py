@@ -132,12 +132,17 @@ def _approximations(record: ApproximationRecord) -> str:
                 f"{plain(trial.worst_class)} {drop(trial.worst_class_drop)}"
                 if trial.worst_class and trial.worst_class_drop is not None
                 else NOTHING,
+                str(trial.pictures),
                 "yes" if trial.within_budget else "no",
             ]
             for trial in record.trials
         ]
         lines += [
-            table(["moves", plain(metric.words), "drop", "class that lost most", "within budget"], rows, words=1),
+            table(
+                ["moves", plain(metric.words), "drop", "class that lost most", "pictures", "within budget"],
+                rows,
+                words=1,
+            ),
             f"Tried in float32 on {plain(metric.data)}, from the strongest on, till one held: at most "
             f"{record.max_drop:g} of {plain(metric.words)} may be lost, and {record.max_class_drop:g} of any class. "
             "Other pictures than these judge the files.",

@@ -9,7 +9,7 @@ from pvt_edge.runtimes.runtime import ModelSpec, TensorSpec
 from pvt_edge.runtimes.table import RUNTIMES
 
 SCHEMA_VERSION: Literal[2] = 2  # 1 named the outputs and did not say what they are
-APPROXIMATED = ("fp16", "int8")  # precisions of files that may make moves
+MOVED = ("fp16", "int8")  # precisions of files that may make moves
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 ResizeMode = Literal["letterbox", "stretch", "crop"]
@@ -189,7 +189,12 @@ class Manifest(_Record):
 
     def approximates(self, artifact: Artifact) -> bool:
         """Whether a file makes `moves`, so that it answers otherwise than the trained model beyond rounding."""
-        return bool(self.moves) and artifact.precision in APPROXIMATED
+        return bool(self.moves) and artifact.precision in MOVED
+
+    @property
+    def approximated(self) -> tuple[Precision, ...]:
+        """The precisions of the files that make `moves`, each once."""
+        return tuple(dict.fromkeys(one.precision for one in self.artifacts if self.approximates(one)))
 
     @model_validator(mode="before")
     @classmethod

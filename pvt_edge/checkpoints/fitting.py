@@ -61,7 +61,7 @@ def fit(model: Model, variant: Variant, file: Translation, path: Path, reinit_he
 
 def _without_foreign_heads(model: Model, file: Translation) -> tuple[dict[str, Tensor], list[str]]:
     """The file's tensors but for heads that `model` has no place for, and the file's names of those."""
-    others = [other for other in MODELS.values() if other.starts_others and not isinstance(model, other)]
+    others = [other for other in MODELS.values() if other.is_pretraining and not isinstance(model, other)]
     bare = model.backbone is model
     own = model.backbone.state_dict()
     no_pool = {BACKBONE + name for name in model.backbone.pooling if name not in own}

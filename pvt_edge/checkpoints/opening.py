@@ -38,7 +38,7 @@ class OpenCheckpoint:
 
     def sidecar_of(self, model: type[Model]) -> Sidecar:
         """What of the sidecar holds for such a model: of a file without its head, what is not a classifier's own."""
-        alike = model.resizes_alike or model.count_classes(self.translation.tensors) is not None
+        alike = model.resizes_like_classifier or model.count_classes(self.translation.tensors) is not None
         return self.sidecar if alike else self.sidecar.of_backbone()
 
 

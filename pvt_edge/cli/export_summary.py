@@ -83,18 +83,18 @@ def _report_choices(console: "Console", manifest: "Manifest") -> None:
 
 def _report_approximations(console: "Console", manifest: "Manifest", report: dict[str, Any]) -> None:
     """What the moves are and what they lose, or that none held the budget."""
-    from pvt_edge.bundle.schema import APPROXIMATED
-
     record = report.get("approximation")
     if not record:
         return
     kept = next((trial for trial in record["trials"] if trial["within_budget"]), None)
-    told = f"approximated in {', '.join(APPROXIMATED)}: {record['words']}" if manifest.moves else "not approximated"
-    if kept and manifest.moves:
-        metric = record["metric"]
-        told += f"; {metric['words']} {0.0 - kept['drop']:+.4f} on {metric['data']}, before rounding"
-    elif record["trials"] and not manifest.moves:
-        told += ": no set of moves held the budget" if not kept else ": no file that could be was written"
+    if not manifest.moves:
+        why = "no file that could be was written" if kept else "no set of moves held the budget"
+        told = f"not approximated: {why}"
+    else:
+        told = f"approximated in {' and '.join(manifest.approximated)}: {record['words']}"
+        if kept:
+            metric = record["metric"]
+            told += f"; {metric['words']} {0.0 - kept['drop']:+.4f} on {metric['data']}, before rounding"
     console.print(told, style="bold", markup=False, highlight=False)
     if record["unjudged"]:
         names = ", ".join(record["unjudged"])

@@ -103,7 +103,6 @@ def _output(output: "OutputSpec") -> str:
 
 
 def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
-    from pvt_edge.bundle.schema import APPROXIMATED
     from pvt_edge.variants import get_variant
 
     m = bundle.manifest
@@ -125,7 +124,7 @@ def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
         if artifact.passport:
             rows.append((artifact.file, _passport(artifact.passport)))
     if m.moves:
-        rows.append(("approximated", f"{', '.join(APPROXIMATED)}: {m.moves.words(get_variant(m.variant))}"))
+        rows.append(("approximated", f"{', '.join(m.approximated)}: {m.moves.words(get_variant(m.variant))}"))
     if m.calibration:
         rows.append(("calibration", f"{m.calibration.count} pictures of {m.calibration.source}"))
     if m.accuracy:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.schema import PostprocessSpec
 
 AP_CONF = 0.01  # low: average precision sweeps the threshold itself
-UNTOLD = Settings(conf=AP_CONF, iou=0.5, max_det=100)  # where no bundle says otherwise
+AP_SETTINGS = Settings(conf=AP_CONF, iou=0.5, max_det=100)  # where no bundle says otherwise
 MOST_COUNTED = 100  # detections a class and picture that pycocotools looks at
 
 

@@ -14,7 +14,7 @@ class Classifier(Model):
     task = "classify"
     default_classes = 1000  # ImageNet-1k
     class_layer = "head"
-    starts_others = True
+    is_pretraining = True
     kinds: ClassVar = {"class layer": "head"}
 
     def __init__(self, backbone: Backbone, num_classes: int) -> None:

@@ -29,7 +29,7 @@ class Detector(Model):
     default_classes = 80  # COCO
     default_head = "retinanet"
     class_layer = "head.cls_out"
-    resizes_alike = False
+    resizes_like_classifier = False
     kinds: ClassVar = {
         "neck lateral": r"neck\.lateral\.\d+",
         "neck output": r"neck\.output\.\d+",

@@ -20,9 +20,9 @@ class Model(nn.Module):
         default_classes: How many there are unless said; 0 where a task has none.
         default_head: The head unless one is named; None where there is no choice.
         class_layer: The layer with `rows_per_class` outputs a class, in our names; empty without one.
-        starts_others: Whether files of this task are what other tasks begin from, which then leave its head out.
+        is_pretraining: Whether files of this task are what other tasks begin from, which then leave its head out.
         kinds: As `Family.kinds`, of the blocks of its head.
-        resizes_alike: Whether its pictures are cut and resized as a classifier's.
+        resizes_like_classifier: Whether its pictures are cut and resized as a classifier's.
         backbone: The backbone, in the model or the model itself.
         config: Sizes of the head that no tensor tells.
         weights_name: What was loaded, for a bundle's provenance.
@@ -34,9 +34,9 @@ class Model(nn.Module):
     default_classes: ClassVar[int] = 0
     default_head: ClassVar[str | None] = None
     class_layer: ClassVar[str] = ""
-    starts_others: ClassVar[bool] = False
+    is_pretraining: ClassVar[bool] = False
     kinds: ClassVar[Mapping[str, str]] = {}
-    resizes_alike: ClassVar[bool] = True
+    resizes_like_classifier: ClassVar[bool] = True
     backbone: "Backbone"
     num_classes: int = 0
     config: Any = None

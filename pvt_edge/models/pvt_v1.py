@@ -1,8 +1,8 @@
 """PVT-v1 backbone, training form (arXiv 2102.12122).
 
-Shapes: B batch, C channels of the stage, H x W its map, N = H*W tokens. What it shares with v2 is v2's: the attention
-with its spatial reduction. Other than there, patches do not overlap, positions are learned, MLPs have no convolution,
-maps leave a stage without a norm, and a classifier reads a token of its own that joins in stage 4.
+Shapes: B batch, C channels of the stage, H x W its map, N = H*W tokens. What it shares with v2 is v2's: blocks, with
+their attention and its spatial reduction. Other than there, patches do not overlap, positions are learned, MLPs have no
+convolution, maps leave a stage without a norm, and a classifier reads a token of its own that joins in stage 4.
 """
 
 from collections.abc import Iterator
@@ -14,61 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pvt_edge.models.model import Backbone
-from pvt_edge.models.pvt_v2 import BLOCK_EPS, EMBED_EPS, Attention, DropPath, pool_tokens, spread_tokens
-from pvt_edge.moves import BlockMoves
+from pvt_edge.models.pvt_v2 import (
+    BLOCK_EPS,
+    Block,
+    PatchEmbed,
+    embed_norms,
+    stage_blocks,
+)
 from pvt_edge.variants import Variant
 
 TRAINED_AT = 224  # the side of the pictures that the position tables are for
-
-
-class PatchEmbed(nn.Module):
-    """Patches side by side: kernel and stride are one; rows and columns beyond a multiple are dropped."""
-
-    def __init__(self, in_dim: int, dim: int, stride: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(in_dim, dim, stride, stride)
-        self.norm = nn.LayerNorm(dim, eps=EMBED_EPS)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
-        x = self.proj(x)  # (B, C, H, W)
-        h, w = x.shape[2:]
-        return self.norm(x.flatten(2).transpose(1, 2)), h, w  # (B, N, C)
-
-
-class Mlp(nn.Module):
-    """fc1, exact GELU, fc2. `moves` approximate: the whole of it on a map averaged over windows."""
-
-    moves = BlockMoves()  # none; see `pvt_edge.models.moves`
-    linear = False
-
-    def __init__(self, dim: int, ratio: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, dim * ratio)
-        self.dwconv = nn.Identity()  # where v2 has a convolution
-        self.fc2 = nn.Linear(dim * ratio, dim)
-
-    def forward(self, x: Tensor, h: int, w: int) -> Tensor:
-        x, *_ = pool_tokens(x, h, w, self.moves.pool)
-        return spread_tokens(self.fc2(F.gelu(self.fc1(x))), h, w, self.moves.pool)
-
-
-class Block(nn.Module):
-    """Pre-norm transformer block; a branch that its moves leave out is not computed."""
-
-    def __init__(self, dim: int, heads: int, mlp_ratio: int, sr_ratio: int, drop_path: float) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=BLOCK_EPS)
-        self.attn = Attention(dim, heads, sr_ratio, linear=False)
-        self.norm2 = nn.LayerNorm(dim, eps=BLOCK_EPS)
-        self.mlp = Mlp(dim, mlp_ratio)
-        self.drop_path = DropPath(drop_path)
-
-    def forward(self, x: Tensor, h: int, w: int) -> Tensor:
-        if not self.attn.moves.leave_out:
-            x = x + self.drop_path(self.attn(self.norm1(x), h, w))
-        if not self.mlp.moves.leave_out:
-            x = x + self.drop_path(self.mlp(self.norm2(x), h, w))
-        return x
 
 
 def resize_positions(table: Tensor, h: int, w: int) -> Tensor:
@@ -114,14 +69,11 @@ class PVTv1(Backbone):
     def __init__(self, variant: Variant, drop_path: float = 0.0) -> None:
         super().__init__()
         self.variant = variant
-        rates = iter(torch.linspace(0, drop_path, sum(variant.depths), device="cpu").tolist())
         stages, in_dim = [], 3
-        for i, dim in enumerate(variant.dims):
-            blocks = [
-                Block(dim, variant.heads[i], variant.mlp_ratios[i], variant.sr_ratios[i], next(rates))
-                for _ in range(variant.depths[i])
-            ]
-            embed = PatchEmbed(in_dim, dim, stride=4 if i == 0 else 2)
+        for i, (dim, blocks) in enumerate(
+            zip(variant.dims, stage_blocks(variant, drop_path, convolve=False), strict=True)
+        ):
+            embed = PatchEmbed(in_dim, dim, stride=4 if i == 0 else 2, overlap=False)
             stages.append(Stage(embed, blocks, TRAINED_AT >> (i + 2), dim))
             in_dim = dim
         self.stages = nn.ModuleList(stages)
@@ -156,9 +108,7 @@ class PVTv1(Backbone):
         return self.norm if pooled else None
 
     def embed_norms(self) -> Iterator[nn.LayerNorm]:
-        for module in self.modules():
-            if isinstance(module, PatchEmbed) or (isinstance(module, Attention) and module.reduces):
-                yield module.norm
+        return embed_norms(self)
 
     def block_norms(self) -> Iterator[nn.LayerNorm]:
         for module in self.modules():

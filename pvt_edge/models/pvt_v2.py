@@ -55,12 +55,15 @@ def spread_tokens(x: Tensor, h: int, w: int, side: int) -> Tensor:
 
 
 class PatchEmbed(nn.Module):
-    """Overlapping patches: kernel 2S-1, stride S, padding S-1 (7/4/3 at stage 1, 3/2/1 after; paper §3.2)."""
+    """Overlapping patches: kernel 2S-1, stride S, padding S-1 (7/4/3 at stage 1, 3/2/1 after; paper §3.2).
 
-    def __init__(self, in_dim: int, dim: int, stride: int) -> None:
+    Those of v1 lie side by side, kernel and stride in one: rows and columns beyond a multiple are dropped.
+    """
+
+    def __init__(self, in_dim: int, dim: int, stride: int, overlap: bool = True) -> None:
         super().__init__()
-        kernel = 2 * stride - 1
-        self.proj = nn.Conv2d(in_dim, dim, kernel, stride, padding=kernel // 2)
+        kernel = 2 * stride - 1 if overlap else stride
+        self.proj = nn.Conv2d(in_dim, dim, kernel, stride, padding=kernel // 2 if overlap else 0)
         self.norm = nn.LayerNorm(dim, eps=EMBED_EPS)
 
     def forward(self, x: Tensor) -> tuple[Tensor, int, int]:
@@ -120,19 +123,19 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """fc1, depthwise 3x3 over the map, exact GELU, fc2; a ReLU before the conv only in B2-Li.
+    """fc1, depthwise 3x3 over the map (not in v1), exact GELU, fc2; a ReLU before the conv only in B2-Li.
 
     `moves` approximate: the whole of it on a map averaged over windows.
     """
 
     moves = BlockMoves()  # none; see `pvt_edge.models.moves`
 
-    def __init__(self, dim: int, ratio: int, linear: bool) -> None:
+    def __init__(self, dim: int, ratio: int, linear: bool, convolve: bool = True) -> None:
         super().__init__()
         hidden = dim * ratio
         self.linear = linear
         self.fc1 = nn.Linear(dim, hidden)
-        self.dwconv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.dwconv = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden) if convolve else nn.Identity()
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor, h: int, w: int) -> Tensor:
@@ -140,7 +143,8 @@ class Mlp(nn.Module):
         x = self.fc1(x)  # (B, N, hidden)
         if self.linear:
             x = F.relu(x)
-        x = self.dwconv(x.transpose(1, 2).unflatten(2, small_hw)).flatten(2).transpose(1, 2)
+        if not isinstance(self.dwconv, nn.Identity):  # tokens of v1 may be more than a map's
+            x = self.dwconv(x.transpose(1, 2).unflatten(2, small_hw)).flatten(2).transpose(1, 2)
         return spread_tokens(self.fc2(F.gelu(x)), h, w, self.moves.pool)
 
 
@@ -161,12 +165,21 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block; a branch that its moves leave out is not computed."""
 
-    def __init__(self, dim: int, heads: int, mlp_ratio: int, sr_ratio: int, linear: bool, drop_path: float) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        mlp_ratio: int,
+        sr_ratio: int,
+        linear: bool,
+        drop_path: float,
+        convolve: bool = True,
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=BLOCK_EPS)
         self.attn = Attention(dim, heads, sr_ratio, linear)
         self.norm2 = nn.LayerNorm(dim, eps=BLOCK_EPS)
-        self.mlp = Mlp(dim, mlp_ratio, linear)
+        self.mlp = Mlp(dim, mlp_ratio, linear, convolve)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, h: int, w: int) -> Tensor:
@@ -193,19 +206,31 @@ class Stage(nn.Module):
         return self.norm(x).transpose(1, 2).unflatten(2, (h, w))  # (B, C, H, W)
 
 
+def embed_norms(backbone: nn.Module) -> Iterator[nn.LayerNorm]:
+    """See `Backbone.embed_norms`."""
+    for module in backbone.modules():
+        if isinstance(module, PatchEmbed) or (isinstance(module, Attention) and module.reduces):
+            yield module.norm
+
+
+def stage_blocks(variant: Variant, drop_path: float, convolve: bool = True) -> list[list[Block]]:
+    """The blocks of every stage; `drop_path` is the rate of the last, the first has none."""
+    rates = iter(torch.linspace(0, drop_path, sum(variant.depths), device="cpu").tolist())
+    sizes = zip(variant.dims, variant.heads, variant.mlp_ratios, variant.sr_ratios, variant.depths, strict=True)
+    return [
+        [Block(dim, heads, ratio, sr_ratio, variant.linear, next(rates), convolve) for _ in range(depth)]
+        for dim, heads, ratio, sr_ratio, depth in sizes
+    ]
+
+
 class PVTv2(Backbone):
     """Images (B, 3, H, W), RGB normalised -> four maps (B, C_i, H/2^(i+2), W/2^(i+2)), i = 0..3."""
 
     def __init__(self, variant: Variant, drop_path: float = 0.0) -> None:
         super().__init__()
         self.variant = variant
-        rates = iter(torch.linspace(0, drop_path, sum(variant.depths), device="cpu").tolist())
         stages, in_dim = [], 3
-        for i, dim in enumerate(variant.dims):
-            blocks = [
-                Block(dim, variant.heads[i], variant.mlp_ratios[i], variant.sr_ratios[i], variant.linear, next(rates))
-                for _ in range(variant.depths[i])
-            ]
+        for i, (dim, blocks) in enumerate(zip(variant.dims, stage_blocks(variant, drop_path), strict=True)):
             stages.append(Stage(PatchEmbed(in_dim, dim, stride=4 if i == 0 else 2), blocks, dim))
             in_dim = dim
         self.stages = nn.ModuleList(stages)
@@ -223,9 +248,7 @@ class PVTv2(Backbone):
         return last.norm
 
     def embed_norms(self) -> Iterator[nn.LayerNorm]:
-        for module in self.modules():
-            if isinstance(module, PatchEmbed) or (isinstance(module, Attention) and module.reduces):
-                yield module.norm
+        return embed_norms(self)
 
     def block_norms(self) -> Iterator[nn.LayerNorm]:
         for module in self.modules():

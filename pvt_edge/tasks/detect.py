@@ -154,9 +154,9 @@ class Detect(Task):
         skip: bool = False,
     ) -> "Labelled[Any]":
         """By COCO's average precision; classes are matched by name."""
-        from pvt_edge.metrics.labelled_boxes import UNTOLD, judge_boxes
+        from pvt_edge.metrics.labelled_boxes import AP_SETTINGS, judge_boxes
 
-        return judge_boxes(cast("BoxSet", dataset), labels, settings or UNTOLD, limit=limit, skip=skip)
+        return judge_boxes(cast("BoxSet", dataset), labels, settings or AP_SETTINGS, limit=limit, skip=skip)
 
     def panels(self, shown: Shown) -> Panels:
         from pvt_edge.comparison.panels import box_panels
