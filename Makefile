@@ -13,15 +13,19 @@ JOBS ?= 2
 SYSTEM := chromium chromium-driver ffmpeg xvfb python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly libgl1 libglib2.0-0
 
-.PHONY: demo test lint system wheel format train-cells clean
+.PHONY: demo docs notebooks test lint system wheel dist format train-cells train-cells-seg clean
 
 demo: $(STAMPS)/package
-	mkdir -p out/demo
-	cd out/demo && ../../$(BIN)/python -m pvt_edge.scenes scenes --count 12 --clip clip.mp4
-	$(BIN)/pvt-edge export --variant b0 --int8 --tune quick --out out/demo/b0
-	$(BIN)/pvt-edge predict out/demo/b0 out/demo/scenes/images --save out/demo/annotated --json out/demo/images.jsonl
-	$(BIN)/pvt-edge predict out/demo/b0 out/demo/clip.mp4 --save out/demo/annotated.mp4 --json out/demo/clip.jsonl
-	@echo "look at out/demo/annotated/ and out/demo/annotated.mp4"
+	$(BIN)/pvt-edge demo --out out/demo
+
+# the site, in out/site
+docs: $(STAMPS)/package
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "mkdocs-material" "mkdocstrings[python]"
+	$(BIN)/mkdocs build --strict --clean
+
+# runs them and stores what they show, as small pictures
+notebooks: $(STAMPS)/package
+	cd $(VENV) && for one in ../examples/notebooks/*.ipynb; do bin/python ../.ci/notebooks.py $$one || exit 1; done
 
 test: $(STAMPS)/package
 	$(BIN)/pytest -m alone
@@ -44,11 +48,30 @@ format: $(STAMPS)/tools
 wheel: $(STAMPS)/tools
 	$(BIN)/python -m build --wheel --no-isolation
 
+# What a release uploads: dist/, made of the sdist alone, checked, and installed where nothing else is. Licences of all
+# that it brings along: out/licences.md
+dist: $(STAMPS)/tools
+	rm -rf build dist out/empty
+	mkdir -p out
+	$(BIN)/python -m build --outdir dist . > out/build.log || { cat out/build.log; exit 1; }
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m venv out/empty
+	out/empty/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls dist/*.whl)[openvino,opencv]"
+	cd out && empty/bin/python -m pip check && empty/bin/pvt-edge doctor
+	cd out && ../$(BIN)/python ../.ci/licences.py > licences.md
+
 # weights such as the bundled ones, from scratch
 train-cells: $(STAMPS)/package
 	mkdir -p runs
 	cd runs && ../$(BIN)/pvt-edge train $(abspath $(BCCD)) --task detect --variant b0 --weights none --extra scenes:600 \
 	  --symmetry all --epochs 180
+
+# masks of the train pictures are made of their boxes and colours first
+train-cells-seg: $(STAMPS)/package
+	mkdir -p runs
+	$(BIN)/python benchmarks/studies/cells_masks.py $(BCCD) runs/cells-seg-data
+	cd runs && ../$(BIN)/pvt-edge train cells-seg-data --task segment --variant b0 --weights cells --extra scenes:400 \
+	  --extra-share 0.45 --symmetry all --val-share 0.1 --epochs 40
 
 clean:
 	rm -rf $(VENV) $(STAMPS) build dist out runs *.egg-info

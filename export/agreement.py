@@ -1,6 +1,7 @@
-"""The short verification at the end of an export: every artifact against the trained model itself, on few pictures."""
+"""The end of an export: every artifact against the trained model on few pictures, and AP or mIoU on labelled ones."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,18 +10,21 @@ from pvt_edge.bundle.ways import ways_of
 from pvt_edge.comparison.difference import ratio
 from pvt_edge.comparison.figure import FIGURES
 from pvt_edge.export.graph import INPUT_NAME
-from pvt_edge.export.parity import check_runs
+from pvt_edge.export.parity import answers, check_runs
 from pvt_edge.export.precision.trial import has_bf16
 from pvt_edge.runtimes import RUNTIMES, open_runtime
 from pvt_edge.tasks import get_task
 from pvt_edge.verification.comparing import compare
 from pvt_edge.verification.tolerance import APPROXIMATED, outside
 
+RECORDED = 3  # figures, the most telling
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from pvt_edge.bundle.schema import Artifact, Manifest
+    from pvt_edge.export.precision.judge import LabelledJudge
 
     Arrays = Mapping[str, NDArray[Any]]
 
@@ -56,16 +60,42 @@ def measure_agreement(
     return AccuracyRecord(data=f"{len(inputs)} pictures of {source}", metrics=metrics)
 
 
+def measure_accuracy(
+    artifacts: "Sequence[Artifact]",
+    path_of: Callable[[str], Path],
+    judge: "LabelledJudge",
+    known: "Mapping[str, Sequence[Arrays]]",
+) -> AccuracyRecord:
+    """AP or mIoU of each artifact, engines apart, on the pictures of `judge`.
+
+    `known` is what files gave on them already, by "runtime-precision".
+    """
+    metrics = {}
+    for artifact in artifacts:
+        if RUNTIMES[artifact.runtime].needs_gpu:
+            continue
+        name = f"{artifact.runtime}-{artifact.precision}"
+        outputs = known.get(name)
+        if outputs is None:
+            with open_runtime(artifact.runtime, path_of(artifact.file), precision=artifact.precision) as runtime:
+                outputs = answers(runtime, INPUT_NAME, judge.inputs)
+        scores = judge.scores(outputs)
+        first = next(iter(scores.figures))
+        by_class = {f"{first} {name}": found for name, found in scores.by_class.items()}
+        metrics[name] = dict(islice(scores.figures.items(), RECORDED)) | by_class
+    return AccuracyRecord(data=judge.metric.data, metrics=metrics)
+
+
 def agreement_lines(manifest: "Manifest") -> list[tuple[str, bool]]:
     """For each artifact its figures in words, and whether they are within `verify`'s tolerance."""
     lines = []
     for key, figures in (manifest.agreement.metrics if manifest.agreement else {}).items():
         runtime, _, precision = key.rpartition("-")
         files = [a for a in manifest.artifacts if (a.runtime, a.precision) == (runtime, precision)]
-        moved = any(manifest.approximates(artifact) for artifact in files)
+        moved = any(artifact.approximated for artifact in files)
         within = not outside(manifest.task, APPROXIMATED if moved else precision, figures)
-        told = ", ".join(f"{FIGURES[figure].words} {FIGURES[figure].text(value)}" for figure, value in figures.items())
-        lines.append((f"{runtime} {precision}: {told}", within))
+        shown = ", ".join(f"{FIGURES[figure].words} {FIGURES[figure].text(value)}" for figure, value in figures.items())
+        lines.append((f"{runtime} {precision}: {shown}", within))
     return lines
 
 

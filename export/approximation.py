@@ -1,7 +1,7 @@
 """Which moves an export makes: those of a plan, or the strongest recorded set that the budget allows on pictures.
 
 The sets were found on `cells` at 480x640 (docs/approximations.md), weakest first; each is cut down to what a model's
-maps can hold. What chooses a set is not what judges the artifacts made with it: see `Steps._judge`.
+maps can hold. What chooses a set is not what judges the artifacts made with it: see `ExportPictures`.
 """
 
 import copy
@@ -12,21 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ArgumentError, ExportError
-from pvt_edge.export.parity import model_outputs
 from pvt_edge.export.precision.record import ApproximationRecord, MoveTrial
 from pvt_edge.models.moves import apply_moves
 from pvt_edge.moves import RECIPE, BlockMoves, Moves, read_moves
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pvt_edge.comparison.difference import Arrays
-    from pvt_edge.export.graph import DeployGraph
     from pvt_edge.export.precision.judge import Judge
     from pvt_edge.models import Model
     from pvt_edge.variants import Variant
 
+    Run = Callable[[NDArray[np.uint8]], Arrays]
+
 LADDER: tuple[Moves, ...] = (
     Moves({"stages.0": BlockMoves(pool_queries=2)}),
-    Moves({"stages.0": BlockMoves(pool_queries=2), "stages.1": BlockMoves(pool_queries=2)}),
+    Moves({"stages.0": BlockMoves(pool_queries=4), "stages.1": BlockMoves(pool_queries=2)}),
     RECIPE,
     RECIPE | read_moves({"stages.0.blocks.1.mlp": {"pool": 2}}),
     RECIPE
@@ -92,7 +95,8 @@ def take(model: "Model", moves: Moves) -> Approximation:
 
 def choose(
     model: "Model",
-    graph: "DeployGraph",
+    imgsz: tuple[int, int],
+    build: "Callable[[Moves], Run]",
     judge: "Judge",
     budget: float,
     tell: Callable[[str], None],
@@ -100,31 +104,36 @@ def choose(
 ) -> tuple[Approximation | None, ApproximationRecord]:
     """The strongest set of moves within the budget, None where there is none, and what was tried.
 
-    The sets are those of `ladder`, the weakest first. One may lose `SHARE` of the budget on the judge's pictures, and
-    no class more than `CLASS_SHARE` budgets.
+    Args:
+        model: As it was trained.
+        imgsz: (height, width).
+        build: What runs the model with some moves, in float32: a picture (1, H, W, 3) -> its outputs by name.
+        judge: One set may lose `SHARE` of the budget on its pictures, and no class more than `CLASS_SHARE` budgets.
+        budget: Of the judge's metric.
+        tell: Is told each set.
+        ladder: The sets, the weakest first.
     """
     variant = model.backbone.variant
-    reference = tuple(model_outputs(model, graph, judge.inputs))
+    reference = tuple(map(build(Moves()), judge.inputs))
     judge = replace(judge, reference=reference)
-    base, base_classes = judge.value(reference), judge.by_class(reference)
+    base, base_classes = judge.rate(reference)
+    few = judge.first(FEW)
+    few_base, few_classes = few.rate(few.reference)
     trials: list[MoveTrial] = []
     chosen: Approximation | None = None
-    sets = dict.fromkeys(rung.fitting(variant, graph.imgsz) for rung in reversed(ladder))
+    sets = dict.fromkeys(rung.fitting(variant, imgsz) for rung in reversed(ladder))
     for moves in (rung for rung in sets if rung):
         words = moves.words(variant)
         tell(f"trying {words}")
-        candidate = take(model, moves)
-        outputs = model_outputs(candidate.model, graph, judge.inputs[:FEW])
-        few = judge.first(FEW)
-        if few.value(reference[:FEW]) - few.value(outputs) <= HOPELESS * budget:
-            outputs = [*outputs, *model_outputs(candidate.model, graph, judge.inputs[FEW:])]
+        run = build(moves)
+        outputs = [*map(run, few.inputs)]
+        trial = _trial(few, outputs, words, few_base, few_classes, budget)
+        if trial.drop <= HOPELESS * budget:
+            outputs += map(run, judge.inputs[FEW:])
             trial = _trial(judge, outputs, words, base, base_classes, budget)
-        else:
-            first, classes = few.value(reference[:FEW]), few.by_class(reference[:FEW])
-            trial = _trial(few, outputs, words, first, classes, budget)
         trials.append(trial)
         if trial.within_budget:
-            chosen = candidate
+            chosen = take(model, moves)
             break
     record = ApproximationRecord(
         words=trials[-1].words if chosen else "none",
@@ -145,7 +154,7 @@ def _trial(
     base_classes: dict[str, float],
     budget: float,
 ) -> MoveTrial:
-    value, classes = judge.value(outputs), judge.by_class(outputs)
+    value, classes = judge.rate(outputs)
     drops = {name: base_classes[name] - found for name, found in classes.items() if base_classes[name] >= 0}
     worst = max(drops, key=drops.__getitem__, default=None)
     within = base - value <= SHARE * budget and all(drop <= CLASS_SHARE * budget for drop in drops.values())

@@ -10,8 +10,8 @@ import numpy as np
 from pvt_edge.bundle.schema import CalibrationRecord, FileRecord
 from pvt_edge.errors import DataError
 from pvt_edge.export.calibration_pictures import PictureSieve, draw_pictures, frame_name
-from pvt_edge.pixel_depth import PixelMax
-from pvt_edge.resizing import apply, plan
+from pvt_edge.pictures.pixel_depth import PixelMax
+from pvt_edge.pictures.resizing import apply, plan
 from pvt_edge.sources import SourceOptions, open_source
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from pvt_edge.checkpoints.preprocessing import IMAGENET
 from pvt_edge.export.deploy.backbone import DeployBackbone, Target
 from pvt_edge.export.deploy.form import to_deploy_form
 from pvt_edge.export.tasks import get_task_export
-from pvt_edge.preprocessing import IMAGENET
 
 if TYPE_CHECKING:
-    from pvt_edge.bundle.schema import NormaliseSpec
+    from pvt_edge.bundle.schema import NormaliseSpec, PostprocessSpec
     from pvt_edge.models import Model
 
 INPUT_NAME = "images"
@@ -31,12 +31,18 @@ class DeployGraph(nn.Module):
         normalisation: "NormaliseSpec" = IMAGENET,
         target: Target = "onnxruntime",
         batch: int = 1,
+        post: "PostprocessSpec | None" = None,
+        logits: bool = False,
     ) -> None:
-        """The form that `target` fuses best; `batch` is the smallest that TensorRT will be given."""
+        """The form that `target` fuses best; `batch` is the smallest that TensorRT will be given.
+
+        `post` holds thresholds that lie in the graph; with `logits` it gives the task's `more_outputs` too.
+        """
         super().__init__()
         task = get_task_export(model.task)
         self.normalisation = normalisation
-        self.imgsz, self.target, self.output_names = imgsz, target, task.output_names
+        self.imgsz, self.target, self.post, self.logits = imgsz, target, post, logits
+        self.output_names = (*task.output_names, *(task.more_outputs if logits else ()))
         self.model = to_deploy_form(model, imgsz).float().cpu()
         backbone = self.model if isinstance(self.model, DeployBackbone) else self.model.backbone
         assert isinstance(backbone, DeployBackbone)
@@ -46,7 +52,7 @@ class DeployGraph(nn.Module):
         backbone.shape_for(target, batch=batch)
         # one row of pixels: subtracting along 3 W values fills vector registers, along 3 it does not
         self.register_buffer("mean_row", torch.tensor(normalisation.mean_bgr).repeat(imgsz[1]))
-        self.decode = task.deploy_decode(model, imgsz)
+        self.decode = task.deploy_decode(model, imgsz, post, logits=logits, target=target)
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

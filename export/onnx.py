@@ -68,7 +68,10 @@ def _trace(graph: DeployGraph, batch: int, dynamic_batch: bool) -> "onnx.ModelPr
             input_names=[INPUT_NAME],
             output_names=list(graph.output_names),
             dynamic_shapes=shapes,
-            custom_translation_table={torch.ops.aten.floor_divide.default: _integer_divide},
+            custom_translation_table={
+                torch.ops.aten.floor_divide.default: _integer_divide,
+                torch.ops.aten.upsample_bilinear2d.vec: _bilinear,
+            },
             verbose=False,
         )
     if program is None:
@@ -85,6 +88,18 @@ def _integer_divide(numerator: Any, denominator: Any) -> Any:
     from onnxscript import opset20 as op
 
     return op.Div(numerator, op.CastLike(denominator, numerator))
+
+
+def _bilinear(x: Any, size: Any, align_corners: bool, factors: Any) -> Any:
+    """aten.upsample_bilinear2d to a constant size as ONNX's Resize by half pixels.
+
+    The stock translation says pytorch_half_pixel, of which runtimes differ where an output side is 1.
+    """
+    from onnxscript import opset20 as op
+
+    assert not align_corners and factors is None
+    sizes = op.Concat(op.Shape(x, end=2), op.Cast(size, to=7), axis=0)  # 7: int64
+    return op.Resize(x, None, None, sizes, mode="linear", coordinate_transformation_mode="half_pixel")
 
 
 def _simplify(model: "onnx.ModelProto", skipped: tuple[str, ...]) -> "onnx.ModelProto":

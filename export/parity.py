@@ -27,9 +27,9 @@ def model_outputs(model: "Model", graph: "DeployGraph", inputs: "Sequence[NDArra
 
     import torch
 
-    from pvt_edge.preprocessing import normalise
+    from pvt_edge.checkpoints.preprocessing import normalise
 
-    decode = get_task_export(model.task).decode(model, graph.imgsz)
+    decode = get_task_export(model.task).decode(model, graph.imgsz, graph.post, logits=graph.logits)
     trained = copy.deepcopy(model).eval().float().cpu()
     expected: list[Arrays] = []
     with torch.inference_mode():
@@ -43,20 +43,26 @@ def model_outputs(model: "Model", graph: "DeployGraph", inputs: "Sequence[NDArra
     return expected
 
 
-def check_runs(runtime: "Runtime", input_name: str, inputs: "Sequence[NDArray[np.uint8]]") -> "list[Arrays]":
-    """What `runtime` gives for each input (1, H, W, 3); raises `ExportError` unless all of it is finite.
-
-    NaN is neither above nor below a tolerance, so it is looked for by itself.
-    """
+def answers(runtime: "Runtime", input_name: str, inputs: "Sequence[NDArray[np.uint8]]") -> "list[Arrays]":
+    """What `runtime` gives for each input (1, H, W, 3), which fills the whole of a static batch."""
     batch = runtime.inputs[0].shape[0]
     found: list[Arrays] = []
     for image in inputs:
         fed = image if batch in (1, -1) else np.repeat(image, batch, axis=0)
         found.append({name: array[:1] for name, array in runtime.infer({input_name: fed}).items()})
+    return found
+
+
+def check_runs(runtime: "Runtime", input_name: str, inputs: "Sequence[NDArray[np.uint8]]") -> "list[Arrays]":
+    """What `runtime` gives for each input (1, H, W, 3); raises `ExportError` unless all of it is finite.
+
+    NaN is neither above nor below a tolerance, so it is looked for by itself.
+    """
+    found = answers(runtime, input_name, inputs)
     broken = {name for arrays in found for name, array in arrays.items() if not np.isfinite(array).all()}
     if broken:
-        told = f"{', '.join(sorted(broken))} not finite"
-        raise ExportError(f"{runtime.name} {runtime.precision} does not give the model's answers: {told}")
+        why = f"{', '.join(sorted(broken))} not finite"
+        raise ExportError(f"{runtime.name} {runtime.precision} does not give the model's answers: {why}")
     return found
 
 

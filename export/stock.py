@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from pvt_edge.checkpoints.preprocessing import IMAGENET, normalise
 from pvt_edge.errors import ExportError
 from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.export.onnx import quiet
 from pvt_edge.export.tasks import get_task_export
 from pvt_edge.models import Model
-from pvt_edge.preprocessing import IMAGENET, normalise
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.runtimes.openvino_core import openvino_core
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pvt_edge.verification.verifier import verify
     from pvt_edge.zoo import create_model
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "VARIANTS",

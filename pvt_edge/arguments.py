@@ -1,15 +1,21 @@
 """What the public calls are given, checked before anything is computed: keywords, kinds and paths."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from inspect import Parameter, signature
+from collections.abc import Callable, Iterable
+from functools import wraps
+from inspect import Signature, signature
 from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Concatenate, ForwardRef, ParamSpec, TypeVar, get_origin
 
 from pvt_edge.errors import ArgumentError, described, nearest
 
+Keywords = ParamSpec("Keywords")
+First = TypeVar("First")
+Second = TypeVar("Second")
+Options = TypeVar("Options")
+Returned = TypeVar("Returned")
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt")
 
 
@@ -23,12 +29,50 @@ def check_keywords(call: str, given: Iterable[str], known: Iterable[str]) -> Non
             raise ArgumentError(f"{call} has no argument {name!r}: {hint}it has {', '.join(known)}")
 
 
-def refuse_unknown(function: Callable[..., object], unknown: Mapping[str, object]) -> None:
-    """Raise `ArgumentError` where a public function was called with keywords it does not have: its `**unknown`."""
-    if unknown:
-        parameters = signature(function).parameters.values()
-        known = [one.name for one in parameters if one.kind is not Parameter.VAR_KEYWORD]
-        check_keywords(f"{function.__name__}()", unknown, known)
+def known_keywords(function: Callable[Keywords, Returned]) -> Callable[Keywords, Returned]:
+    """A decorator: a call with a keyword that the function does not have raises `ArgumentError`, not `TypeError`."""
+    known = [*signature(function).parameters]
+
+    @wraps(function)
+    def call(*given: Keywords.args, **keywords: Keywords.kwargs) -> Returned:
+        check_keywords(f"{function.__name__}()", keywords, known)
+        return function(*given, **keywords)
+
+    return call
+
+
+def by_keywords(
+    kind: Callable[Keywords, Options],
+) -> Callable[[Callable[[First, Second, Options], Returned]], Callable[Concatenate[First, Second, Keywords], Returned]]:
+    """A decorator: of a function's options object, its last parameter, the fields are keywords of the call.
+
+    The call raises `ArgumentError` for a keyword that does not exist.
+    """
+
+    def decorate(
+        function: Callable[[First, Second, Options], Returned],
+    ) -> Callable[Concatenate[First, Second, Keywords], Returned]:
+        fields = [one.replace(annotation=_bare(one.annotation)) for one in signature(kind).parameters.values()]
+        make: Any = kind
+        *own, last = signature(function).parameters.values()
+        known = [one.name for one in (*own, *fields)]
+
+        @wraps(function)
+        def call(*given: Any, **keywords: Any) -> Returned:
+            check_keywords(f"{function.__name__}()", keywords, known)
+            options = {one.name: keywords.pop(one.name) for one in fields if one.name in keywords}
+            return function(*given, **keywords, **{last.name: make(**options)})
+
+        call.__signature__ = Signature([*own, *fields])  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def _bare(annotation: Any) -> Any:
+    """The type without what the command line knows of it."""
+    kind = annotation.__origin__ if get_origin(annotation) is Annotated else annotation
+    return kind.__forward_arg__ if isinstance(kind, ForwardRef) else kind
 
 
 def check_path(call: str, name: str, given: object, example: str) -> Path:

@@ -12,7 +12,7 @@ PvtEdgeError                    the base: catch this one
 ├── RuntimeMissingError         a package or device that is not there
 └── RuntimeInputError           arrays that do not match an artifact's inputs
 
-A message says what failed, what was given, what would be accepted and how to mend it, in one line.
+A message says what failed, what was given, what would be accepted and what to do, in one line.
 """
 
 from collections.abc import Iterable
@@ -46,11 +46,17 @@ def nearest(given: str, known: Iterable[str]) -> str | None:
 
 
 class PvtEdgeError(Exception):
-    """Base of all errors that pvt-edge raises on purpose."""
+    """Base of all errors that pvt-edge raises on purpose.
+
+    Catch this one where any of them will do, and show its message.
+    """
 
 
 class UnknownNameError(PvtEdgeError, ValueError):
-    """A name outside a fixed set; the message suggests the nearest and lists the rest."""
+    """A name outside a fixed set; the message suggests the nearest and lists the rest.
+
+    Take the name that the message suggests, or one that it lists.
+    """
 
     def __init__(self, kind: str, given: object, known: Iterable[str]) -> None:
         names = [*dict.fromkeys(str(name) for name in known)]
@@ -62,40 +68,72 @@ class UnknownNameError(PvtEdgeError, ValueError):
 
 
 class ArgumentError(PvtEdgeError, TypeError):
-    """A call with an argument of the wrong kind, or with one that the function does not have."""
+    """A call with an argument of the wrong kind, or with one that the function does not have.
+
+    Give what the message asks for.
+    """
 
 
 class ImageSizeError(PvtEdgeError, ValueError):
-    """An image size that the model cannot take."""
+    """An image size that the model cannot take.
+
+    Take the nearest size, which the message names; sides are multiples of 32.
+    """
 
 
 class WeightsError(PvtEdgeError):
-    """A checkpoint that cannot be read or does not fit the model."""
+    """A checkpoint that cannot be read or does not fit the model.
+
+    Leave out the variant and number of classes, which the file mostly tells; `pvt-edge inspect FILE` shows
+    what is in it.
+    """
 
 
 class DataError(PvtEdgeError):
-    """Images, annotations or video that cannot be read."""
+    """Images, annotations or video that cannot be read.
+
+    Look at the file and line that the message names; a folder or pattern leaves out what cannot be read.
+    """
 
 
 class PictureWarning(UserWarning):
-    """A picture that was read, though not all of its file or not as a whole one; or labels read with a doubt."""
+    """A picture that was read, though not all of its file or not as a whole one; or labels read with a doubt.
+
+    A warning: the work goes on. Look at the file that it names.
+    """
 
 
 class BundleError(PvtEdgeError):
-    """A bundle that is missing, broken, edited or of a newer schema."""
+    """A bundle that is missing, broken, edited or of a newer schema.
+
+    Copy or export it again; `pvt-edge inspect BUNDLE` checks every file's hash.
+    """
 
 
 class TrainingError(PvtEdgeError):
-    """A training run that cannot go on; what it saved before is kept."""
+    """A training run that cannot go on; what it saved before is kept.
+
+    Make room on the disk or lower the learning rate, then go on with `--resume`.
+    """
 
 
 class ExportError(PvtEdgeError):
-    """An export that failed, or whose artifact did not give the model's answers."""
+    """An export that failed, or whose artifact did not give the model's answers.
+
+    Nothing was written, and what was there stays. Change what the message names; `pvt-edge --debug export
+    ...` shows where it failed.
+    """
 
 
 class RuntimeMissingError(PvtEdgeError):
-    """A package or a device that the asked-for runtime needs and that is not here."""
+    """A package or a device that the asked-for runtime needs and that is not here.
+
+    Install what the message names; `pvt-edge doctor` shows what runs on this machine.
+    """
 
 
 class RuntimeInputError(PvtEdgeError, ValueError):
-    """Arrays whose names, dtype or shape are not those of the artifact's inputs."""
+    """Arrays whose names, dtype or shape are not those of the artifact's inputs.
+
+    Give arrays as `model.json` describes them under `input`.
+    """

@@ -9,8 +9,6 @@ from pathlib import Path
 from pvt_edge.atomic import alone, put, sibling, vacant
 from pvt_edge.errors import DataError, PvtEdgeError
 
-_ELSEWHERE = "choose another place with --out"
-
 
 @dataclass(frozen=True)
 class OwnedFolder:
@@ -21,12 +19,18 @@ class OwnedFolder:
         kind: What it is then: "a benchmark", "a bundle".
         markers: The files without which it is none.
         strays: What lies in such a folder and is the user's; raises a `PvtEdgeError` where a marker is of another kind.
+        option: Names another place on the command line.
     """
 
     writer: str
     kind: str
     markers: tuple[str, ...]
     strays: Callable[[Path], Iterable[str]]
+    option: str = "--out"
+
+    @property
+    def _elsewhere(self) -> str:
+        return f"choose another place with {self.option}"
 
     def refusal(self, place: Path) -> str | None:
         """Why what is there may not be replaced; None where it may."""
@@ -54,15 +58,15 @@ class OwnedFolder:
         """
         place = Path(os.path.realpath(folder))  # a link goes on pointing where it points
         if place == Path.cwd():
-            raise DataError(f"{folder} is the folder you stand in, and would be replaced: {_ELSEWHERE}")
+            raise DataError(f"{folder} is the folder you stand in, and would be replaced: {self._elsewhere}")
         trial = sibling(place, "tmp")
         try:
             if (reason := self.refusal(place)) is not None:
-                raise DataError(f"{reason}: {_ELSEWHERE}")
+                raise DataError(f"{reason}: {self._elsewhere}")
             trial.mkdir(parents=True)
             trial.rmdir()
         except OSError as error:
-            raise DataError(f"cannot write {folder}: {error.strerror or error}: {_ELSEWHERE}") from error
+            raise DataError(f"cannot write {folder}: {error.strerror or error}: {self._elsewhere}") from error
         return place
 
     def replace(self, folder: Path, write: Callable[[Path], None]) -> None:
@@ -78,6 +82,6 @@ class OwnedFolder:
             with alone(place):
                 put(temporary, place)
         except OSError as error:
-            raise DataError(f"cannot write {folder}: {error.strerror or error}: {_ELSEWHERE}") from error
+            raise DataError(f"cannot write {folder}: {error.strerror or error}: {self._elsewhere}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,15 +34,6 @@ class Thresholds:
     iou: float
     max_det: int
     classes: tuple[int, ...] | None = None
-
-
-class ThresholdOptions(TypedDict, total=False):
-    """What a caller may set: `conf` and `iou` in 0..1, `max_det` from 1, `classes` by name or id."""
-
-    conf: float | None
-    iou: float | None
-    max_det: int | None
-    classes: Classes | None
 
 
 def choose_thresholds(

@@ -9,10 +9,18 @@ from pvt_edge.errors import ArgumentError, UnknownNameError, described
 class Variant:
     """The numbers that tell one PVT from another (v1: arXiv 2102.12122, table 1; v2: 2106.13797, table 1).
 
-    `heads` [1, 2, 5, 8] and `sr_ratios` [8, 4, 2, 1] are those of every variant; `linear` is the
-    pooled ("Li") spatial reduction, which ignores `sr_ratios`. `params` counts the 1000-class classifier. `family` is
-    the name of its family in `pvt_edge.models.FAMILIES`; `class_token` whether its classifiers add a token to stage 4;
-    `top1` the ImageNet accuracy in percent that the official weights have at 224, as whai362/PVT publishes it.
+    Attributes:
+        name: "b0", "v1-tiny" ...
+        dims: Channels of the four stages.
+        depths: Their blocks.
+        mlp_ratios: Hidden channels of their MLPs, in units of `dims`.
+        params: Parameters of the classifier of 1000 classes.
+        linear: Whether keys and values are pooled ("Li"), which ignores `sr_ratios`.
+        heads: Of the stages' attention, the same of every variant.
+        sr_ratios: How far keys and values are reduced, the same of every variant.
+        family: The name of its family in `pvt_edge.models.FAMILIES`.
+        class_token: Whether its classifiers add a token to stage 4.
+        top1: The ImageNet accuracy in percent that the official weights have at 224, as whai362/PVT publishes it.
     """
 
     name: str

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_number, check_path, check_text, check_whole, refuse_unknown
+from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_number, check_path, check_text, check_whole, known_keywords
 from pvt_edge.errors import ArgumentError, PvtEdgeError, WeightsError
 from pvt_edge.models.table import build_model, creation_of, get_model
 from pvt_edge.tasks import get_task
@@ -53,6 +53,7 @@ class ChosenWeights:
         return self.model.task
 
 
+@known_keywords
 def create_model(
     variant: str | None,
     task: str = "classify",
@@ -61,31 +62,30 @@ def create_model(
     *,
     head: "str | HeadConfig | None" = None,
     drop_path: float = 0.0,
-    **unknown: NoReturn,
 ) -> "Model":
     """A model in training form and eval mode; it takes normalised RGB (B, 3, H, W).
 
     Args:
-        variant: b0, b1, b2, b2-li, b3, b4 or b5; None or "auto" for that of the checkpoint `weights`, which then sets
-            `num_classes` too unless it is given.
-        task: classify, features or detect.
-        num_classes: 1000 for classify and 80 for detect unless given.
+        variant: b0, b1, b2, b2-li, b3, b4 or b5; None or "auto" for that of the checkpoint `weights`.
+        task: classify, features, detect or segment.
+        num_classes: Those of the checkpoint where it is of `task`, else 1000, 80 for detect, 150 for segment.
         weights: A checkpoint of any dialect or a folder with one, the name of bundled weights ("cells", which sets
             head and classes too) or of published ones ("imagenet", "imagenet:timm", "imagenet:hf", "coco", downloaded
             once), or None for fresh ones.
-        head: Of detect: "retinanet" (the default), "lite" or a `HeadConfig`; without a variant the checkpoint's own.
+        head: Of detect: "retinanet", "lite" or a `HeadConfig`; of segment: "lite", "linear", "fpn" or "upernet", with
+            a width behind a colon. By default the checkpoint's own, of fresh ones "retinanet" and "lite".
         drop_path: The stochastic depth of training, 0 to below 1.
 
     Returns:
         classify gives logits (B, num_classes); features four maps (B, C_i, H/2^(i+2), W/2^(i+2)); detect two lists
-        over levels, (B, A*K, H_l, W_l) class logits and (B, A*4, H_l, W_l) box deltas.
+        over levels, `(B, A*K, H_l, W_l)` class logits and `(B, A*4, H_l, W_l)` box deltas; segment class logits
+        (B, num_classes, H/4, W/4).
 
     Raises:
         UnknownNameError: For a name that does not exist.
         ArgumentError: For an argument of the wrong kind.
-        WeightsError: For weights that do not fit.
+        WeightsError: For weights that do not fit, of another variant, other classes or another head than asked for.
     """
-    refuse_unknown(create_model, unknown)
     check_text("create_model()", task=task)
     check_whole("create_model()", optional=True, num_classes=num_classes)
     check_number("create_model()", drop_path=drop_path)
@@ -96,24 +96,25 @@ def create_model(
     if isinstance(variant, (str, PathLike)) and Path(variant).suffix in CHECKPOINT_SUFFIXES:
         raise ArgumentError(f"create_model() takes a variant first, not a file: {creation_of(variant)}")
     get_task(task)
-    if variant is None or variant == AUTO_VARIANT:
-        variant, num_classes, head = _of_file(task, weights, num_classes, head)
+    given = weights if isinstance(weights, str) else None
+    if variant in (None, AUTO_VARIANT):
+        if weights is not None and (given is None or is_file_name(given)):
+            return _from_file(None, task, Path(weights), num_classes, head, drop_path=drop_path).model
+        variant = bundled_variant(given)
     row = get_variant(variant)
-    named = _named(weights, row) if isinstance(weights, str) else None
-    file: str | PathLike[str] | None = weights
+    named = None if given is None else _named(given, row)
+    if weights is None:
+        return build_model(row, task, num_classes, head, drop_path)
+    if named is None:
+        return _from_file(row.name, task, Path(weights), num_classes, head, drop_path=drop_path).model
     if isinstance(named, BundledWeights):
-        num_classes = _check_bundled(named, row, task, num_classes)
-        head, file = named.head, named.path
-    elif named is not None:
+        num_classes = _check_bundled(named, row, task, num_classes, head)
+        named_file, head = named.path, head or named.head
+    else:
         named.check(task, num_classes, head)
-        file = obtain(named, held_variant)
-    model = build_model(row, task, num_classes, head, drop_path)
-    if file is not None:
-        from pvt_edge.checkpoints import load_weights
-
-        load_weights(model, file)
-    if named is not None:
-        model.weights_name = named.name
+        named_file = obtain(named, held_variant)
+    model = _from_file(row.name, task, named_file, num_classes, head, drop_path=drop_path).model
+    model.weights_name = named.name
     return model
 
 
@@ -130,8 +131,8 @@ def resolve_weights(
 ) -> ChosenWeights:
     """The model that the options of a command ask for.
 
-    Without `weights`, b0 takes the bundled `cells`; without `variant` (or "auto") and without `task`, a file's own.
-    Published weights (`imagenet`, `coco`) are downloaded once.
+    Without `weights`, b0 takes the bundled `cells`, for segment `cells-seg`; without `variant` (or "auto") and without
+    `task`, a file's own. Published weights (`imagenet`, `coco`) are downloaded once.
 
     Args:
         variant: As of `create_model`.
@@ -144,11 +145,11 @@ def resolve_weights(
         progress: Is told how far a download is.
 
     Raises:
-        PvtEdgeError: With the mend, for anything that does not fit.
+        PvtEdgeError: For anything that does not fit, with what to do.
     """
     if variant in (None, AUTO_VARIANT):
         if weights is not None and is_file_name(weights):
-            return _from_file(None, task, Path(weights), num_classes, head, ema)
+            return _from_file(None, task, Path(weights), num_classes, head, ema=ema)
         variant = bundled_variant(weights)
     row = get_variant(variant)
     if task is not None:
@@ -163,21 +164,17 @@ def resolve_weights(
         )
     named = _named(weights, row)
     if isinstance(named, BundledWeights):
-        if head not in (None, named.head):
-            raise WeightsError(
-                f"weights {weights!r} have the head {named.head}, not {head}: leave --head (head in Python) out"
-            )
-        model = create_model(row.name, task or named.task, num_classes, weights)
+        model = create_model(row.name, task or named.task, num_classes, weights, head=head)
         return ChosenWeights(model, named.labels, named.path, "native")
     if named is not None:
         named.check(task or named.task, num_classes, head)
         path = obtain(named, held_variant, offline=offline, progress=progress)
-        chosen = _from_file(row.name, task or named.task, path, num_classes, head, ema)
+        chosen = _from_file(row.name, task or named.task, path, num_classes, head, ema=ema)
         chosen.model.weights_name = named.name
         return replace(chosen, labels=labels_of(named.name, chosen.task))
     if weights == NO_WEIGHTS:
         return ChosenWeights(build_model(row, task or "classify", num_classes, head), notes=(RANDOM,))
-    return _from_file(row.name, task, Path(weights), num_classes, head, ema)
+    return _from_file(row.name, task, Path(weights), num_classes, head, ema=ema)
 
 
 def bundled_variant(weights: str | None) -> str:
@@ -205,7 +202,7 @@ def _named(weights: str, row: Variant) -> BundledWeights | PublishedWeights | No
     return get_bundled(weights) or find_published(weights, row.name)
 
 
-def _check_bundled(bundled: BundledWeights, row: Variant, task: str, num_classes: int | None) -> int:
+def _check_bundled(bundled: BundledWeights, row: Variant, task: str, num_classes: int | None, head: Any) -> int:
     """The number of classes of bundled weights; `PvtEdgeError` where other things are asked for."""
     if (row.name, task) != (bundled.variant, bundled.task):
         raise PvtEdgeError(
@@ -214,30 +211,24 @@ def _check_bundled(bundled: BundledWeights, row: Variant, task: str, num_classes
         )
     if num_classes not in (None, len(bundled.labels)):
         raise PvtEdgeError(f"weights {bundled.name!r} have {len(bundled.labels)} classes, not {num_classes}")
+    if isinstance(head, str) and head != bundled.head:
+        raise WeightsError(
+            f"weights {bundled.name!r} have the head {bundled.head}, not {head}: leave --head (head in Python) out"
+        )
     return len(bundled.labels)
 
 
-def _of_file(
-    task: str, weights: "str | PathLike[str] | None", num_classes: int | None, head: Any
-) -> tuple[str, int | None, Any]:
-    """The variant of the checkpoint `weights`, and its number of classes and head unless they are given."""
-    if weights is None or (isinstance(weights, str) and not is_file_name(weights)):
-        return bundled_variant(weights), num_classes, head
-    from pvt_edge.checkpoints.opening import open_checkpoint
-    from pvt_edge.checkpoints.summary import known_variant, summarise
-
-    opened = open_checkpoint(weights)
-    summary = summarise(opened)
-    variant = known_variant(opened)
-    if summary.task != task:
-        return variant, num_classes, head
-    own = get_model(task).head_in(opened.translation.tensors, head or summary.head, opened.trained_head)
-    return variant, num_classes or summary.num_classes, own
-
-
 def _from_file(
-    variant: str | None, task: str | None, path: Path, num_classes: int | None, head: str | None, ema: bool | None
+    variant: str | None,
+    task: str | None,
+    path: Path,
+    num_classes: int | None,
+    head: Any,
+    *,
+    ema: bool | None = None,
+    drop_path: float = 0.0,
 ) -> ChosenWeights:
+    """The model of a file; variant, task, classes and head are its own unless they are said."""
     from pvt_edge.checkpoints.loading import load_opened
     from pvt_edge.checkpoints.opening import open_checkpoint
     from pvt_edge.checkpoints.summary import known_variant, summarise
@@ -248,10 +239,10 @@ def _from_file(
     task = task or summary.task
     classes, own_head = num_classes, head  # the file's, where its head is of this task
     if summary.task == task:
-        classes = num_classes or summary.num_classes
+        classes = summary.num_classes if num_classes is None else num_classes
         tensors: Any = opened.translation.tensors
         own_head = get_model(task).head_in(tensors, head or summary.head, opened.trained_head)
-    model = build_model(row, task, classes, own_head)
+    model = build_model(row, task, classes, own_head, drop_path)
     report = load_opened(model, opened)
     notes = [report.summary(), *(model.sidecar.taken if model.sidecar else ())]
     if report.kept:

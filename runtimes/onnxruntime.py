@@ -26,8 +26,8 @@ class OnnxRuntime(Session):
     """An ONNX file in ONNX Runtime, with all graph optimisations.
 
     `device` is "cpu", "cuda", "cuda:1" ... or "auto" (CUDA where the installed build has it); `precision`
-    is "auto" or what the file holds. `precision` reports the file's: CPU kernels may widen fp16 to fp32. Without
-    `spec`, what the file holds is read from it.
+    is "auto" or what the file holds, "approx" for an fp32 file whose graph is an approximation. `precision` reports the
+    file's: CPU kernels may widen fp16 to fp32. Without `spec`, what the file holds is read from it.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class OnnxRuntime(Session):
             options.intra_op_num_threads = threads
         with boundary(f"ONNX Runtime {onnxruntime.__version__} cannot load {file}", "export the model again"):
             held = (spec or read_onnx(file)).precision
+            if precision == "approx" and held == "fp32":
+                held = precision
             if precision not in ("auto", held):
                 raise RuntimeInputError(f"{file} holds {held}, asked for {precision}: ask for {held} or auto")
             self._session: Any = onnxruntime.InferenceSession(str(file), options, providers=providers)

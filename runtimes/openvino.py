@@ -29,7 +29,8 @@ class OpenVinoRuntime(Session):
       "fp32" runs float32; "bf16" and "fp16" run that, where the device has it;
       "auto" takes bf16 where the device has it, else fp32;
       a model with FakeQuantize operations is int8 whatever is said: it takes "auto" or "int8", and what is
-      float in it runs as "auto" would. `float_precision` reports that part.
+      float in it runs as "auto" would. `float_precision` reports that part;
+      "approx" says that the graph is an approximation, which runs as "auto" would.
     `device` is "cpu", "gpu", "npu" ... or "auto", the CPU. `cache_dir` keeps compiled models between runs. With
     "throughput" the plugin chooses how many `streams` run side by side, unless told; `callers` keep them busy, each
     in a thread of its own with a runtime from `again()`.
@@ -66,6 +67,7 @@ class OpenVinoRuntime(Session):
             }
             if threads is not None:
                 options["INFERENCE_NUM_THREADS"] = threads
+                options["ENABLE_CPU_PINNING"] = False  # it binds the threads of every process to the same cores
             if streams is not None:
                 options["NUM_STREAMS"] = streams
             if cache_dir is not None:
@@ -83,7 +85,7 @@ class OpenVinoRuntime(Session):
         super().__init__(
             "openvino",
             str(file),
-            precision="int8" if quantised else self._float_precision,
+            precision="int8" if quantised else "approx" if precision == "approx" else self._float_precision,
             device=plugin.lower(),
             inputs=inputs,
             outputs=outputs,
@@ -160,7 +162,7 @@ def _float_precision(precision: str, quantised: bool, has: list[str], file: str,
         raise RuntimeInputError(f"{file} is not quantised, asked for int8: take auto, or export --int8")
     if quantised and precision not in ("auto", "int8"):
         raise RuntimeInputError(f"{file} is an int8 model, asked for {precision}: ask for int8 or auto")
-    if precision in ("auto", "int8"):
+    if precision in ("auto", "approx", "int8"):
         return "bf16" if "BF16" in has else "fp32"
     if precision.upper() not in has:
         able = ", ".join(name for name in _HINTS if name.upper() in has)

@@ -32,7 +32,7 @@ def describe(dtype: object, shape: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model file holds: its precision ("fp32", "bf16", "fp16", "int8"), inputs and outputs."""
+    """What a model file holds: its precision ("fp32", "bf16", "fp16", "approx", "int8"), inputs and outputs."""
 
     precision: str
     inputs: tuple[TensorSpec, ...]
@@ -44,7 +44,7 @@ class Runtime(Protocol):
     """What runs an artifact. Not thread-safe; close it, or use it as a context manager."""
 
     name: str
-    precision: str  # what really runs: "fp32", "bf16", "fp16", "int8"
+    precision: str  # what really runs: "fp32", "bf16", "fp16", "approx", "int8"
     device: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]

@@ -59,7 +59,7 @@ class Session(ABC):
     @property
     def float_precision(self) -> str:
         """What the float part of the model runs in."""
-        return "fp32" if self.precision == "int8" else self.precision
+        return "fp32" if self.precision in ("int8", "approx") else self.precision
 
     def again(self) -> "Session":
         """The same loaded model for another thread; close it on its own."""

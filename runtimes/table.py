@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pvt_edge.runtimes.runtime import ModelSpec
     from pvt_edge.runtimes.session import Session
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+# approx: floats whose graph is an approximation, run in bf16 where the runtime and the device have it
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "approx", "int8")
 MOST_THREADS = 1024  # OpenCV and ONNX Runtime start as many as they are told to, until the machine gives out
 
 
@@ -82,7 +83,7 @@ RUNTIMES = {
         "OnnxRuntime",
         packages=("onnxruntime",),
         extra="onnxruntime",
-        precisions=("fp32", "fp16", "int8"),
+        precisions=("fp32", "fp16", "approx", "int8"),
         distributions=(
             "onnxruntime",
             "onnxruntime-gpu",
@@ -92,7 +93,7 @@ RUNTIMES = {
         ),
         format="onnx",
         auto_rank=3,
-        auto_precisions=("int8", "fp32", "fp16"),
+        auto_precisions=("int8", "approx", "fp32", "fp16"),
         takes_spec=True,
     ),
     "openvino": RuntimeEntry(
@@ -100,14 +101,14 @@ RUNTIMES = {
         "OpenVinoRuntime",
         packages=("openvino",),
         extra="openvino",
-        precisions=("fp32", "bf16", "fp16", "int8"),
+        precisions=("fp32", "bf16", "fp16", "approx", "int8"),
         distributions=("openvino",),
         format="openvino",
         suffix=".xml",
         rounds={"bf16": "fp32", "fp16": "fp32"},
         rounds_to="bf16",
         auto_rank=2,
-        auto_precisions=("int8", "fp32", "fp16"),
+        auto_precisions=("int8", "approx", "fp32", "fp16"),
         schedules=True,
     ),
     "opencv": RuntimeEntry(

@@ -1,6 +1,8 @@
 """README.md and docs/ as their readers type them: commands and options exist, blocks parse, links lead somewhere."""
 
+import inspect
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -10,7 +12,9 @@ from typing import NamedTuple
 import pytest
 import typer
 
+import pvt_edge
 from pvt_edge.cli.app import app
+from pvt_edge.options.export import ExportOptions
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
@@ -93,15 +97,37 @@ def test_commands_in_the_text_have_their_options(place):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_is_told_of(command):
-    told = {word for text in TEXTS.values() for word in re.findall(r"--[a-z][a-z0-9-]*", text)}
-    shown = [parameter for parameter in COMMANDS[command].params if not getattr(parameter, "hidden", False)]
-    untold = [
-        parameter.name
-        for parameter in shown
-        if parameter.param_type_name == "option" and told.isdisjoint([*parameter.opts, *parameter.secondary_opts])
-    ]
-    assert untold == []
+def test_the_site_has_every_option_with_what_it_does(command):
+    page = runpy.run_path(str(CHECKOUT / "docs" / "generated_pages.py"))["cli_page"]()
+    section = page.partition(f"## {command}\n")[2].partition("\n## ")[0]
+    for parameter in COMMANDS[command].params:
+        if parameter.param_type_name == "option" and not parameter.hidden:
+            (row,) = [line for line in section.splitlines() if line.startswith(f"| `{parameter.opts[0]}`")]
+            assert len(row.split(" | ")[1]) > 5, f"{parameter.opts[0]} says nothing of itself"
+
+
+FUNCTIONS = [name for name in pvt_edge.__all__ if inspect.isfunction(getattr(pvt_edge, name))]
+METHODS = ["Predictor.__call__", "Predictor.stream", *(f"Result.{name}" for name in ("plot", "save", "save_crops"))]
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
+def test_public_calls_say_what_they_take_and_give(name):
+    """In Google's sections, of which the site makes tables."""
+    holder, _, last = name.rpartition(".")
+    call = getattr(getattr(pvt_edge, holder) if holder else pvt_edge, last)
+    text = inspect.getdoc(call)
+    taken = text.partition("\nArgs:\n")[2].partition("\n\n")[0]
+    if name == "export_model":
+        taken += "\n" + inspect.getdoc(ExportOptions).partition("Attributes:\n")[2]
+    said = re.findall(r"^ {4}\*{0,2}(\w+):", taken, re.MULTILINE)
+    assert set(inspect.signature(call).parameters) - {"self"} - set(said) == set()
+    assert "\nReturns:\n" in text or name == "save_weights"
+    assert "\nRaises:\n" in text
+
+
+def test_the_site_has_every_page():
+    listed = (CHECKOUT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES if page.parent.name == "docs" and f"{page.name}\n" not in listed] == []
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)

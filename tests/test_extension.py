@@ -16,6 +16,7 @@ from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.rows import Choice, plan_rows
 from pvt_edge.bundle import BundleWriter, read_bundle
 from pvt_edge.bundle.schema import InputSpec, Manifest, Provenance, ResizeSpec
+from pvt_edge.checkpoints.preprocessing import IMAGENET
 from pvt_edge.comparison.difference import Difference, Tally, paired
 from pvt_edge.comparison.figure import FIGURES, Figure
 from pvt_edge.comparison.panels import PANEL_HW
@@ -25,7 +26,6 @@ from pvt_edge.evaluation import evaluate
 from pvt_edge.export.tasks import TASK_EXPORTS, TaskExport, register_task_export
 from pvt_edge.metrics.labelled import Labelled, Scores, keep_present
 from pvt_edge.models import FAMILIES, MODELS, Backbone, Family, Model, register_family, register_model
-from pvt_edge.preprocessing import IMAGENET
 from pvt_edge.runtimes import RUNTIMES, RuntimeEntry, TensorSpec, missing
 from pvt_edge.runtimes.session import Session
 from pvt_edge.scenes import draw_scene
@@ -264,7 +264,9 @@ def test_benchmark_rows(extended, tmp_path):
     bundle = read_bundle(write_tone(tmp_path / "tone"))
     rows = {plan.name: plan.opening is not None for plan in plan_rows(bundle, Choice(), "no weights")}
     assert rows["onnx-reference fp32"]
-    assert [way.absent is None for way in bundle.ways() if way.runtime == "openvino"] == [False] * 4
+    assert [way.precision for way in bundle.ways() if way.runtime == "openvino" and way.absent] == [
+        *RUNTIMES["openvino"].precisions
+    ]
 
 
 def test_from_export_to_benchmark(extended, tmp_path, pictures):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from pvt_edge.export.deploy.folding import fold_input
 from pvt_edge.models import Backbone, Model
 
-Target = Literal["onnxruntime", "openvino", "tensorrt"]  # whose compiler the graph is shaped for
+Target = Literal["onnxruntime", "onnxruntime-int8", "openvino", "tensorrt"]  # whose compiler the graph is shaped for
 
 
 class DeployBackbone(nn.Module):

@@ -5,12 +5,12 @@ The rewrite of a model or backbone is found by its class: `deploys` and `deploys
 
 import copy
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from pvt_edge.arguments import check_size, refuse_unknown
+from pvt_edge.arguments import check_size, known_keywords
 from pvt_edge.errors import ImageSizeError
 from pvt_edge.export.deploy.backbone import DeployBackbone, PlainBackbone, PlainModel
 from pvt_edge.models import Backbone, Model, check_model
@@ -68,8 +68,9 @@ def check_imgsz(imgsz: tuple[int, int]) -> None:
         )
 
 
+@known_keywords
 @torch.no_grad()
-def to_deploy_form(model: nn.Module, imgsz: int | tuple[int, int], **unknown: NoReturn) -> nn.Module:
+def to_deploy_form(model: nn.Module, imgsz: int | tuple[int, int]) -> nn.Module:
     """The deploy form of `model` at `imgsz` (height, width), in eval mode.
 
     Same inputs and outputs as `model`, which is left as it was; max |difference| is float rounding (under 1e-9 in
@@ -79,11 +80,13 @@ def to_deploy_form(model: nn.Module, imgsz: int | tuple[int, int], **unknown: No
         model: Of any task, from `create_model`.
         imgsz: One side or (height, width), multiples of 32.
 
+    Returns:
+        A module of its own, which takes normalised RGB (B, 3, height, width) as `model` does.
+
     Raises:
         ImageSizeError: For sizes that are not multiples of 32.
         ArgumentError: For another model.
     """
-    refuse_unknown(to_deploy_form, unknown)
     check_model("to_deploy_form()", model)
     assert isinstance(model, Model)
     imgsz = check_size("to_deploy_form()", imgsz)

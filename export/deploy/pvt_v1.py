@@ -12,6 +12,7 @@ from pvt_edge.export.deploy.block import DeployAttention, DeployBlock, MapNorm, 
 from pvt_edge.export.deploy.centred import MapRms
 from pvt_edge.export.deploy.folding import centre_conv
 from pvt_edge.export.deploy.form import deploys_backbone
+from pvt_edge.export.deploy.rows import compute_on_rows
 from pvt_edge.export.deploy.tokens import attend_on_tokens
 from pvt_edge.models.pvt_v1 import PVTv1, Stage, resize_positions
 
@@ -123,6 +124,8 @@ class DeployPVTv1(DeployBackbone):
             self._centre()
         elif target == "tensorrt":
             attend_on_tokens(self.stages, batch=batch)
+        elif target == "onnxruntime-int8":
+            compute_on_rows(self.stages)
 
     @torch.no_grad()
     def _centre(self) -> None:

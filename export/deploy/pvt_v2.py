@@ -6,6 +6,7 @@ from pvt_edge.export.deploy.backbone import DeployBackbone, Target
 from pvt_edge.export.deploy.block import DeployStage
 from pvt_edge.export.deploy.centred import centre
 from pvt_edge.export.deploy.form import deploys_backbone
+from pvt_edge.export.deploy.rows import compute_on_rows
 from pvt_edge.export.deploy.tokens import attend_on_tokens
 from pvt_edge.models.pvt_v2 import PVTv2, Stage
 
@@ -39,3 +40,5 @@ class DeployPVTv2(DeployBackbone):
             centre(self.stages)
         elif target == "tensorrt":
             attend_on_tokens(self.stages, batch=batch)
+        elif target == "onnxruntime-int8":
+            compute_on_rows(self.stages)

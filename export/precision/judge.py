@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.schema import ResizeSpec
     from pvt_edge.comparison.difference import Arrays
     from pvt_edge.metrics.labelled import Labelled, Scores
-    from pvt_edge.pixel_depth import PixelMax
-    from pvt_edge.resizing import Placement
+    from pvt_edge.pictures.pixel_depth import PixelMax
+    from pvt_edge.pictures.resizing import Placement
 
 
 ALL = slice(None)
@@ -50,6 +50,10 @@ class Judge(ABC):
         """The metric of each class, NaN for one that no picture shows; empty where it knows no classes."""
         return {}
 
+    def rate(self, outputs: "Sequence[Arrays]") -> tuple[float, dict[str, float]]:
+        """`value` and `by_class`."""
+        return self.value(outputs), self.by_class(outputs)
+
     def judge(self, outputs: "Sequence[Arrays]") -> tuple[float, dict[str, float]]:
         """The metric's value, and how far the outputs agree with `reference`."""
         return self.value(outputs), agreement(self.task, outputs, self.reference, self.post or PostprocessSpec())
@@ -73,7 +77,7 @@ class AgreementJudge(Judge):
 
 @dataclass(frozen=True)
 class LabelledJudge(Judge):
-    """The first figure of `val` on labelled pictures: COCO AP, top-1."""
+    """The first figure of `val` on labelled pictures: COCO AP, top-1, mIoU."""
 
     kind: Metric | None = None
     labelled: "Labelled[Any] | None" = None
@@ -86,14 +90,17 @@ class LabelledJudge(Judge):
         return self.kind
 
     def value(self, outputs: "Sequence[Arrays]") -> float:
-        return next(iter(self._scores(outputs).figures.values()))
+        return next(iter(self.scores(outputs).figures.values()))
 
     def by_class(self, outputs: "Sequence[Arrays]") -> dict[str, float]:
-        scores = self._scores(outputs)
-        first = next(iter(scores.figures))
-        return {name: figures[first] for name, figures in scores.classes.items() if first in figures}
+        return self.scores(outputs).by_class
 
-    def _scores(self, outputs: "Sequence[Arrays]") -> "Scores":
+    def rate(self, outputs: "Sequence[Arrays]") -> tuple[float, dict[str, float]]:
+        scores = self.scores(outputs)
+        return next(iter(scores.figures.values())), scores.by_class
+
+    def scores(self, outputs: "Sequence[Arrays]") -> "Scores":
+        """All of `val`'s figures."""
         from pvt_edge.evaluation.arrays import score_arrays
 
         assert self.labelled is not None
@@ -162,7 +169,7 @@ def labelled_judge(
 
 
 def _fit(image: "NDArray[np.uint8]", imgsz: tuple[int, int], resize: "ResizeSpec") -> "tuple[Any, Placement]":
-    from pvt_edge.resizing import apply, plan
+    from pvt_edge.pictures.resizing import apply, plan
 
     placement = plan((image.shape[0], image.shape[1]), imgsz, resize)
     return apply(image, placement, resize)[None], placement

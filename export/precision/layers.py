@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pvt_edge.bundle.block_names import block_of
+from pvt_edge.precision_plan import is_miscounted
 
 if TYPE_CHECKING:
     import openvino
@@ -49,14 +50,10 @@ def find_layers(model: "openvino.Model") -> list[Layer]:
 
 
 def _miscounted(op: "openvino.Node") -> bool:
-    """Whether OpenVINO's int8 kernel gives wrong sums: seen on AMX (2026.4) for 32 channels under 4x4 kernels and up.
-
-    That is B0's first spatial reduction, where the output had nothing to do with the float one; 64 channels are right.
-    """
     if op.get_type_name() != "Convolution":
         return False
     _, channels, *kernel_hw = op.input_value(1).get_shape()
-    return 3 < channels < 64 and min(kernel_hw) >= 4
+    return is_miscounted(channels, kernel_hw)
 
 
 def find_blocks(model: "openvino.Model") -> list[str]:

@@ -91,10 +91,15 @@ def int8_weight(layer: Layer) -> "openvino.Node":
     return op.multiply(op.convert(op.constant(values), np.float32), op.constant(scale))
 
 
-def quantise_weight(weight: "NDArray[Any]", axis: int) -> "tuple[NDArray[np.int8], NDArray[Any]]":
-    """int8 values in -127..127, and the scale of each slice along `axis`, of the weight's rank and type."""
+def quantise_weight(
+    weight: "NDArray[Any]", axis: int, least: "NDArray[Any] | float" = SMALLEST
+) -> "tuple[NDArray[np.int8], NDArray[Any]]":
+    """int8 values in -127..127, and the scale of each slice along `axis`, of the weight's rank and type.
+
+    A slice whose largest magnitude is below `least` is scaled as if it had that.
+    """
     others = tuple(i for i in range(weight.ndim) if i != axis)
-    top = np.maximum(np.abs(weight).max(axis=others, keepdims=True), SMALLEST)
+    top = np.maximum(np.abs(weight).max(axis=others, keepdims=True), np.maximum(least, SMALLEST))
     scale = grid_step(top, weight.dtype)
     return np.clip(np.rint(weight.astype(np.float32) / scale.astype(np.float32)), -127, 127).astype(np.int8), scale
 

@@ -1,4 +1,4 @@
-"""Float ONNX + plan + ranges -> ONNX with QuantizeLinear/DequantizeLinear: what ONNX Runtime runs and TensorRT builds.
+"""Float ONNX + plan + ranges -> ONNX with QuantizeLinear/DequantizeLinear: what TensorRT builds, and ONNX Runtime runs.
 
 TensorRT's rules: symmetric int8, zero point 0, weights per output channel, activations per tensor, scales of the type
 of what they scale. The quantisers stand where OpenVINO's do, with the same ranges; only what is never negative has half
@@ -44,7 +44,7 @@ def add_qdq(model: "onnx.ModelProto", int8_blocks: Collection[str], ranges: "Ran
             nodes += [*writer.take(), node]
     del graph.node[:]
     graph.node.extend(nodes)
-    _drop_unused(graph)
+    drop_unused(graph)
     quantised: onnx.ModelProto = onnx.helper.make_model(
         graph, opset_imports=model.opset_import, ir_version=model.ir_version, producer_name=model.producer_name
     )
@@ -146,7 +146,7 @@ class _Writer:
         return result
 
 
-def _drop_unused(graph: "onnx.GraphProto") -> None:
+def drop_unused(graph: "onnx.GraphProto") -> None:
     """Take out what nothing reads any more: float weights, and moves that were repeated behind a quantiser."""
     outputs = {output.name for output in graph.output}
     while True:

@@ -16,7 +16,16 @@ MLP = ("mlp in", "depthwise", "mlp out")
 HEAD = ("neck output", "head tower", "head output")
 REDUCTION = ("spatial reduction",)
 EMBED = ("patch embed",)
-LINEARS = ("attention query", "attention key", "attention value", "attention output", "class layer", "neck lateral")
+SIDES = ("head lateral", "head pooling")  # 1x1 convolutions of a segmenter's head
+LINEARS = (
+    "attention query",
+    "attention key",
+    "attention value",
+    "attention output",
+    "class layer",
+    "neck lateral",
+    *SIDES,
+)
 PRODUCTS = ("attention products",)
 FIRST = ("first patch embed",)
 LATE = ("stages.2.", "stages.3.", "head")  # where linears are wide
@@ -68,7 +77,8 @@ def moves(known: Sequence[str]) -> list[frozenset[str]]:
     patterns = [
         rf"^{re.escape(stage)}\..*{kind}|^{re.escape(stage)}{kind}" for stage in stages for kind in MOVED_TOGETHER
     ]
-    patterns += [r"^neck\.lateral", r"^neck\.output", r"^head\.(cls|reg)\.", r"^head(\.(cls|reg)_out)?$"]
+    patterns += [r"^neck\.lateral", r"^neck\.output", r"^head\.(cls|reg)\.", r"^head(\.(cls|reg)_out|\.classes)?$"]
+    patterns += [r"^head\.(lateral|ppm)\.", r"^head\.(smooth|output|scale|bottleneck|fuse)\."]
     sets = [frozenset(block for block in known if re.search(pattern, block)) for pattern in patterns]
     return [blocks for blocks in sets if blocks]
 

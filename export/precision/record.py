@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-BlockPrecision = Literal["int8", "float"]
+from pvt_edge.bundle.schema import Precision
 
 
 class _Record(BaseModel):
@@ -41,7 +41,7 @@ class BlockSensitivity(_Record):
 class Candidate(_Record):
     """A precision, or a placement of INT8, that was measured."""
 
-    name: str  # "fp32", "bf16", "int8 all", "int8 mlp"
+    name: str  # "fp32", "bf16", "approx", "int8 all", "int8 mlp"
     words: str  # what it is, for people
     int8_blocks: int
     float_blocks: int
@@ -121,13 +121,16 @@ class SearchRecord(_Record):
     threads: int
     metric: Metric
     max_drop: float | None  # None: stated, not gated
-    placement: Literal["searched", "given", "recorded"] = "searched"  # where the INT8 placement came from
+    # where the INT8 placement came from; "none" where only floats were judged
+    placement: Literal["searched", "given", "recorded", "none"] = "searched"
     tuned: bool  # whether blocks were tried alone and candidates timed
     candidates: tuple[Candidate, ...]
     sensitivities: tuple[BlockSensitivity, ...]
     sensitivity_pictures: int | None = None  # how many of the metric's pictures blocks were measured on; None: all
     layer_groups: tuple[LayerGroup, ...] = ()
     onnx: GraphTrial | None = None  # the placement kept, as `model.int8.onnx` runs it
+    onnx_approx: GraphTrial | None = None  # `model.approx.onnx`
+    onnx_latency: dict[Precision, Latency] = {}  # of ONNX Runtime's files in turns, where there are several
     verdict: str  # "int8 14.2 ms, bf16 17.9 ms, fp32 31.0 ms (p50, 2 threads): int8 kept, AP -0.003"
     kept: bool  # whether INT8 was written
     interrupted: bool = False
@@ -171,4 +174,5 @@ class TensorRtRecord(_Record):
     max_drop: float | None
     audit: OverflowAudit
     trials: tuple[GraphTrial, ...]
+    sensitivities: tuple[BlockSensitivity, ...] = ()  # where the recorded placement did not hold the budget
     notes: tuple[str, ...] = ()  # for people: what was built, what to run on the device

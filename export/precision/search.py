@@ -14,19 +14,22 @@ from pvt_edge.export.precision.placement import place
 from pvt_edge.export.precision.ranges import Ranges
 from pvt_edge.export.precision.recipes import RECIPES, moves
 from pvt_edge.export.precision.record import BlockSensitivity, Candidate, Latency, LayerGroup, SearchRecord
+from pvt_edge.export.precision.sensitivity import PICTURES, measure_blocks, raise_blocks
 from pvt_edge.export.precision.trial import Trial, has_bf16, measure
-from pvt_edge.export.precision.verdict import FLOAT, p50, verdict
+from pvt_edge.export.precision.verdict import EXACT, FLOAT, p50, pays, verdict
 from pvt_edge.machine.cpu import read_cpu
 
 if TYPE_CHECKING:
+    import numpy as np
     import openvino
+    from numpy.typing import NDArray
 
-    from pvt_edge.export.request import Tune
+    from pvt_edge.comparison.difference import Arrays
+    from pvt_edge.options.export import Tune
 
-Placement = Literal["searched", "given", "recorded"]
+Placement = Literal["searched", "given", "recorded", "none"]
 Tell = Callable[[str], None]  # what is being tried now
 
-SENSITIVITY_PICTURES = 8
 TIMING_SECONDS = 3.0  # a candidate; fp32 and bf16 count as two
 RECIPE_SECONDS = 1.5  # a recipe, to see where to start from
 QUICK_SECONDS = 1.5  # a candidate, where only the recorded placement is timed
@@ -54,7 +57,10 @@ class Search:
     tell: Tell
     placement: Placement = "searched"
     exact: "openvino.Model | None" = None  # what fp32 and bf16 are, where `model` approximates it
+    approx: bool = False  # whether `model` is a candidate in float, too
     candidates: dict[str, Candidate] = field(default_factory=dict)
+    trials: dict[str, Trial] = field(default_factory=dict)  # of the candidates: each is compiled once
+    outputs: "dict[str, tuple[Arrays, ...]]" = field(default_factory=dict)  # of the floats, on the judge's pictures
     placements: dict[str, frozenset[str]] = field(default_factory=dict)
     sensitivities: list[BlockSensitivity] = field(default_factory=list)
     groups: tuple[LayerGroup, ...] = ()
@@ -68,8 +74,9 @@ class Search:
     def run(self, given: Collection[str] | None = None, tune: "Tune" = "full") -> SearchRecord:
         """Measure, choose, and say so.
 
-        With `given` blocks only their placement is tried, as it is. "quick" tries no block alone; "off" times nothing
-        either: `given` is judged and kept if the budget holds. Raises `SearchInterruptedError` on Ctrl-C.
+        With `given` blocks only their placement is tried, as it is; of no blocks, floats alone. "quick" tries no block
+        alone; "off" times nothing either: `given` is judged and kept if the budget holds. Raises
+        `SearchInterruptedError` on Ctrl-C.
         """
         full, timed = tune == "full", tune != "off"
         try:
@@ -86,6 +93,7 @@ class Search:
             if timed:
                 self._time(TIMING_SECONDS if full else QUICK_SECONDS)
             self._choose(timed)
+            self.trials.clear()  # compiled models are as large as their weights
             if full and self.chosen:
                 self._count_layers(self.placements[self.chosen])
         except KeyboardInterrupt:
@@ -94,7 +102,7 @@ class Search:
             ) from None
         told = verdict(
             self.candidates,
-            self.placements,
+            None if self.placement == "none" else self.placements,
             metric=self.judge.metric,
             max_drop=self.max_drop,
             threads=self.threads,
@@ -112,9 +120,20 @@ class Search:
         return next((c.name for c in self.candidates.values() if c.chosen and c.name not in FLOAT), None)
 
     @property
+    def fastest_placement(self) -> str | None:
+        """The INT8 candidate that holds the budget and is the fastest of them, were floats faster; None without one."""
+        within = [c for name, c in self.candidates.items() if name in self.placements and c.within_budget]
+        return min(within, key=p50).name if within else None
+
+    @property
+    def approx_pays(self) -> bool:
+        """Whether the approximated model in float holds the budget and, where it was timed, is faster than exact."""
+        return pays(self.candidates)
+
+    @property
     def preferred(self) -> tuple[Precision, ...]:
-        """The precisions that hold the budget, the fastest first; int8, bf16, fp32 where nothing was timed."""
-        names: dict[str | None, Precision] = {self.chosen: "int8", "bf16": "bf16", "fp32": "fp32"}
+        """The precisions that hold the budget, the fastest first; int8, approx, bf16, fp32 where nothing was timed."""
+        names: dict[str | None, Precision] = {self.chosen: "int8", "approx": "approx", "bf16": "bf16", "fp32": "fp32"}
         there = [(self.candidates[name], kind) for name, kind in names.items() if name in self.candidates]
         within = [(candidate, kind) for candidate, kind in there if candidate.within_budget]
         return tuple(kind for _, kind in sorted(within, key=lambda pair: p50(pair[0])))
@@ -133,7 +152,7 @@ class Search:
             tuned=tuned,
             candidates=tuple(self.candidates.values()),
             sensitivities=tuple(sorted(self.sensitivities, key=lambda s: -s.drop)),
-            sensitivity_pictures=min(SENSITIVITY_PICTURES, len(self.judge.inputs)),
+            sensitivity_pictures=min(PICTURES, len(self.judge.inputs)),
             layer_groups=self.groups,
             verdict=verdict,
             kept=kept,
@@ -147,25 +166,32 @@ class Search:
 
     def _judge_float(self) -> None:
         self.tell("fp32 and bf16 on the pictures INT8 is judged by")
-        fp32 = Trial(self.floating, bf16=False)
-        self.threads = fp32.threads
-        reference = tuple(fp32.run(picture) for picture in self.judge.inputs)
+        self.trials["fp32"] = Trial(self.floating, bf16=False)
+        self.threads = self.trials["fp32"].threads
+        reference = self.outputs["fp32"] = self._run("fp32")
         self.judge = _with_reference(self.judge, reference)
         self.base = self.judge.value(reference)
         self._add("fp32", "the model in float32", frozenset(), reference, gated=False)
         if self.bf16:
-            trial = Trial(self.floating, bf16=True)
-            outputs = tuple(trial.run(picture) for picture in self.judge.inputs)
-            self._add("bf16", "the same file, run in bfloat16", frozenset(), outputs)
+            self.trials["bf16"] = Trial(self.floating, bf16=True)
+            self._add("bf16", "the same file, run in bfloat16", frozenset(), self._run("bf16"))
+        if self.approx:
+            self.trials["approx"] = Trial(self.model, bf16=self.bf16)
+            self.outputs["approx"] = self._run("approx")
+            words = f"the moves in {'bfloat16' if self.bf16 else 'float32'}"
+            self._add("approx", words, frozenset(), self.outputs["approx"])
+
+    def _run(self, name: str) -> "tuple[Arrays, ...]":
+        return tuple(self.trials[name].run(picture) for picture in self.judge.inputs)
 
     def _judge_placement(self, name: str, words: str, blocks: frozenset[str]) -> bool:
         """Judge a placement unless it was already; whether the budget holds."""
         same = next((known for known, placed in self.placements.items() if placed == blocks), None)
         if same is None and blocks:
             self.tell(f"{name}: {len(blocks)} of {len(self.blocks)} blocks in INT8")
-            trial = Trial(self.placed(blocks), bf16=self.bf16)
+            self.trials[name] = Trial(self.placed(blocks), bf16=self.bf16)
             self.placements[name] = blocks
-            self._add(name, words, blocks, tuple(trial.run(picture) for picture in self.judge.inputs))
+            self._add(name, words, blocks, self._run(name))
             same = name
         return same is not None and self.candidates[same].within_budget
 
@@ -186,33 +212,27 @@ class Search:
 
     def _measure_blocks(self, everything: frozenset[str]) -> None:
         """Each block alone in INT8: what it loses; and what it saves, by the counters, with all in INT8."""
-        few = self.judge.first(SENSITIVITY_PICTURES)
-        base = few.value(few.reference)
         picture = self.judge.inputs[0]
         floating = Trial(self.model, bf16=self.bf16, counters=True).layer_ms(picture)
         quantised = Trial(self.placed(everything), bf16=self.bf16, counters=True).layer_ms(picture)
         before, after = block_ms(floating), block_ms(quantised)
-        for number, block in enumerate(self.blocks, 1):
-            self.tell(f"block {number} of {len(self.blocks)} alone in INT8: {block}")
-            # bfloat16's own error would drown that of one block
-            trial = Trial(self.placed({block}), bf16=False)
-            value, details = few.judge([trial.run(picture) for picture in few.inputs])
-            self.sensitivities.append(
-                BlockSensitivity(
-                    block=block,
-                    drop=round(base - value, 6),
-                    details={key: round(number, 6) for key, number in details.items()},
-                    # a layer that is the model's output goes by another name
-                    ms_saved=round(before[block] - after[block], 4) if block in before and block in after else None,
-                )
-            )
+        for row in measure_blocks(self.blocks, self.judge, self._alone, self.tell):
+            # a layer that is the model's output goes by another name
+            timed = row.block in before and row.block in after
+            saved = round(before[row.block] - after[row.block], 4) if timed else None
+            self.sensitivities.append(row.model_copy(update={"ms_saved": saved}))
+
+    def _alone(self, blocks: Collection[str], pictures: "Sequence[NDArray[np.uint8]]") -> "list[Arrays]":
+        """What the model gives with few blocks in INT8; bfloat16's own error would drown that of one."""
+        trial = Trial(self.placed(blocks), bf16=False)
+        return [trial.run(picture) for picture in pictures]
 
     def _climb(self) -> None:
         """One more candidate: the fastest so far, with sets of blocks moved to float or to INT8 where that is faster.
 
         Counters cannot tell: what a block costs depends on the precision of its neighbours.
         """
-        trials = {name: Trial(self.placed(blocks), bf16=self.bf16) for name, blocks in self.placements.items()}
+        trials = {name: self.trials[name] for name in self.placements}
         if not trials:
             return
         self.tell(f"timing {len(trials)} placements in turns")
@@ -235,30 +255,17 @@ class Search:
         return measure({name: partial(trial.run, self.judge.inputs[0]) for name, trial in trials.items()}, seconds)
 
     def _hold_budget(self) -> None:
-        """For placements beyond the budget: raise blocks to float, most sensitive per millisecond first, till it holds.
-
-        As few as do, by halving; the loss is taken to fall as blocks are raised.
-        """
-        order = [s.block for s in sorted(self.sensitivities, key=_sensitive_first)]
+        """For placements beyond the budget: raise blocks to float, the most sensitive first, till it holds."""
         for name, blocks in list(self.placements.items()):
-            if self.candidates[name].within_budget:
-                continue
-            raised = [block for block in order if block in blocks]
-            low, high = 1, len(raised) - 1
-            while low <= high:
-                count = (low + high) // 2
-                rest = blocks - frozenset(raised[:count])
-                if self._judge_placement(f"{name} -{count}", f"{name} with {count} blocks raised to float", rest):
-                    high = count - 1
-                else:
-                    low = count + 1
+            if not self.candidates[name].within_budget:
+                raise_blocks(blocks, self.sensitivities, partial(self._judge_raised, name))
+
+    def _judge_raised(self, name: str, count: int, rest: frozenset[str]) -> bool:
+        return self._judge_placement(f"{name} -{count}", f"{name} with {count} blocks raised to float", rest)
 
     def _time(self, seconds: float) -> None:
-        worth = {name: blocks for name, blocks in self.placements.items() if self.candidates[name].within_budget}
-        trials = {"fp32": Trial(self.floating, bf16=False)}
-        if self.bf16:
-            trials["bf16"] = Trial(self.floating, bf16=True)
-        trials |= {name: Trial(self.placed(blocks), bf16=self.bf16) for name, blocks in worth.items()}
+        worth = {name for name, candidate in self.candidates.items() if candidate.within_budget}
+        trials = {name: trial for name, trial in self.trials.items() if name in (*EXACT, *worth)}
         self.tell(f"timing {len(trials)} candidates in turns")
         for name, latency in self._latencies(trials, seconds * len(trials)).items():
             self.candidates[name] = self.candidates[name].model_copy(update={"latency": latency})
@@ -271,23 +278,15 @@ class Search:
         self.groups = layer_groups(floating, chosen)
 
     def _choose(self, timed: bool) -> None:
-        within = [c for name, c in self.candidates.items() if name in self.placements and c.within_budget]
-        best = min(within, key=p50, default=None) if timed else next(iter(within), None)
+        best = self.candidates.get(self.fastest_placement or "")
         floats = [c for c in self.candidates.values() if c.name in FLOAT and c.latency and c.within_budget]
         slower = timed and any(p50(c) <= p50(best) for c in floats) if best else True
         if best and (self.placement == "given" or not slower):  # a plan is taken at its word, "auto" is not
             self.candidates[best.name] = best.model_copy(update={"chosen": True})
         elif floats:
-            fastest = min(floats, key=p50)
-            self.candidates[fastest.name] = fastest.model_copy(update={"chosen": True})
+            fastest = self.preferred[0]  # of two as fast, the one that "auto" takes
+            self.candidates[fastest] = self.candidates[fastest].model_copy(update={"chosen": True})
 
 
 def _with_reference(judge: Judge, reference: tuple) -> Judge:  # type: ignore[type-arg]
     return replace(judge, reference=reference)
-
-
-def _sensitive_first(sensitivity: BlockSensitivity) -> tuple[float, float]:
-    """Sorts by what is lost per millisecond saved; a block that saves nothing comes first of all that lose."""
-    saved = max(sensitivity.ms_saved or 0.0, 1e-3)
-    drift = sensitivity.details.get("score_drift", 1 - sensitivity.details.get("cosine", 1.0))
-    return (-sensitivity.drop / saved, -drift / saved)

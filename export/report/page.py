@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import ApproximationRecord, Candidate, SearchRecord, TensorRtRecord
+from pvt_edge.export.precision.verdict import onnx_verdict
 from pvt_edge.export.report.candidates import most_sensitive, speedup
 from pvt_edge.export.report.facts import whole_bytes
 from pvt_edge.export.report.moves import alone_section
@@ -17,6 +18,7 @@ PLACEMENTS = {
     "searched": "searched for this model on this machine",
     "given": "the plan that was given, taken as it is",
     "recorded": "the recorded recipe, taken as it is",
+    "none": "none was asked for",
 }
 SENSITIVITIES_SHOWN = 15
 LEFT_OUT_SHOWN = 5
@@ -33,7 +35,7 @@ def page(
     """The text of report.md; `plots` are the relative names of those drawn, None where matplotlib is missing."""
     sections = [
         *(_searched(manifest, search, plots) if search else [f"# {_title(manifest)} for TensorRT"]),
-        *([_approximations(approximation)] if approximation else []),
+        *([_approximations(manifest, approximation)] if approximation else []),
         *([alone_section(approximation)] if approximation and approximation.alone else []),
         *_pictures(plots or (), moves="what each move loses and saves alone"),
         *(tensorrt_sections(manifest, tensorrt) if tensorrt else []),
@@ -47,14 +49,14 @@ def page(
 def _searched(manifest: Manifest, search: SearchRecord, plots: Sequence[str] | None) -> list[str]:
     """The sections on a search for the CPU."""
     drawn = plots or ()
+    int8 = search.placement != "none"
     return [
         _opening(manifest, search),
         *([WITHOUT_PLOTS] if plots is None else []),
         _candidates(search),
         *_pictures(drawn, pareto="accuracy against latency", latency="latency of each candidate"),
         _method(manifest, search),
-        placement_section(manifest, search),
-        _sensitivities(search),
+        *([placement_section(manifest, search), _sensitivities(search)] if int8 else []),
         *_pictures(drawn, sensitivity="the most sensitive blocks"),
         *([_layer_groups(search)] if search.layer_groups else []),
         *_pictures(drawn, layers="time by kind of layer"),
@@ -67,9 +69,11 @@ def _title(manifest: Manifest) -> str:
 
 def _opening(manifest: Manifest, search: SearchRecord) -> str:
     verdict = plain(search.verdict)
+    if search.placement == "none":
+        return f"# Approximation of {_title(manifest)}\n\n{bold(verdict)}"
     lines = [
         f"# INT8 of {_title(manifest)}",
-        bold(verdict if search.kept else f"No INT8 was written: {verdict}"),
+        bold(verdict if search.kept or manifest.precision_plan else f"No INT8 was written: {verdict}"),
     ]
     if search.interrupted:
         timed = sum(c.latency is not None for c in search.candidates)
@@ -114,13 +118,15 @@ def _candidate(search: SearchRecord, c: Candidate) -> list[str]:
     ]
 
 
-def _approximations(record: ApproximationRecord) -> str:
+def _approximations(manifest: Manifest, record: ApproximationRecord) -> str:
     """What is left out or computed at a smaller size, and what was tried."""
+    moved = " and ".join(manifest.approximated)
+    files = f"Files of {moved} make" if moved else "No file makes"
     if record.given:
-        return f"## Approximations\n\nFiles of INT8 and FP16 make the moves of the plan given: {plain(record.words)}."
+        return f"## Approximations\n\n{files} the moves of the plan given: {plain(record.words)}."
     lines = [
         "## Approximations",
-        f"Files of INT8 and FP16: {bold(plain(record.words))}. Files of FP32 are exact.",
+        f"{files} these moves: {bold(plain(record.words))}. Files of FP32 are exact.",
     ]
     metric = record.metric
     if metric is not None and record.trials:
@@ -252,9 +258,12 @@ def _artifacts(manifest: Manifest, search: SearchRecord | None) -> str:
     taken = [f"{precision} on {runtime}" for runtime, precision in manifest.auto_precision.items()]
     if taken:
         text += f"\n\n`--precision auto` takes {', '.join(taken)}."
-    if search and search.onnx:
-        onnx, words = search.onnx, plain(search.metric.words)
-        text += f"\n\nIn ONNX Runtime, INT8 has {words} {fraction(onnx.value)}, {drop(onnx.drop)} lost."
+    for name, trial in (("approx", search.onnx_approx), ("INT8", search.onnx)) if search else ():
+        if search and trial:
+            words = plain(search.metric.words)
+            text += f"\n\nIn ONNX Runtime, {name} has {words} {fraction(trial.value)}, {drop(trial.drop)} lost."
+    if search and (timed := onnx_verdict(search)):
+        text += f"\n\n{timed[0].upper()}{timed[1:]}."
     told = [f"`auto` does not take {name}: {plain(why)}" for name, why in manifest.auto_excluded.items()]
     told += [f"Asked for and not written, {name}: {plain(why)}" for name, why in manifest.not_written.items()]
     return "\n\n".join([text, *([bullets(told)] if told else [])])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.text import Text
 
-_MARKERS = {"fp32": "s", "bf16": "D", "fp16": "D", "int8": "o"}
+_MARKERS = {"fp32": "s", "bf16": "D", "fp16": "D", "approx": "P", "int8": "o"}
 _RADIUS, _CHOSEN_RADIUS = 4.2, 8.0  # points
 
 

@@ -2,6 +2,7 @@
 
 from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import ActivationRange, TensorRtRecord
+from pvt_edge.export.precision.sensitivity import most_sensitive_first
 from pvt_edge.reporting.markdown import bullets, code, plain, table
 from pvt_edge.reporting.rounding import counted, drop, fraction
 
@@ -12,7 +13,7 @@ KINDS = {
     "softmax": "inputs of softmax",
     "other": "everything else",
 }
-WIDEST_SHOWN = 10
+WIDEST_SHOWN = SENSITIVE_SHOWN = 10
 
 
 def tensorrt_sections(manifest: Manifest, record: TensorRtRecord) -> list[str]:
@@ -41,6 +42,10 @@ def _graphs(record: TensorRtRecord) -> str:
         f"{plain(record.metric.data)}.",
         table(columns, rows, words=2),
     ]
+    if record.sensitivities:
+        worst = sorted(record.sensitivities, key=most_sensitive_first)[:SENSITIVE_SHOWN]
+        names = ", ".join(f"{code(row.block)} ({drop(row.drop)})" for row in worst)
+        lines.append(f"Blocks that lose most with only them in INT8, of {len(record.sensitivities)}: {names}.")
     if record.notes:
         lines.append(bullets([plain(note) for note in record.notes]))
     return "\n\n".join(lines)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pvt_edge.export.deploy.backbone import Target
     from pvt_edge.export.tasks.task import Arrays
     from pvt_edge.weights import BundledWeights
 
@@ -38,11 +39,21 @@ class DetectExport(TaskExport):
         """The overlap of bundled weights, else what a file's test_cfg says."""
         return PostprocessSpec(iou=bundled.iou) if bundled else PostprocessSpec(**(model.thresholds or {}))
 
-    def decode(self, model: Model, imgsz: tuple[int, int]) -> Decode:
+    def decode(
+        self, model: Model, imgsz: tuple[int, int], post: PostprocessSpec | None = None, *, logits: bool = False
+    ) -> Decode:
         assert isinstance(model, Detector)
         return Decode(model.config, model.num_classes, imgsz)
 
-    def deploy_decode(self, model: Model, imgsz: tuple[int, int]) -> nn.Module:
+    def deploy_decode(
+        self,
+        model: Model,
+        imgsz: tuple[int, int],
+        post: PostprocessSpec | None = None,
+        *,
+        logits: bool = False,
+        target: "Target" = "onnxruntime",
+    ) -> nn.Module:
         return DeployDecode(self.decode(model, imgsz))
 
     def compare(self, found: "Sequence[Arrays]", expected: "Sequence[Arrays]") -> Parity:

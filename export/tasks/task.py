@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvt_edge.bundle.schema import Activation
+    from pvt_edge.export.deploy.backbone import Target
     from pvt_edge.models import Model
     from pvt_edge.weights import BundledWeights
 
@@ -37,10 +38,12 @@ class TaskExport:
     Attributes:
         name: As `--task` spells it.
         default_imgsz: (height, width) where none is asked for.
+        more_outputs: Those that the graph gives on request, behind its own.
     """
 
     name: ClassVar[str]
     default_imgsz: ClassVar[tuple[int, int]] = (224, 224)
+    more_outputs: ClassVar[tuple[str, ...]] = ()
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -58,6 +61,10 @@ class TaskExport:
         """Thresholds for the host; None where the task has none."""
         return None
 
+    def labels(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The bundle's labels, of one name a class of the model."""
+        return tuple(labels)
+
     def activation(self, classes: int) -> "Activation | None":
         """What turns outputs into confidences; None where they are, or there are none."""
         return None
@@ -66,13 +73,30 @@ class TaskExport:
         """The wrapper of Model API that reads the graph's outputs; None where none does."""
         return None
 
-    def decode(self, model: "Model", imgsz: tuple[int, int]) -> nn.Module | None:
-        """What turns the outputs of `model` in training form into the graph's: the reference; None where they are."""
+    def decode(
+        self, model: "Model", imgsz: tuple[int, int], post: PostprocessSpec | None = None, *, logits: bool = False
+    ) -> nn.Module | None:
+        """What turns the outputs of `model` in training form into the graph's: the reference; None where they are.
+
+        Args:
+            model: In training form.
+            imgsz: (height, width) of the input.
+            post: Thresholds that lie in the graph; by default the model's own.
+            logits: Whether the graph gives `more_outputs` too.
+        """
         return None
 
-    def deploy_decode(self, model: "Model", imgsz: tuple[int, int]) -> nn.Module | None:
-        """The same in deploy form."""
-        return self.decode(model, imgsz)
+    def deploy_decode(
+        self,
+        model: "Model",
+        imgsz: tuple[int, int],
+        post: PostprocessSpec | None = None,
+        *,
+        logits: bool = False,
+        target: "Target" = "onnxruntime",
+    ) -> nn.Module | None:
+        """The same in deploy form, as `target` runs it fastest."""
+        return self.decode(model, imgsz, post, logits=logits)
 
     def compare(self, found: "Sequence[Arrays]", expected: "Sequence[Arrays]") -> Parity:
         """Whether an artifact gives the model's answers: outputs of the same pictures, a batch axis of 1."""

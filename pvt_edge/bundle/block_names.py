@@ -75,6 +75,6 @@ def name_others(model: "onnx.ModelProto", modules: Mapping[str, str]) -> None:
 def _block_of_weight(weight: str) -> str:
     """ "model.backbone.stages.0.blocks.0.attn.sr.conv.weight" -> "stages.0.blocks.0.attn.sr" """
     name = re.sub(r"^model(\.backbone)?(\.|$)|\.weight$", "", weight)
-    name = name.replace(".attn.sr.conv", ".attn.sr").replace("embed_norm.1", "embed_norm")
+    name = re.sub(r"\.attn\.sr(\.inner)?\.conv\b", ".attn.sr", name).replace("embed_norm.1", "embed_norm")
     name = re.sub(r"^head\.(cls|reg)\.\d+\.(\d+)$", r"head.\1.\2", name)  # a tower's level is no block of its own
     return re.sub(r"^head\.(cls|reg)_out\.\d+$", r"head.\1_out", name)

@@ -102,8 +102,16 @@ def find(bundle: Bundle | str | os.PathLike[str]) -> Bundle:
 def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
     """The bundle in `folder`. Hashes are checked when a file is first asked for, by `Bundle.path`.
 
-    Raises `BundleError` when the folder or `model.json` is missing, broken or of a newer schema, and when an
-    artifact is missing or lies outside the folder.
+    Args:
+        folder: What an export wrote.
+
+    Returns:
+        The bundle, with its `folder`, its `manifest` and the paths of its artifacts.
+
+    Raises:
+        BundleError: When the folder or `model.json` is missing, broken or of a newer schema, and when an artifact is
+            missing or lies outside the folder.
+        ArgumentError: For what is no path.
     """
     given = check_path("read_bundle()", "the bundle", folder, "out/b0")
     try:

@@ -9,9 +9,9 @@ from pvt_edge.runtimes.runtime import ModelSpec, TensorSpec
 from pvt_edge.runtimes.table import RUNTIMES
 
 SCHEMA_VERSION: Literal[2] = 2  # 1 named the outputs and did not say what they are
-MOVED = ("fp16", "int8")  # precisions of files that may make moves
+MOVED = ("fp16", "approx", "int8")  # precisions of files that may make moves
 
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Precision = Literal["fp32", "bf16", "fp16", "approx", "int8"]
 ResizeMode = Literal["letterbox", "stretch", "crop"]
 Activation = Literal["softmax", "sigmoid"]
 ChannelOrder = Literal["RGB", "BGR"]
@@ -89,11 +89,13 @@ class NormaliseSpec(_Record):
 
 
 class PostprocessSpec(_Record):
-    """Default thresholds of a detector; each call may override them."""
+    """Default thresholds of a detector, each call may override them; `threshold` is that of a segmenter of one class,
+    whose pixels are those with a sigmoid above it, and lies in the graph."""
 
     conf: float = Field(default=0.25, ge=0, le=1)
     iou: float = Field(default=0.5, ge=0, le=1)
     max_det: int = Field(default=100, ge=1)
+    threshold: float = Field(default=0.3, ge=0, le=1)  # mmseg's
 
 
 class FileRecord(_Record):
@@ -105,12 +107,17 @@ class FileRecord(_Record):
 
 
 class Artifact(FileRecord):
-    """A model file for one runtime and precision; `companions` lie beside it (an IR's weights)."""
+    """A model file for one runtime and precision; `companions` lie beside it (an IR's weights).
+
+    With `approximated` it makes the bundle's `moves`, so that it answers otherwise than the trained model beyond
+    rounding.
+    """
 
     runtime: str
     precision: Precision
     companions: tuple[FileRecord, ...] = ()
     passport: dict[str, str] | None = None
+    approximated: bool = False
 
     @field_validator("runtime")
     @classmethod
@@ -173,28 +180,24 @@ class Manifest(_Record):
     outputs: tuple[OutputSpec, ...]
     resize: ResizeSpec
     normalise: NormaliseSpec = NormaliseSpec()  # is inside the graph; recorded for other routes to the same answers
-    postprocess: PostprocessSpec | None = None  # detectors only
+    postprocess: PostprocessSpec | None = None  # detectors, and segmenters of one class
     activation: Activation = "softmax"  # what makes shares of a classifier's logits
     artifacts: tuple[Artifact, ...]
     auto_precision: dict[str, Precision] = {}  # runtime -> the precision "auto" takes there
     auto_excluded: dict[str, str] = {}  # what "auto" does not take, and why: {"openvino-bf16": "loses 0.0312 ..."}
     not_written: dict[str, str] = {}  # what was asked for and is not there, and why: {"openvino-int8": "..."}
     tensorrt: TensorRtSpec | None = None
-    moves: Moves = Moves()  # what files of fp16 and int8 leave out or compute at a smaller size; fp32 is exact
+    moves: Moves = Moves()  # what `approximated` artifacts leave out or compute at a smaller size; fp32 is exact
     calibration: CalibrationRecord | None = None
     precision_plan: dict[str, Literal["int8", "float"]] | None = None  # what of int8 runs in which, by block name
     accuracy: AccuracyRecord | None = None
     agreement: AccuracyRecord | None = None  # with the trained model, at export; what `verify` measures
     provenance: Provenance
 
-    def approximates(self, artifact: Artifact) -> bool:
-        """Whether a file makes `moves`, so that it answers otherwise than the trained model beyond rounding."""
-        return bool(self.moves) and artifact.precision in MOVED
-
     @property
     def approximated(self) -> tuple[Precision, ...]:
         """The precisions of the files that make `moves`, each once."""
-        return tuple(dict.fromkeys(one.precision for one in self.artifacts if self.approximates(one)))
+        return tuple(dict.fromkeys(one.precision for one in self.artifacts if one.approximated))
 
     @model_validator(mode="before")
     @classmethod

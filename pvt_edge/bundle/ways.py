@@ -77,7 +77,7 @@ def _absence(name: str, entry: RuntimeEntry, precision: str, build: Path | None)
     kind = entry.format or RUNTIMES[entry.reads or name].format
     if kind is None:
         return "no export writes files for it"
-    flag = "" if precision == "fp32" else f" --{precision}"
+    flag = {"fp32": "", "approx": " --approximate auto"}.get(precision, f" --{precision}")
     if entry.needs_gpu:
         return f"not in the bundle: export with --format onnx,{kind}{flag or ' --fp16'}"
     return f"not in the bundle: export with --format {kind}{flag}"

@@ -6,7 +6,7 @@ The names load torch only when used, so that the facade and the CLI can import t
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pvt_edge.checkpoints.report import WeightsReport
+from pvt_edge.checkpoints.weights_report import WeightsReport
 
 if TYPE_CHECKING:
     from pvt_edge.checkpoints.loading import load_weights

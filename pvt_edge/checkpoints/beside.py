@@ -7,6 +7,7 @@ from torch import Tensor
 
 _COUNTERS = frozenset(("total_ops", "total_params", "n_averaged"))  # of thop and of torch's AveragedModel
 _BESIDE = frozenset(("criterion", "criteria", "loss", "losses", "metric", "metrics", "acc", "accuracy", "auroc"))
+_AUXILIARY = "auxiliary_head"  # of a segmenter, for training alone
 _PHASES = frozenset(("train", "training", "val", "valid", "validation", "test"))  # val_acc.tp, train_f1.total
 _CLASS_LAYER = frozenset(("fc", "head", "heads", "classifier", "cls", "linear", "logits", "output", "out"))
 
@@ -19,7 +20,7 @@ def is_beside(name: str, root: str) -> bool:
     if not name.startswith(root) or name.rpartition(".")[2] in _COUNTERS:
         return True
     first = name[len(root) :].partition(".")[0]
-    return bool(_BESIDE & _words(first)) or first.lower().partition("_")[0] in _PHASES
+    return first == _AUXILIARY or bool(_BESIDE & _words(first)) or first.lower().partition("_")[0] in _PHASES
 
 
 def find_class_layer(names: Iterable[str], tensors: Mapping[str, Tensor], channels: int) -> str | None:

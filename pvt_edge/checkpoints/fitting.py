@@ -9,6 +9,7 @@ from torch import Tensor
 from pvt_edge.checkpoints.architecture import family_of, name_of, traits_of_tensors, traits_of_variant
 from pvt_edge.checkpoints.naming import BACKBONE
 from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.checkpoints.trained_head import TrainedHead
 from pvt_edge.checkpoints.translation import Translation
 from pvt_edge.models import MODELS, Model, get_family
 from pvt_edge.variants import Variant
@@ -45,7 +46,9 @@ def fit(model: Model, variant: Variant, file: Translation, path: Path, reinit_he
     missing = own.keys() - tensors.keys() - {*kept, *(layer if reinit_head else ())}
     surplus = [source for name in tensors if name not in own for source in file.sources[name]] + file.unexpected
     if misfit := _misfit([name for name in own if name in missing], surplus, tensors, own):
-        raise refuse(path, f"does not fit the model: {misfit}{_other_task(model, tensors)}")
+        raise refuse(
+            path, f"does not fit the model: {misfit}{_other_task(model, tensors)}{_other_head(model, tensors)}"
+        )
 
     def named(names: list[str]) -> tuple[str, ...]:
         return tuple(name.removeprefix(BACKBONE) if bare else name for name in names)
@@ -83,6 +86,16 @@ def _other_task(model: Model, tensors: Mapping[str, Tensor]) -> str:
         if not isinstance(model, other) and other.count_classes(tensors) is not None:
             return f"; it is a {other.__name__.lower()}'s: give --task {task} (task={task!r} in Python)"
     return ""
+
+
+def _other_head(model: Model, tensors: Mapping[str, Tensor]) -> str:
+    """What to do about `tensors` with another head of the same task; empty for others."""
+    if model.config is None or model.count_classes(tensors) is None:
+        return ""
+    own = model.head_in(tensors, None, TrainedHead())
+    if str(own) == str(model.config):
+        return ""
+    return f"; its head is {own}, the model's {model.config}: leave --head (head in Python) out"
 
 
 def _misfit(missing: list[str], surplus: list[str], tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:

@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pvt_edge.checkpoints.picture_options import PictureOptions, positive, told, triple
-from pvt_edge.preprocessing import IMAGENET, Preprocessing
+from pvt_edge.checkpoints.picture_options import PictureOptions, positive, said_by, triple
+from pvt_edge.checkpoints.preprocessing import IMAGENET, Preprocessing
 
 PROCESSOR = "preprocessor_config.json"
 _FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # by Pillow's number
@@ -29,7 +29,7 @@ def read_hugging_face(config: Mapping[str, Any] | None, processor: Mapping[str, 
 
 def _read_config(config: Mapping[str, Any]) -> PictureOptions:
     unclear, taken = {}, []
-    if config.get("num_channels", 3) != 3:
+    if config.get("num_channels") not in (None, 3):
         unclear["channels"] = f"config.json tells of a model for {config['num_channels']} channels, only 3 are known"
     labels, epsilon = None, config.get("layer_norm_eps")
     named = config.get("id2label")
@@ -62,7 +62,7 @@ class _Processor:
         said |= self._filter()
         said |= self._size()
         preprocessing = Preprocessing(**{name: value for name, value in said.items() if name not in self.unclear})
-        return PictureOptions(preprocessing, taken=told(preprocessing, PROCESSOR), unclear=self.unclear)
+        return PictureOptions(preprocessing, taken=said_by(preprocessing, PROCESSOR), unclear=self.unclear)
 
     def _cannot(self, field: str, reason: str) -> dict[str, Any]:
         self.unclear.setdefault(field, f"{PROCESSOR} {reason}")

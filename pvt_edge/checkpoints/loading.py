@@ -4,17 +4,17 @@ import math
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pvt_edge.arguments import check_path, refuse_unknown
+from pvt_edge.arguments import check_path, known_keywords
 from pvt_edge.checkpoints.epsilons import set_epsilons
 from pvt_edge.checkpoints.fitting import fit
 from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
 from pvt_edge.checkpoints.refusal import first_few, refuse
-from pvt_edge.checkpoints.report import WeightsReport
+from pvt_edge.checkpoints.weights_report import WeightsReport
 from pvt_edge.errors import ArgumentError, WeightsError
 from pvt_edge.models import Model, check_model
 
@@ -36,31 +36,38 @@ def check_order(call: str, model: object, path: object) -> Path:
     return check_path(f"{call}()", "path", path, "pvt_v2_b0.pth")
 
 
+@known_keywords
 def load_weights(
     model: Model,
     path: str | PathLike[str],
     *,
     reinit_head: bool = False,
     ema: bool | None = None,
-    **unknown: NoReturn,
 ) -> WeightsReport:
     """What was loaded, kept and left out of the file at `path`, or in the folder `path`, which `model` now holds.
 
     Sets the model's tensors in place, in their own dtype and device, and its LayerNorms' epsilon to the one
     that the file's dialect was trained with. A classifier's head or a detector's neck and head that the model
-    has no place for are left out; a file of a backbone alone leaves the model's own neck and head. With
-    `reinit_head` the model keeps its own class layer, whatever the file has for it. Tensors beside the model (losses,
-    metrics, counters) are left out. Of averaged weights and others in one file, `ema` takes the averaged (True) or
-    the others (False); None takes those that the training script itself evaluates, and the report says which.
+    has no place for are left out; a file of a backbone alone leaves the model's own neck and head. Tensors beside the
+    model (losses, metrics, counters) are left out.
 
-    Raises `WeightsError`, with the model untouched, for a file that cannot be read, holds other tensors than
-    the model's or holds values that are not finite, `ArgumentError` for arguments of the wrong kind.
+    Args:
+        model: From `create_model`.
+        path: A checkpoint of any dialect, or a folder with one.
+        reinit_head: The model keeps its own class layer, whatever the file has for it.
+        ema: Of averaged weights and others in one file take the averaged (True) or the others (False); None takes
+            those that the training script itself evaluates, and the report says which.
+
+    Returns:
+        What became of every tensor of the file and of the model.
+
+    Raises:
+        WeightsError: With the model untouched, for a file that cannot be read, holds other tensors than the model's or
+            holds values that are not finite.
+        ArgumentError: For arguments of the wrong kind.
     """
-    refuse_unknown(load_weights, unknown)
     path = check_order("load_weights", model, path)
     check_kind(model)  # before the file is read
-    if (path / "model.json").is_file():
-        raise refuse(path, f"is a bundle, which holds no checkpoint: run it with pvt_edge.load({str(path)!r})")
     return load_opened(model, open_checkpoint(path, ema=ema), reinit_head=reinit_head)
 
 
@@ -83,7 +90,9 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
     model.load_state_dict(values, strict=False)  # what is missing was judged above
     set_epsilons(backbone, embed_eps, block_eps)
     if config is not None and not fitted.kept:
-        model.config, model.thresholds = config, head.thresholds or None
+        model.config = config
+    if not fitted.kept and any(model.owns(name) for name in opened.translation.tensors):
+        model.thresholds = head.thresholds or None
     model.sidecar = opened.sidecar_of(type(model))
     name = path.name if path.suffix else f"./{path.name}"  # or it would read as the name of bundled or published ones
     model.weights_name = f"{name}, {checkpoint.which}" if checkpoint.which else name

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pvt_edge.checkpoints.picture_options import PictureOptions, positive, told, triple
+from pvt_edge.checkpoints.picture_options import PictureOptions, positive, said_by, triple
+from pvt_edge.checkpoints.preprocessing import Preprocessing
 from pvt_edge.checkpoints.python_config import read_config
-from pvt_edge.preprocessing import Preprocessing
 
 
 def read_mmdet(extras: Mapping[str, Any], source: str) -> PictureOptions | None:
@@ -30,7 +30,7 @@ def read_mmdet(extras: Mapping[str, Any], source: str) -> PictureOptions | None:
     if resizes and not resizes[-1].get("keep_ratio", len(resizes[-1]) == 1):
         said["resize"] = "stretch"
     preprocessing = Preprocessing(**said)
-    taken = told(preprocessing, source)
+    taken = said_by(preprocessing, source)
     scale = resizes[-1].get("scale", resizes[-1].get("img_scale")) if resizes else None
     scale = scale or next((step["img_scale"] for step in steps if "img_scale" in step), None)
     if scale and taken:

@@ -9,7 +9,7 @@ from pvt_edge.checkpoints.dialects import DIALECTS, Dialect, Pair
 BACKBONE = "backbone."  # our whole models keep the backbone's tensors under this name
 
 # Where libraries put a backbone inside a whole model; a head lies beside the container, not in it.
-_CONTAINERS = ("pvt_v2.encoder.", "pvt.encoder.", "backbone.encoder.", "encoder.", "backbone.")
+_CONTAINERS = ("pvt_v2.encoder.", "pvt.encoder.", "backbone.encoder.", "encoder.model.", "encoder.", "backbone.")
 
 _POSITIONS = ("pos_embed", "position_embeddings")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from os import PathLike
+from pathlib import Path
 
 from pvt_edge.checkpoints import naming
 from pvt_edge.checkpoints.beside import find_class_layer, is_beside
@@ -10,13 +11,20 @@ from pvt_edge.checkpoints.naming import BACKBONE
 from pvt_edge.checkpoints.reading import Checkpoint, read_checkpoint
 from pvt_edge.checkpoints.refusal import first_few, refuse
 from pvt_edge.checkpoints.sidecar import Sidecar, read_sidecar
-from pvt_edge.checkpoints.trained_head import TrainedHead, read_own_head, read_trained_head
+from pvt_edge.checkpoints.trained_head import TrainedHead, read_own_head, read_trained_head, read_trained_segmenter
 from pvt_edge.checkpoints.translation import Translation, to_native
 from pvt_edge.models import Model
 
 _CLASS_LAYER = ("head.weight", "head.bias")
+_CLASS_MAP = "head.classes.weight"
 _BOXES = "head.reg_out.weight"
 _LAST_CHANNELS = f"{BACKBONE}stages.3.patch_embed.proj.bias"
+_FOREIGN_HEAD = "segmentation_head"  # of segmentation_models.pytorch, beside its encoder and decoder
+_FOREIGN_DECODER = (
+    "is of segmentation_models.pytorch, whose decoders are other networks than the heads here (linear, lite, and "
+    "mmseg's Semantic FPN and UPerNet): its encoder loads alone, torch.save(model.encoder.model.state_dict(), FILE), "
+    "and pvt-edge train --task segment --weights FILE trains a head on it"
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class OpenCheckpoint:
 
 def open_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> OpenCheckpoint:
     """The PVT in the file or folder `path`; `WeightsError` where there is none or more than one to choose from."""
+    if (Path(path) / "model.json").is_file():
+        raise refuse(Path(path), f"is a bundle, which holds no checkpoint: run it with pvt_edge.load({str(path)!r})")
     checkpoint = read_checkpoint(path, ema=ema)
     names = list(checkpoint.tensors)
     found = naming.detect_all(names)
@@ -54,6 +64,9 @@ def open_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> Op
     root = naming.root_of(prefix)
     if more := [other for _, other in found[1:] if not other.startswith(root)]:
         raise refuse(checkpoint.path, f"holds several PVT ({prefix}, {more[0]}): save the one to load alone")
+
+    if any(name.startswith(f"{root}{_FOREIGN_HEAD}.") for name in names):
+        raise refuse(checkpoint.path, _FOREIGN_DECODER)
 
     inside = {name: tensor for name, tensor in checkpoint.tensors.items() if not is_beside(name, root)}
     beside = [name for name in names if name not in inside]
@@ -72,11 +85,13 @@ def open_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> Op
 
 
 def _trained_head(checkpoint: Checkpoint, dialect: Dialect, translation: Translation) -> TrainedHead:
-    """How the detection head is to be read; the box coder's means and stds are put into `translation`."""
-    if _BOXES not in translation.tensors:
+    """How the head is to be read; the means and stds of a box coder are put into `translation`."""
+    if _BOXES not in translation.tensors and _CLASS_MAP not in translation.tensors:
         return TrainedHead()
     if dialect.native:
         return read_own_head(checkpoint.metadata, checkpoint.path)
+    if _BOXES not in translation.tensors:
+        return read_trained_segmenter(checkpoint.extras, checkpoint.path)
     head = read_trained_head(checkpoint.extras, checkpoint.path)
     weight, bias = (translation.tensors.get(f"head.reg_out.{leaf}") for leaf in ("weight", "bias"))
     if head.scales_boxes and weight is not None and bias is not None and weight.shape[:1] == bias.shape:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from pvt_edge.preprocessing import Preprocessing
+from pvt_edge.checkpoints.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def positive(values: tuple[float, float, float]) -> tuple[float, float, float]:
     return values
 
 
-def told(preprocessing: Preprocessing, source: str) -> tuple[str, ...]:
+def said_by(preprocessing: Preprocessing, source: str) -> tuple[str, ...]:
     """One line on what a configuration says, and where: "mean 127.5 127.5 127.5, resize stretch of config.json"."""
     parts = []
     for name, value in preprocessing.said.items():

@@ -4,12 +4,11 @@ import json
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from torch import Tensor
 
-from pvt_edge.arguments import refuse_unknown
+from pvt_edge.arguments import known_keywords
 from pvt_edge.atomic import write_file
 from pvt_edge.checkpoints.epsilons import get_epsilons
 from pvt_edge.checkpoints.loading import check_kind, check_order
@@ -22,24 +21,31 @@ from pvt_edge.models import Model
 FORMAT = "pvt-edge"
 
 
+@known_keywords
 def save_weights(
     model: Model,
     path: str | PathLike[str],
     *,
     half: bool = False,
     metadata: Mapping[str, str] | None = None,
-    **unknown: NoReturn,
 ) -> None:
     """Write `model`'s tensors to `path`, a .safetensors file that `load_weights` reads back bit for bit.
 
-    With `half`, floating point tensors are stored as float16. `metadata` is stored beside the format, the
-    variant and the LayerNorm epsilons, which are always the model's own. The file is written aside and
-    renamed, so that a failure leaves an older one as it was. Raises `WeightsError` if it cannot be written
-    or if a value exceeds float16.
+    The file is written aside and renamed, so that a failure leaves an older one as it was.
+
+    Args:
+        model: From `create_model`.
+        path: A name that ends in .safetensors.
+        half: Store floating point tensors as float16.
+        metadata: Texts by name, stored beside the format, the variant and the LayerNorm epsilons, which are always the
+            model's own.
+
+    Raises:
+        WeightsError: If it cannot be written or if a value exceeds float16.
+        ArgumentError: For arguments of the wrong kind.
     """
     from safetensors.torch import save
 
-    refuse_unknown(save_weights, unknown)
     path = check_order("save_weights", model, path)
     if metadata is not None and not isinstance(metadata, Mapping):
         raise ArgumentError(f"save_weights(): metadata must be a dict of texts, not {described(metadata)}")

@@ -10,10 +10,10 @@ from pvt_edge.checkpoints.class_names import mmdet_classes, own_labels
 from pvt_edge.checkpoints.hugging_face import read_hugging_face
 from pvt_edge.checkpoints.mmdet_pictures import read_mmdet
 from pvt_edge.checkpoints.picture_options import PictureOptions
+from pvt_edge.checkpoints.preprocessing import Preprocessing
 from pvt_edge.checkpoints.reading import Checkpoint
 from pvt_edge.checkpoints.refusal import refuse
 from pvt_edge.checkpoints.timm_config import read_timm
-from pvt_edge.preprocessing import Preprocessing
 
 PREPROCESSING = "preprocessing"  # the key of a file of our own
 _OF_CLASSIFIERS = ("resize", "crop", "corner", "interpolation", "imgsz")
@@ -79,6 +79,9 @@ def noted_preprocessing(preprocessing: Preprocessing) -> str | None:
 
 def _of_folder(folder: Path) -> list[PictureOptions]:
     config, processor = _json(folder / "config.json"), _json(folder / "preprocessor_config.json")
+    if config and config.get("model_type") == "upernet" and isinstance(config.get("backbone_config"), dict):
+        backbone = config["backbone_config"]  # sizes and epsilon are there, labels beside it
+        config = {**config, **{key: backbone.get(key) for key in ("model_type", "num_channels", "layer_norm_eps")}}
     kind = str((config or {}).get("model_type") or (config or {}).get("architecture") or "pvt_v2")
     if not kind.startswith("pvt_v2"):  # another model's folder
         return []

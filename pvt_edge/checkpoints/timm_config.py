@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from re import fullmatch
 from typing import Any
 
-from pvt_edge.checkpoints.picture_options import PictureOptions, positive, told, triple
-from pvt_edge.preprocessing import Preprocessing
+from pvt_edge.checkpoints.picture_options import PictureOptions, positive, said_by, triple
+from pvt_edge.checkpoints.preprocessing import Preprocessing
 
 _FIELDS = ("mean", "std", "crop_pct", "crop_mode", "interpolation", "input_size")
 _FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
@@ -40,7 +40,7 @@ def read_timm(config: Mapping[str, Any], source: str, *, whole: bool) -> Picture
     if why:
         unclear["labels"] = f"{source} {why}"
     preprocessing = Preprocessing(**said)
-    taken = told(preprocessing, source) + ((f"labels of {source} (label_names)",) if labels else ())
+    taken = said_by(preprocessing, source) + ((f"labels of {source} (label_names)",) if labels else ())
     if not taken and not unclear:
         return None
     return PictureOptions(preprocessing, labels, taken=taken, unclear=unclear)

@@ -22,6 +22,12 @@ _ONLY: dict[str, dict[str, Any]] = {
     "bbox_head.anchor_generator": {"type": "AnchorGenerator", "scale_major": True, "centers": None},
     "bbox_head.bbox_coder": {"type": "DeltaXYWHBBoxCoder", "add_ctr_clamp": False, "wh_ratio_clip": 16 / 1000},
 }
+_ONLY_SEGMENTER: dict[str, tuple[Any, ...]] = {
+    "type": ("FPNHead", "UPerHead", "FCNHead"),
+    "align_corners": (False,),
+    "pool_scales": ((1, 2, 3, 6), [1, 2, 3, 6]),
+    "input_transform": ("multiple_select", None, "resize_concat"),
+}
 THRESHOLDS = "thresholds"  # the key of a file of our own
 _SCORE_THR = 0.05  # mmdet's, for AP: no threshold to show boxes by
 
@@ -86,6 +92,27 @@ def read_trained_head(extras: Mapping[str, Any], path: Path) -> TrainedHead:
             if key in given and given[key] != value and not (key == "add_extra_convs" and given[key] is True):
                 raise refuse(path, f"its configuration has {where}.{key}={given[key]!r}: only {value!r} is known")
     return _read(model, {**_at(config or {}, "test_cfg"), **_at(model, "test_cfg")}, path)
+
+
+def read_trained_segmenter(extras: Mapping[str, Any], path: Path) -> TrainedHead:
+    """The threshold of one class that the configuration in `extras` tells of.
+
+    Raises `WeightsError` for one that resizes or fuses in another way than ours.
+    """
+    meta = extras.get("meta")
+    config = read_config(meta) if isinstance(meta, Mapping) else None
+    head = _at(config or {}, "model.decode_head")
+    for key, only in _ONLY_SEGMENTER.items():
+        if key in head and head[key] not in only:
+            raise refuse(path, f"its configuration has decode_head.{key}={head[key]!r}: only {only[0]!r} is known")
+    if head.get("threshold") is None:
+        return TrainedHead()
+    try:
+        return TrainedHead(thresholds=PostprocessSpec(threshold=head["threshold"]).model_dump(include={"threshold"}))
+    except ValueError as error:
+        raise refuse(
+            path, f"its configuration has decode_head.threshold={head['threshold']!r}: 0 to 1 is one"
+        ) from error
 
 
 def read_own_head(metadata: Mapping[str, str], path: Path) -> TrainedHead:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pvt_edge.checkpoints import naming
 from pvt_edge.checkpoints.dialects import Dialect, get_dialect
+from pvt_edge.checkpoints.dialects.dialect import SEGMENTER_NECK
 from pvt_edge.checkpoints.naming import BACKBONE
 from pvt_edge.errors import WeightsError
 
@@ -56,6 +57,8 @@ def to_native(tensors: Mapping[str, Tensor], dialect: Dialect, prefix: str = "")
         _split_in_proj(result)
     if dialect.positions and not dialect.native:
         _split_positions(result)
+    if any(name.startswith("head.scale.") for name in result.tensors):
+        _move_neck(result)
     for name, tensor in list(result.tensors.items()):
         if name.endswith(_LINEARS) and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
             result.replace((name,), {name: tensor.flatten(1)})
@@ -69,6 +72,15 @@ def _our_name(source: str, dialect: Dialect, prefix: str, root: str) -> str | No
         if ours := naming.head_to_ours(source[len(prefix) :], dialect):
             return ours
     return naming.head_to_ours(source[len(root) :], dialect) if source.startswith(root) else None
+
+
+def _move_neck(result: Translation) -> None:
+    """Semantic FPN's neck into the segmenter's head, where ours has it."""
+    for tensors in (result.tensors, result.sources):
+        for name in list(tensors):
+            for neck, head in SEGMENTER_NECK:
+                if name.startswith(f"{neck}."):
+                    tensors[name.replace(neck, head, 1)] = tensors.pop(name)  # type: ignore[assignment]
 
 
 def _parts(result: Translation, part: str) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import typer
 from pvt_edge import __version__
 from pvt_edge.cli.benchmark import benchmark
 from pvt_edge.cli.build import build
+from pvt_edge.cli.demo import demo
 from pvt_edge.cli.doctor import doctor
 from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
@@ -24,13 +25,22 @@ from pvt_edge.extras import missing_package
 
 app = typer.Typer(
     name="pvt-edge",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, export, build, predict, verify, val, benchmark, inspect, doctor):  # as --help lists them
+for command in (demo, train, export, build, predict, verify, val, benchmark, inspect, doctor):  # as --help lists them
     app.command()(command)
+
+FIRST_STEPS = """\
+pvt-edge demo                                    try it on generated pictures, offline
+pvt-edge doctor                                  what this machine can run
+pvt-edge export --weights FILE --int8            make a bundle of your checkpoint
+pvt-edge predict BUNDLE picture.jpg              find what is in a picture, a video or a camera
+pvt-edge train PICTURES/ --task detect           train on your own labelled pictures
+
+All commands: pvt-edge --help"""
 
 DEBUG = False
 
@@ -43,6 +53,7 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
     ] = False,
@@ -51,6 +62,8 @@ def _options(
     """Pyramid Vision Transformers v1 and v2 at the edge: export, quantise, check and run."""
     global DEBUG
     DEBUG = debug
+    if context.invoked_subcommand is None:
+        typer.echo(FIRST_STEPS)
 
 
 def main() -> None:

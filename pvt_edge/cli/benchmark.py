@@ -9,10 +9,15 @@ from typing import Annotated
 
 import typer
 
-from pvt_edge.cli.options import BUNDLE_HELP, Device, Threads, check_json, console_beside, parse_imgsz, parse_list
+from pvt_edge.cli.options import BUNDLE_HELP, check_json, console_beside
+from pvt_edge.cli.spread import spread
+from pvt_edge.options.predict import MachineOptions
+from pvt_edge.options.texts import parse_imgsz, parse_list
 
 
+@spread()
 def benchmark(
+    *,
     bundle: Annotated[Path | None, typer.Argument(help=BUNDLE_HELP)] = None,
     variant: Annotated[
         str | None, typer.Option(help="Export this variant to measure it, in place of a bundle.")
@@ -20,7 +25,9 @@ def benchmark(
     variants: Annotated[
         str | None, typer.Option(help="The study table: cost against size of b0,b1,b2,...", metavar="LIST")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="With --variant and --variants: classify, features, detect.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="With --variant and --variants: classify, features, detect, segment.")
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -43,7 +50,7 @@ def benchmark(
             "tensorrt-rtx."
         ),
     ] = "all",
-    precision: Annotated[str, typer.Option(help="all, or among fp32,bf16,fp16,int8.")] = "all",
+    precision: Annotated[str, typer.Option(help="all, or among fp32,bf16,fp16,approx,int8.")] = "all",
     batch: Annotated[str | None, typer.Option(help="Such as 1,2,4,8. Default: the bundle's.", metavar="LIST")] = None,
     duration: Annotated[
         float | None, typer.Option(help="Seconds of inference, and of end-to-end, for each row. Default: 5; quick 1.")
@@ -57,8 +64,7 @@ def benchmark(
     percentile: Annotated[str, typer.Option(help="Of all calls; none is removed.", metavar="LIST")] = "50,90,95,99",
     hint: Annotated[str, typer.Option(help="latency: one caller. throughput: as many as pay.")] = "latency",
     streams: Annotated[int | None, typer.Option(min=1, help="Callers at once, with --hint throughput.")] = None,
-    device: Device = "auto",
-    threads: Threads = None,
+    machine: MachineOptions,
     data: Annotated[
         Path | None,
         typer.Option(help="Labels, as val takes them: the accuracy of every row in this run.", metavar="FILE|DIR"),
@@ -125,8 +131,7 @@ def benchmark(
         runtimes=(*runtimes, COMPILED) if torch_compile and COMPILED not in runtimes else runtimes,
         precisions=PRECISIONS if precision == "all" else parse_list(precision),
         batches=_parse_batches(batch) if batch else None,
-        device=device,
-        threads=threads,
+        **machine,
         hint="throughput" if hint == "throughput" else "latency",
         streams=streams,
     )

@@ -53,7 +53,7 @@ def measure(
     from pvt_edge.benchmarks.comparison_models import check_models
     from pvt_edge.benchmarks.exporting import export_to_measure
     from pvt_edge.benchmarks.folder import check_folder, write_folder
-    from pvt_edge.benchmarks.report import WITHOUT_PLOTS
+    from pvt_edge.benchmarks.page import WITHOUT_PLOTS
     from pvt_edge.benchmarks.table import print_tables
     from pvt_edge.bundle import read_bundle
 

@@ -1,33 +1,23 @@
 """`pvt-edge build`: on the device, a bundle's graphs -> TensorRT engines."""
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any
 
 import typer
 
-from pvt_edge.cli.engine import (
-    HardwareCompat,
-    OptLevel,
-    Target,
-    TimingCache,
-    VersionCompatible,
-    Workspace,
-    engine_options,
-    parse_batch,
-)
-from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
+from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, parse_batch, write_json
+from pvt_edge.cli.spread import spread
 from pvt_edge.cli.steps import interruption_told, step_log
+from pvt_edge.options.build import BuildOptions
 
 
+@spread()
 def build(
+    *,
     bundle: BundleFolder,
     library: Annotated[str, typer.Option("--format", help="tensorrt or tensorrt-rtx.")] = "tensorrt",
-    target: Target = None,
-    workspace: Workspace = None,
-    timing_cache: TimingCache = None,
-    opt_level: OptLevel = None,
-    hardware_compat: HardwareCompat = "none",
-    version_compatible: VersionCompatible = False,
+    options: BuildOptions,
     batch: Annotated[
         str | None, typer.Option(help="Of a dynamic batch: lowest,best,highest. Default: 1,1,16.", metavar="LIST")
     ] = None,
@@ -48,15 +38,6 @@ def build(
         raise typer.BadParameter(
             "the batches of an engine are lowest,best,highest, such as 1,4,16", param_hint="--batch"
         )
-    options = engine_options(
-        target=target,
-        workspace=workspace,
-        timing_cache=timing_cache,
-        opt_level=opt_level,
-        hardware_compat=hardware_compat,
-        version_compatible=version_compatible,
-        batches=batches,
-    )
     log = step_log(console)
     with interruption_told(), console.status("starting") as status:
 
@@ -64,7 +45,9 @@ def build(
             status.update(text)
             log(text)
 
-        found = build_bundle(bundle, library=library, options=options, rebuild=rebuild, tell=tell)
+        found = build_bundle(
+            bundle, library=library, options=replace(options, batches=batches), rebuild=rebuild, tell=tell
+        )
     if json:
         content: dict[str, Any] = {"bundle": str(found.folder), "seconds": round(perf_counter() - started, 1)}
         write_json(content | {"manifest": found.manifest.model_dump(mode="json")}, json)

@@ -2,42 +2,35 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from pvt_edge.cli.bar import passing_bar
 from pvt_edge.cli.download import download_shown
-from pvt_edge.cli.engine import (
-    HardwareCompat,
-    OptLevel,
-    Target,
-    TimingCache,
-    VersionCompatible,
-    Workspace,
-    engine_options,
-    parse_batch,
-)
 from pvt_edge.cli.export_summary import asked_for, print_summary
-from pvt_edge.cli.options import (
-    JsonReport,
-    check_json,
-    console_beside,
-    parse_channels,
-    parse_imgsz,
-    parse_list,
-    read_labels,
-    write_json,
-)
+from pvt_edge.cli.options import JsonReport, check_json, console_beside, parse_batch, read_labels, write_json
+from pvt_edge.cli.spread import spread
 from pvt_edge.cli.steps import interruption_told, step_log
+from pvt_edge.options.build import BuildOptions
+from pvt_edge.options.export import ExportOptions, Tune
+from pvt_edge.options.preprocessing import Preprocessing
 
-if TYPE_CHECKING:
-    from pvt_edge.export.request import Tune
 
-
+@spread(
+    after={
+        "formats": ["fp16", "int8"],
+        "approximate": ["no_tune"],
+        "require_int8": ["num_classes", "head"],
+        "logits": ["labels", "batch"],
+        "dynamic_batch": ["engine"],
+    }
+)
 def export(
+    *,
     variant: Annotated[
         str | None, typer.Option(help="b0, b1, b2, b2-li, b3, b4 or b5. Default: what the file of --weights holds.")
     ] = None,
@@ -45,7 +38,7 @@ def export(
         str | None,
         typer.Option(
             help="A checkpoint file or a folder with one, imagenet or coco (published, downloaded once; imagenet:timm "
-            "and imagenet:hf are other origins), cells (bundled, the default for b0) or none (random).",
+            "and imagenet:hf are other origins), cells or cells-seg (bundled, for b0) or none (random).",
             metavar="FILE|DIR|NAME",
         ),
     ] = None,
@@ -58,135 +51,56 @@ def export(
         ),
     ] = None,
     task: Annotated[
-        str | None, typer.Option(help="classify, features or detect. Default: what the weights are for.")
+        str | None, typer.Option(help="classify, features, detect or segment. Default: what the weights are for.")
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Download nothing: published weights must be in the cache.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="The bundle. Default: out/<variant>-<task>.", metavar="DIR")] = None,
-    imgsz: Annotated[str | None, typer.Option(help="Input size: 640, or height,width.")] = None,
-    formats: Annotated[
-        str, typer.Option("--format", help="Among onnx, openvino, tensorrt, tensorrt-rtx.")
-    ] = "onnx,openvino",
+    options: ExportOptions,
     fp16: Annotated[bool, typer.Option("--fp16", help="A float16 ONNX as well, which TensorRT builds.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise to INT8 as well.")] = False,
-    calib: Annotated[
-        str | None, typer.Option(help="Pictures for INT8 ranges: a folder, pattern or video.", metavar="SOURCE")
-    ] = None,
-    calib_n: Annotated[int, typer.Option(min=1, help="How many of them to use.")] = 256,
-    seed: Annotated[int, typer.Option(help="Which of them: the seed of the draw.")] = 0,
-    allow_small: Annotated[
-        bool, typer.Option("--allow-small", help="Take fewer than 16 calibration pictures.")
-    ] = False,
-    max_drop: Annotated[
-        float | None,
-        typer.Option(help="What INT8 may lose of the metric. Default: 0.005 of map and top1, 0.02 of agreement."),
-    ] = None,
-    metric: Annotated[
-        str, typer.Option(help="What INT8 is judged by: auto, agreement (with FP32, no labels), top1 or map.")
-    ] = "auto",
-    data: Annotated[
-        Path | None, typer.Option(help="Labelled pictures to judge by: a COCO file, or a folder of class folders.")
-    ] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="The pictures of the COCO file. Default: beside it.", metavar="DIR")
-    ] = None,
-    plan: Annotated[
-        Path | None, typer.Option(help="A precision plan to take instead of searching: JSON, or a bundle with one.")
-    ] = None,
-    tune: Annotated[
-        str | None,
-        typer.Option(
-            help="Placement of INT8. quick: the recorded one, kept only where it is faster; the default. full: "
-            "searched and timed. off: the recorded one, untimed.",
-            metavar="full|quick|off",
-        ),
-    ] = None,
-    approximate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|none|PLAN",
-            help="Leave out of INT8 and FP16 files what costs most and helps least, inside the budget; PLAN is JSON "
-            "or a bundle that does. Default: auto for --int8 without --fp16; the fp32 files stay exact.",
-        ),
-    ] = None,
     no_tune: Annotated[bool, typer.Option("--no-tune", help="--tune off.")] = False,
-    require_int8: Annotated[
-        bool,
-        typer.Option("--require-int8", help="--int8, and exit 1 with nothing written where INT8 is not worth writing."),
-    ] = False,
     num_classes: Annotated[int | None, typer.Option(min=1, help="Default: what the weights have.")] = None,
-    head: Annotated[str | None, typer.Option(help="Detection head: retinanet or lite.")] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a detector: retinanet or lite. Of a segmenter: lite, linear, fpn or upernet, a width behind a "
+            "colon (upernet:128). Default: what the weights have."
+        ),
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Text file with one label a line, or imagenet or coco.", metavar="FILE|NAME")
     ] = None,
     batch: Annotated[
         str, typer.Option(help="Static batch size; with --dynamic-batch TensorRT's lowest,best,highest.", metavar="N")
     ] = "1",
-    dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Any batch size instead.")] = False,
-    target: Target = None,
-    workspace: Workspace = None,
-    timing_cache: TimingCache = None,
-    opt_level: OptLevel = None,
-    hardware_compat: HardwareCompat = "none",
-    version_compatible: VersionCompatible = False,
-    pixel_max: Annotated[
-        str | None,
-        typer.Option(
-            help="What is white in pictures of 16 bits, here and when the bundle runs, such as 4095.", metavar="N|auto"
-        ),
-    ] = None,
-    resize: Annotated[
-        str | None, typer.Option(help="letterbox, stretch or crop. Default: the weights', else by task.")
-    ] = None,
-    crop: Annotated[
-        float | None, typer.Option(help="How much of the resized picture to cut out of its centre: 0.875.")
-    ] = None,
-    interpolation: Annotated[
-        str | None,
-        typer.Option(help="nearest, box, bilinear, hamming, bicubic, lanczos (Pillow's), linear or cubic (OpenCV's)."),
-    ] = None,
-    mean: Annotated[
-        str | None, typer.Option(help="Subtracted, a number a channel, of values 0 to 1 or 0 to 255.", metavar="R,G,B")
-    ] = None,
-    std: Annotated[str | None, typer.Option(help="Divides them then.", metavar="R,G,B")] = None,
-    channel_order: Annotated[str | None, typer.Option(help="What the model takes: rgb or bgr.")] = None,
+    engine: BuildOptions,
+    pictures: Preprocessing,
     json: JsonReport = None,
 ) -> None:
     """Export a checkpoint to a bundle for ONNX Runtime, OpenVINO and TensorRT, each file checked against the model."""
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    from pvt_edge.preprocessing import Preprocessing
 
     if variant is None and weights is None:
         raise typer.BadParameter("give a variant, or a checkpoint with --weights that tells it", param_hint="--variant")
     console = console_beside(json)
     check_json(json)
     started = perf_counter()
-    size = parse_imgsz(imgsz) if imgsz else None
-    batch_size, batches = parse_batch(batch, dynamic_batch)
-    engine = engine_options(
-        target=target,
-        workspace=workspace,
-        timing_cache=timing_cache,
-        opt_level=opt_level,
-        hardware_compat=hardware_compat,
-        version_compatible=version_compatible,
-        batches=batches,
-    )
-    pictures = Preprocessing(
-        mean=parse_channels(mean, "--mean"),
-        std=parse_channels(std, "--std"),
-        channel_order=channel_order.upper() if channel_order else None,  # type: ignore[arg-type]
-        resize=resize,  # type: ignore[arg-type]
-        crop=crop,
-        interpolation=interpolation,  # type: ignore[arg-type]
-    )
-    chosen_formats = parse_list(formats)
-    int8 = int8 or require_int8
+    tune = _tune(options.tune, no_tune)
+    batch_size, batches = parse_batch(batch, options.dynamic_batch)
+    int8 = int8 or options.require_int8
     # an engine is float16 unless INT8 is asked for, never float32
-    fp16 = fp16 or (not int8 and any(name.startswith("tensorrt") for name in chosen_formats))
-    precisions = ("fp32", *(("fp16",) if fp16 else ()), *(("int8",) if int8 else ()))
+    fp16 = fp16 or (not int8 and any(name.startswith("tensorrt") for name in options.formats))
+    options = replace(
+        options,
+        precisions=("fp32", *(("fp16",) if fp16 else ()), *(("int8",) if int8 else ())),
+        tune=tune,
+        batch=batch_size,
+        engine=replace(engine, batches=batches),
+        preprocessing=pictures,
+        command=shlex.join(["pvt-edge", *sys.argv[1:]]),
+    )
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
     bar = passing_bar(console, *columns, TimeElapsedColumn(), redirect=False)
     with interruption_told(), download_shown(console) as arrived:
@@ -204,44 +118,29 @@ def export(
         )
     for note in chosen.notes:
         console.print(note, style="yellow", markup=False, highlight=False)
-    with interruption_told(), bar:
+    with interruption_told() as check_interrupt, bar:
         step, log = bar.add_task("exporting", total=None), step_log(console)
 
         def tell(done: int, total: int, text: str) -> None:
+            check_interrupt()
             bar.update(step, completed=done, total=total, description=text)
             log(text)
 
         from pvt_edge.export.exporter import export_model
+        from pvt_edge.training.state import learnt_pictures
 
-        bundle = export_model(
-            chosen.model,
-            out or Path("out") / f"{chosen.variant}-{chosen.task}",
-            formats=chosen_formats,
-            precisions=precisions,
-            imgsz=size,
-            calib=calib,
-            calib_n=calib_n,
-            seed=seed,
-            allow_small=allow_small,
-            max_drop=max_drop,
-            metric=metric,
-            data=data,
-            images=images,
-            plan=plan,
-            tune=_tune(tune, no_tune),
-            approximate=approximate,
-            require_int8=require_int8,
+        learnt = learnt_pictures(chosen.file) if int8 and options.calib is None and chosen.file else []
+        if learnt:
+            console.print(f"INT8 ranges are taken from the {len(learnt)} pictures that the weights learnt from")
+        options = replace(
+            options,
+            calib=learnt or options.calib,
             labels=read_labels(labels) if labels else chosen.labels,
-            batch=batch_size,
-            dynamic_batch=dynamic_batch,
-            engine=engine,
-            pixel_max=pixel_max,
-            preprocessing=pictures,
             weights_file=chosen.file,
             dialect=chosen.dialect,
-            command=shlex.join(["pvt-edge", *sys.argv[1:]]),
             progress=tell,
         )
+        bundle = export_model(chosen.model, out or Path("out") / f"{chosen.variant}-{chosen.task}", **vars(options))
     seconds = perf_counter() - started
     if json:
         content: dict[str, Any] = {"bundle": str(bundle.folder), "seconds": round(seconds, 1)}
@@ -250,12 +149,10 @@ def export(
     print_summary(console, bundle, seconds)
 
 
-def _tune(tune: str | None, no_tune: bool) -> "Tune":
+def _tune(tune: Tune | bool | None, no_tune: bool) -> Tune:
     """How INT8 is tuned; `--no-tune` is off."""
-    from pvt_edge.export.request import TUNES
-
-    if tune is not None and tune not in TUNES:
+    if tune not in (None, "full", "quick", "off"):
         raise typer.BadParameter(f"{tune!r} is not full, quick or off", param_hint="--tune")
     if no_tune and tune not in (None, "off"):
         raise typer.BadParameter(f"--tune {tune} and --no-tune contradict each other", param_hint="--no-tune")
-    return "off" if no_tune else cast("Tune", tune or "quick")
+    return "off" if no_tune else tune or "quick"

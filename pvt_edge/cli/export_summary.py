@@ -103,7 +103,12 @@ def _report_approximations(console: "Console", manifest: "Manifest", report: dic
 
 def _report_search(console: "Console", report: dict[str, Any]) -> None:
     if report["search"]:
-        console.print(report["search"]["verdict"], style="bold", highlight=False)
+        from pvt_edge.export.precision.record import SearchRecord
+        from pvt_edge.export.precision.verdict import onnx_verdict
+
+        record = SearchRecord.model_validate(report["search"])
+        for line in filter(None, (record.verdict, onnx_verdict(record))):
+            console.print(line, style="bold", highlight=False)
 
 
 def _report_tensorrt(console: "Console", report: dict[str, Any]) -> None:

@@ -12,6 +12,8 @@ from pvt_edge.errors import PvtEdgeError
 from pvt_edge.runtimes.runtime import describe
 from pvt_edge.variants import FAMILY_TITLES, title_of
 
+ACCURACY = ("AP", "AP50", "mIoU", "pixel_accuracy")  # those of an export that are shown
+
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle
     from pvt_edge.bundle.schema import OutputSpec
@@ -143,13 +145,14 @@ def artifact_rows(bundle: "Bundle") -> tuple[list[str], list[list[str]]]:
     """Column names and rows of the table of artifacts, with accuracy where it was measured."""
     accuracy = bundle.manifest.accuracy
     metrics = accuracy.metrics if accuracy else {}
-    columns = ["file", "runtime", "precision", "MB", *(["AP", "AP50"] if metrics else [])]
+    shown = [name for name in ACCURACY if any(name in figures for figures in metrics.values())]
+    columns = ["file", "runtime", "precision", "MB", *shown]
     rows = []
     for artifact in bundle.manifest.artifacts:
         size = artifact.bytes + sum(companion.bytes for companion in artifact.companions)
         row = [artifact.file, artifact.runtime, artifact.precision, f"{size / 1e6:.1f}"]
         measured = metrics.get(f"{artifact.runtime}-{artifact.precision}")
         if metrics:
-            row += [f"{measured[key]:.3f}" for key in ("AP", "AP50")] if measured else ["", ""]
+            row += [f"{measured[name]:.3f}" if measured and name in measured else "" for name in shown]
         rows.append(row)
     return columns, rows

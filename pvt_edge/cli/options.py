@@ -3,7 +3,6 @@
 import csv
 import json
 import sys
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,19 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 BUNDLE_HELP = "The folder an export wrote."
-DEVICE_HELP = "auto, cpu, cuda:0 ..."
-THREADS_HELP = "Threads. Default: the runtime's choice."
-IOU_HELP = "NMS overlap. Default: the bundle's."
-CLASSES_HELP = (
-    "Only these: names or ids, comma-separated; may be repeated. A name goes before an id; quote names with commas."
-)
-MAX_DET_HELP = "Most detections. Default: the bundle's."
-PIXEL_MAX_HELP = "What is white in pictures of 16 bits, such as 4095. Default: the bundle's, else 65535."
 
 BundleFolder = Annotated[Path, typer.Argument(help=BUNDLE_HELP)]
-Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
-Threads = Annotated[int | None, typer.Option(min=1, help=THREADS_HELP)]
-PixelMaxValue = Annotated[str | None, typer.Option("--pixel-max", help=PIXEL_MAX_HELP, metavar="N|auto")]
 JsonReport = Annotated[
     str | None, typer.Option("--json", help="Write a machine-readable report; - is stdout.", metavar="PATH")
 ]
@@ -44,23 +32,6 @@ def console_beside(json: str | None) -> "Console":
     from rich.console import Console
 
     return Console(file=sys.stderr if json == "-" else sys.stdout, soft_wrap=True)
-
-
-def parse_imgsz(text: str) -> tuple[int, int]:
-    """(height, width) of "640" or "480,640"; wrong usage otherwise."""
-    parts = text.replace("x", ",").split(",")
-    try:
-        sides = [int(part) for part in parts]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2):
-        raise typer.BadParameter(f"{text!r} is no size: write 640, or height,width such as 480,640")
-    return (sides[0], sides[-1])
-
-
-def parse_list(text: str) -> tuple[str, ...]:
-    """The names of "a,b,c"."""
-    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def parse_classes(texts: "Sequence[str]", labels: "Sequence[str]") -> list[str]:
@@ -80,31 +51,21 @@ def _comma_separated(text: str) -> list[str]:
     return [name for row in rows for part in row if (name := part.strip())]
 
 
-def parse_points(text: str, option: str) -> tuple[tuple[int, int], ...]:
-    """The points of "x1,y1,x2,y2": whole pixels, x before y; wrong usage otherwise."""
+def parse_batch(text: str, dynamic: bool) -> tuple[int, tuple[int, int, int] | None]:
+    """(batch, profile) of "8", or of "1,4,16" with a dynamic batch: the profile's best is the batch."""
     try:
-        values = [int(part) for part in text.replace(" ", ",").split(",") if part]
+        numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        values = []
-    if len(values) < 4 or len(values) % 2:
-        raise typer.BadParameter(
-            f"{option} {text!r} is no list of points: write x1,y1,x2,y2 in pixels, such as 0,240,640,240"
-        )
-    return tuple(zip(values[::2], values[1::2], strict=True))
-
-
-def parse_channels(text: str | None, option: str) -> tuple[float, float, float] | None:
-    """The numbers of "0.5,0.5,0.5", or of "0.5" for all three channels; wrong usage otherwise."""
-    if text is None:
-        return None
-    try:
-        values = [float(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        values = []
-    values = values * 3 if len(values) == 1 else values
-    if len(values) != 3 or not all(map(isfinite, values)):
-        raise typer.BadParameter(f"{option} {text!r} is not three numbers: write one a channel, 0.485,0.456,0.406")
-    return (values[0], values[1], values[2])
+        numbers = []
+    if len(numbers) not in (1, 3) or min(numbers, default=0) < 1:
+        why = f"{text!r} is no batch: write 8, or with --dynamic-batch lowest,best,highest: 1,4,16"
+        raise typer.BadParameter(why, param_hint="--batch")
+    if len(numbers) == 1:
+        return numbers[0], None
+    if not dynamic:
+        why = f"a profile of batches ({text}) is for --dynamic-batch; a static batch is one number"
+        raise typer.BadParameter(why, param_hint="--batch")
+    return numbers[1], (numbers[0], numbers[1], numbers[2])
 
 
 def check_json(target: str | None) -> None:

@@ -3,23 +3,18 @@
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from pvt_edge.cli.config import read_config
-from pvt_edge.cli.options import (
-    BUNDLE_HELP,
-    CLASSES_HELP,
-    DEVICE_HELP,
-    IOU_HELP,
-    MAX_DET_HELP,
-    PIXEL_MAX_HELP,
-    THREADS_HELP,
-    parse_classes,
-    parse_points,
-)
+from pvt_edge.cli.options import BUNDLE_HELP, parse_classes
+from pvt_edge.cli.spread import spread
+from pvt_edge.errors import RuntimeInputError
 from pvt_edge.label_names import other_reading
+from pvt_edge.options.predict import LoadOptions, PredictOptions
+from pvt_edge.options.source import SourceOptions
+from pvt_edge.options.stream import FollowOptions, OutputOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +31,9 @@ SOURCES_HELP = (
 FILES, CAMERAS, COUNTING, MODEL = "Outputs", "Cameras and streams", "Tracking and counting", "Model"
 
 
+@spread(panels={"outputs": FILES, "camera": CAMERAS, "following": COUNTING, "options": MODEL, "loading": MODEL})
 def predict(
+    *,
     bundle: Annotated[Path | None, typer.Argument(help=BUNDLE_HELP)] = None,
     sources: Annotated[list[str] | None, typer.Argument(help=SOURCES_HELP, metavar="SOURCE...")] = None,
     config: Annotated[
@@ -45,28 +42,15 @@ def predict(
             help="Take options from a TOML file: bundle, sources, max-age ...", callback=read_config, is_eager=True
         ),
     ] = None,
-    save: Annotated[
-        str | None,
-        typer.Option(
-            help="Annotated output: a folder, or a video such as out.mp4.", metavar="PATH", rich_help_panel=FILES
-        ),
+    outputs: OutputOptions,
+    opacity: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="How much masks cover their pictures. Default: 0.5.", rich_help_panel=FILES),
     ] = None,
-    segment: Annotated[
-        float | None, typer.Option(min=1, help="Begin a new video every so many seconds.", rich_help_panel=FILES)
-    ] = None,
-    json: Annotated[
-        str | None,
-        typer.Option("--json", help="One JSON line a frame; - is stdout.", metavar="PATH", rich_help_panel=FILES),
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option(help="One CSV row a detection.", metavar="PATH", rich_help_panel=FILES)
-    ] = None,
-    webhook: Annotated[
-        str | None, typer.Option(help="Post each result's JSON there.", metavar="URL", rich_help_panel=FILES)
-    ] = None,
-    webhook_every: Annotated[
-        float, typer.Option(min=0, help="Post at most every so many seconds.", rich_help_panel=FILES)
-    ] = 0.0,
+    polygons: Annotated[
+        bool,
+        typer.Option("--polygons", help="Masks in JSON as polygons in place of run lengths.", rich_help_panel=FILES),
+    ] = False,
     show: Annotated[
         bool, typer.Option("--show", help="Show a window; q or escape ends it.", rich_help_panel=FILES)
     ] = False,
@@ -86,63 +70,13 @@ def predict(
     max_age: Annotated[
         float | None, typer.Option(help="Drop live frames older than so many ms.", rich_help_panel=CAMERAS)
     ] = None,
-    stall: Annotated[
-        float, typer.Option(help="Reopen a source that is silent for so many seconds.", rich_help_panel=CAMERAS)
-    ] = 5.0,
-    source_width: Annotated[
-        int | None, typer.Option(help="Pixels to ask of a camera.", rich_help_panel=CAMERAS)
-    ] = None,
-    source_height: Annotated[
-        int | None, typer.Option(help="Pixels to ask of a camera.", rich_help_panel=CAMERAS)
-    ] = None,
-    source_fps: Annotated[
-        float | None, typer.Option(help="Frames a second to ask of a camera.", rich_help_panel=CAMERAS)
-    ] = None,
-    source_codec: Annotated[
-        str | None, typer.Option(help="mjpg, yuyv, y16, h264 or h265.", rich_help_panel=CAMERAS)
-    ] = None,
-    rtsp_transport: Annotated[str, typer.Option(help="tcp or udp.", rich_help_panel=CAMERAS)] = "tcp",
-    pixel_max: Annotated[
-        str | None, typer.Option(help=PIXEL_MAX_HELP, metavar="N|auto", rich_help_panel=CAMERAS)
-    ] = None,
+    camera: SourceOptions,
     duration: Annotated[
         float | None, typer.Option(min=0, help="End after so many seconds.", rich_help_panel=CAMERAS)
     ] = None,
-    track: Annotated[
-        bool, typer.Option("--track", help="Follow objects: each keeps its id.", rich_help_panel=COUNTING)
-    ] = False,
-    count_line: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Count who crosses, in pixels; may be repeated.", metavar="X1,Y1,X2,Y2", rich_help_panel=COUNTING
-        ),
-    ] = None,
-    count_zone: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Count who is inside; may be repeated.", metavar="X1,Y1,X2,Y2,X3,Y3...", rich_help_panel=COUNTING
-        ),
-    ] = None,
-    conf: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Lowest score. Default: the bundle's.", rich_help_panel=MODEL)
-    ] = None,
-    iou: Annotated[float | None, typer.Option(min=0, max=1, help=IOU_HELP, rich_help_panel=MODEL)] = None,
-    max_det: Annotated[int | None, typer.Option(min=1, help=MAX_DET_HELP, rich_help_panel=MODEL)] = None,
-    classes: Annotated[
-        list[str] | None, typer.Option(help=CLASSES_HELP, metavar="NAME,ID...", rich_help_panel=MODEL)
-    ] = None,
-    runtime: Annotated[
-        str, typer.Option(help="auto, openvino, onnxruntime, tensorrt, tensorrt-rtx or opencv.", rich_help_panel=MODEL)
-    ] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.", rich_help_panel=MODEL)] = "auto",
-    device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=MODEL)] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help=THREADS_HELP, rich_help_panel=MODEL)] = None,
-    rebuild: Annotated[
-        bool,
-        typer.Option(
-            "--rebuild", help="Build TensorRT engines again that were built for another machine.", rich_help_panel=MODEL
-        ),
-    ] = False,
+    following: FollowOptions,
+    options: PredictOptions,
+    loading: LoadOptions,
 ) -> None:
     """Run a bundle on images, videos, cameras and streams; write annotated pictures, JSON, CSV, or serve a page."""
     if bundle is None or not sources:
@@ -154,54 +88,38 @@ def predict(
 
     from pvt_edge.cli.progress import events_shown
     from pvt_edge.cli.stream_run import run_to_end
-    from pvt_edge.pixel_depth import check_pixel_max
     from pvt_edge.predictor import load
+    from pvt_edge.results.masks import MaskStyle
     from pvt_edge.sinks import Window, open_sinks
-    from pvt_edge.sources import SourceOptions
     from pvt_edge.streams import StreamRunner
     from pvt_edge.streams.following import follower
     from pvt_edge.streams.joining import open_sources
 
-    given = check_pixel_max(pixel_max)
-    options = SourceOptions(source_width, source_height, source_fps, source_codec, stall, rtsp_transport, given)
-    lines = [parse_points(text, "--count-line") for text in count_line or ()]
-    zones = [parse_points(text, "--count-zone") for text in count_zone or ()]
-    follow = follower(lines=lines, zones=zones) if track or lines or zones else None
+    follow = follower(**(FollowOptions(track=False) | following)) if following else None
     console = Console(stderr=True, soft_wrap=True)
     with ExitStack() as stack:
         stack.enter_context(events_shown(console))
-        predictor = stack.enter_context(
-            load(
-                bundle,
-                runtime,
-                precision=precision,
-                device=device,
-                threads=threads,
-                rebuild=rebuild,
-                pixel_max=given,
-            )
-        )
-        wanted = _wanted(classes, predictor.names, console) if classes else None
-        thresholds = predictor.choose_thresholds(conf=conf, iou=iou, max_det=max_det, classes=wanted)
+        predictor = stack.enter_context(load(bundle, pixel_max=camera.pixel_max, **loading))
+        style = MaskStyle(MaskStyle.opacity if opacity is None else opacity, polygons)
+        of_masks = {"save-masks": "masks" in outputs, "opacity": opacity is not None, "polygons": polygons}
+        wrong = None if "mask" in predictor.task.outputs else next((name for name in of_masks if of_masks[name]), None)
+        if wrong is not None:
+            raise RuntimeInputError(f"--{wrong} is for segmenters, this bundle's task is {predictor.task.name}")
+        if "classes" in options:
+            options["classes"] = _wanted(cast("list[str]", options["classes"]), predictor.names, console)
+        thresholds, slicing = predictor.choose(**options)
         # after the model: no camera waits for it to be loaded
-        opened = stack.enter_context(open_sources(sources, replace(options, pixel_max=predictor.pixel_max)))
-        runner = stack.enter_context(StreamRunner(predictor, opened, thresholds, max_age_ms=max_age, follow=follow))
+        opened = stack.enter_context(open_sources(sources, replace(camera, pixel_max=predictor.pixel_max)))
+        runner = stack.enter_context(
+            StreamRunner(predictor, opened, thresholds, slicing=slicing, max_age_ms=max_age, follow=follow, style=style)
+        )
         viewers: list[Callable[[], Sink]] = [lambda: Window(runner.stop)] if show else []
         if serve is not None:
-            viewers.append(lambda: _open_page(serve, serve_token, runner, stall, console))
+            viewers.append(lambda: _open_page(serve, serve_token, runner, camera.stall_s, console))
         rates = {number: source.fps for number, source in enumerate(opened)}
-        sinks = open_sinks(
-            save,
-            json,
-            csv=csv,
-            webhook=webhook,
-            webhook_every_s=webhook_every,
-            fps=rates if len(rates) > 1 else rates[0],
-            live=runner.live,
-            segment_s=segment,
-            viewers=viewers,
-        )
-        run_to_end(runner, sinks.sinks, console, duration_s=duration, stall_s=stall)
+        fps = rates if len(rates) > 1 else rates[0]
+        sinks = open_sinks(**outputs, fps=fps, live=runner.live, viewers=viewers)
+        run_to_end(runner, sinks.sinks, console, duration_s=duration, stall_s=camera.stall_s)
 
 
 def _wanted(texts: list[str], labels: "Sequence[str]", console: "Console") -> list[str]:

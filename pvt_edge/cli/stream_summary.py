@@ -1,12 +1,12 @@
 """What `pvt-edge predict` tells at the end."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pvt_edge.cli.progress import status_lines
 from pvt_edge.errors import escaped
-from pvt_edge.mean_speed import MeanSpeed
+from pvt_edge.predictor.mean_speed import MeanSpeed
 from pvt_edge.sources import ImageFiles
 from pvt_edge.streams.counting import ObjectCounter
 
@@ -29,15 +29,20 @@ class StreamSummary:
     def __init__(self, runner: "StreamRunner", sinks: "Sequence[Sink]") -> None:
         self._runner, self._sinks = runner, sinks
         self.frames = 0
-        self.found: Counter[str] = Counter()  # boxes, or pictures of a classifier
+        self.found: Counter[str] = Counter()  # boxes, or pictures of a classifier or with a class of a mask
+        self.areas: dict[str, float] = defaultdict(float)  # shares of pictures, summed
         self.objects = ObjectCounter()
+        self.tracked = False
         self.speed = MeanSpeed()
 
     def add(self, result: "Result") -> None:
         """Count one result."""
         self.frames += 1
         self.found.update(result.found_names())
+        for name, share in result.areas().items():
+            self.areas[name] += share
         self.objects.add(result)
+        self.tracked |= result.boxes is not None and result.boxes.id is not None
         self.speed.add(result.speed)
 
     def print(self, console: "Console", *, failed: "Sequence[Sink]" = ()) -> None:
@@ -82,9 +87,11 @@ class StreamSummary:
             return "feature maps"
         if not boxes:
             return "nothing found"
+        if counts == "areas":
+            return f"mean areas: {self._shares()}"
         if counts == "pictures":
             return _by_class(self.found)
-        if self._runner.tracked:
+        if self.tracked:
             objects = self.objects.counts()
             counts = f": {_by_class(objects)}" if objects else ""
             return f"{_number(objects.total(), 'object')} in {_number(boxes, 'box', 'boxes')}{counts}"
@@ -92,6 +99,13 @@ class StreamSummary:
             return f"{_number(boxes, 'object')}: {_by_class(self.found)}"
         note = " (an object has one in each frame; --track counts objects)"
         return f"{_number(boxes, 'box', 'boxes')}{note}: {_by_class(self.found)}"
+
+    def _shares(self) -> str:
+        """The mean share of each class, largest first: "background 91.2%, RBC 7.4%"."""
+        ordered = sorted(self.areas.items(), key=lambda item: -item[1])
+        rest = len(ordered) - MOST_SHOWN
+        shown = ", ".join(f"{name} {share / self.frames:.1%}" for name, share in ordered[:MOST_SHOWN])
+        return f"{shown} and {_number(rest, 'more class', 'more classes')}" if rest > 0 else shown
 
     def _times(self) -> list[str]:
         told = ", ".join(f"{step} {ms:.1f}" for step, ms in self.speed.means().items())

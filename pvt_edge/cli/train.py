@@ -1,12 +1,16 @@
 """`pvt-edge train`: labelled pictures -> weights."""
 
+import shlex
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pvt_edge.cli.bar import passing_bar
-from pvt_edge.cli.options import JsonReport, check_json, console_beside, parse_imgsz, write_json
+from pvt_edge.cli.options import JsonReport, check_json, console_beside, write_json
+from pvt_edge.cli.spread import spread
+from pvt_edge.options.train import DATA, TrainOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,10 +18,10 @@ if TYPE_CHECKING:
     from pvt_edge.training.loop import Update
     from pvt_edge.training.run import TrainRun
 
-RECIPE, DATA, OUTPUT = "Recipe", "Data", "Run"
 
-
+@spread(after={"weights": ["out", "resume", "val", "images"]})
 def train(
+    *,
     data: Annotated[
         str | None,
         typer.Argument(
@@ -26,16 +30,7 @@ def train(
             metavar="DATA",
         ),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="classify or detect.")] = None,
-    variant: Annotated[str | None, typer.Option(help="b0, b1, b2, b2-li, b3, b4 or b5. Default: b0.")] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="What to start from: imagenet (published, downloaded once), a checkpoint of any kind, a former run's "
-            "best.safetensors, cells (bundled), or none (random). Default: imagenet.",
-            metavar="FILE|NAME",
-        ),
-    ] = None,
+    options: TrainOptions,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder. Default: runs/<task>-<variant>.", metavar="DIR")
     ] = None,
@@ -51,81 +46,6 @@ def train(
     images: Annotated[
         str | None, typer.Option(help="Where a file's pictures are.", metavar="DIR", rich_help_panel=DATA)
     ] = None,
-    val_share: Annotated[
-        float | None, typer.Option(help="Held back of data without a val part. Default: 0.2.", rich_help_panel=DATA)
-    ] = None,
-    extra: Annotated[
-        str | None,
-        typer.Option(help="More data of the same classes, to learn from alone; scenes:600.", rich_help_panel=DATA),
-    ] = None,
-    extra_share: Annotated[
-        float | None, typer.Option(help="Of a batch, drawn from --extra. Default: 0.25.", rich_help_panel=DATA)
-    ] = None,
-    cache: Annotated[
-        bool | None,
-        typer.Option("--cache/--no-cache", help="Keep pictures in memory. Default: if they fit.", rich_help_panel=DATA),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that prepare pictures. Default: by the machine.", rich_help_panel=DATA)
-    ] = None,
-    head: Annotated[
-        str | None, typer.Option(help="A detector's: lite or retinanet. Default: lite.", rich_help_panel=RECIPE)
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Default: by task and size of the data.", rich_help_panel=RECIPE)
-    ] = None,
-    time: Annotated[
-        str | None,
-        typer.Option(help="Be done within 30m, 1.5h or 90s, pictures included.", rich_help_panel=RECIPE),
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after so many validations that are no better.", rich_help_panel=RECIPE)
-    ] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures a step.", rich_help_panel=RECIPE)] = None,
-    imgsz: Annotated[
-        str | None,
-        typer.Option(help="Input size: 640, or height,width. Default: by the pictures.", rich_help_panel=RECIPE),
-    ] = None,
-    lr: Annotated[float | None, typer.Option(help="AdamW's rate at its highest.", rich_help_panel=RECIPE)] = None,
-    layer_decay: Annotated[
-        float | None,
-        typer.Option(help="Rate of a stage, of the next one. Default: 0.8, 1 from scratch.", rich_help_panel=RECIPE),
-    ] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Default: 0.05.", rich_help_panel=RECIPE)] = None,
-    freeze: Annotated[
-        str | None,
-        typer.Option(help="none, head-only (trains neck and head), or stages.0-2.", rich_help_panel=RECIPE),
-    ] = None,
-    drop_path: Annotated[float | None, typer.Option(help="Stochastic depth; 0.1.", rich_help_panel=RECIPE)] = None,
-    drop: Annotated[
-        float | None, typer.Option(help="Dropout before a classifier's head. Default: 0.", rich_help_panel=RECIPE)
-    ] = None,
-    ema: Annotated[
-        bool | None,
-        typer.Option("--ema/--no-ema", help="Average the weights over steps. Default: yes.", rich_help_panel=RECIPE),
-    ] = None,
-    symmetry: Annotated[
-        str | None,
-        typer.Option(help="How pictures are turned: mirror, all or none. Default: mirror.", rich_help_panel=RECIPE),
-    ] = None,
-    amp: Annotated[
-        str | None,
-        typer.Option(help="auto, off, bf16 or fp16: how matrices are multiplied.", rich_help_panel=RECIPE),
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0 ...", rich_help_panel=RECIPE)] = None,
-    seed: Annotated[int | None, typer.Option(help="Default: 0.", rich_help_panel=RECIPE)] = None,
-    distil: Annotated[
-        str | None,
-        typer.Option(
-            help="Heal instead: these weights, with --plan, learn their own exact answers on DATA, any pictures.",
-            metavar="FILE|NAME",
-        ),
-    ] = None,
-    plan: Annotated[
-        str | None,
-        typer.Option(help="With --distil: moves, as --approximate of export takes them.", metavar="FILE"),
-    ] = None,
-    tensorboard: Annotated[bool | None, typer.Option("--tensorboard", help="Write its files too.")] = None,
     export: Annotated[bool, typer.Option("--export", help="Export the best weights to DIR/bundle afterwards.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="With --export, in INT8 too.")] = False,
     json: JsonReport = None,
@@ -135,46 +55,16 @@ def train(
     from pvt_edge.training.run import train as run_training
 
     check_json(json)
-    if resume is None and (data is None or (task is None and distil is None)):
-        raise typer.BadParameter("give DATA and --task classify or detect, or --resume DIR")
+    if resume is None and (data is None or (options.task is None and options.distil is None)):
+        raise typer.BadParameter("give DATA and --task classify, detect or segment, or --resume DIR")
     if int8 and not export:
         raise typer.BadParameter("--int8 goes with --export")
-    options: dict[str, Any] = {
-        "task": task,
-        "variant": variant,
-        "weights": weights,
-        "head": head,
-        "epochs": epochs,
-        "time": time,
-        "patience": patience,
-        "batch": batch,
-        "lr": lr,
-        "layer_decay": layer_decay,
-        "weight_decay": weight_decay,
-        "freeze": freeze,
-        "drop_path": drop_path,
-        "drop": drop,
-        "ema": ema,
-        "amp": amp,
-        "device": device,
-        "workers": workers,
-        "seed": seed,
-        "symmetry": symmetry,
-        "extra": extra,
-        "extra_share": extra_share,
-        "val_share": val_share,
-        "cache": cache,
-        "tensorboard": tensorboard,
-        "distil": distil,
-        "plan": plan,
-        "imgsz": None if imgsz is None else parse_imgsz(imgsz),
-    }
     console = console_beside(json)
     with interruption_told(), _Shown(console) as watcher:
         run = run_training(
-            data, out=out, val=val, images=images, resume=resume, watcher=watcher.as_watcher(), **options
+            data, out=out, val=val, images=images, resume=resume, watcher=watcher.as_watcher(), **vars(options)
         )
-    _print(console, run, plan)
+    _print(console, run)
     if export:
         _export(run, int8)
     if json:
@@ -239,7 +129,7 @@ class _Shown:
         if update.figures is not None:
             shown = ", ".join(f"{name} {value:.3f}" for name, value in update.figures.items())
             best = "  (best so far)" if update.is_best else ""
-            line = f"epoch {update.epoch}: {detail}; {shown}{best}"
+            line = f"epoch {update.epoch}: {detail}, {update.waiting:.0%} of the time waiting for them; {shown}{best}"
             self.console.print(line, markup=False, highlight=False)
 
 
@@ -248,7 +138,7 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
-def _print(console: "Console", run: "TrainRun", plan: str | None) -> None:
+def _print(console: "Console", run: "TrainRun") -> None:
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False)
 
@@ -259,14 +149,24 @@ def _print(console: "Console", run: "TrainRun", plan: str | None) -> None:
         return
     say("best on val: " + ", ".join(f"{name} {value:.3f}" for name, value in run.figures.items()))
     say(f"wrote {run.best.resolve()}")
-    say(f"look at {run.folder / 'samples.jpg'}, confusion.png, curves.png and data.md beside it")
-    approximate = f" --approximate {plan}" if plan else ""
-    say(f"next: pvt-edge export --weights {run.best} --int8{approximate} --out {run.folder / 'bundle'}")
+    shown = [
+        name for name in ("samples.jpg", "confusion.png", "curves.png", "data.md") if (run.folder / name).is_file()
+    ]
+    say(f"look at {', '.join(shown)} in {run.folder}")
+    say(f"next: pvt-edge {shlex.join(_export_words(run, int8=True))}")
+
+
+def _export_words(run: "TrainRun", *, int8: bool) -> list[str]:
+    """The command that exports the best weights; with `int8`, what the run was healed for is approximated."""
+    words = ["export", "--weights", str(run.best), *(["--int8"] if int8 else [])]
+    healed = run.folder / "plan.json"
+    if int8 and healed.is_file():
+        words += ["--plan" if "blocks" in loads(healed.read_text("utf-8")) else "--approximate", str(healed)]
+    return [*words, "--out", str(run.folder / "bundle")]
 
 
 def _export(run: "TrainRun", int8: bool) -> None:
     """`pvt-edge export` of the best weights."""
     from pvt_edge.cli.app import app
 
-    arguments = ["export", "--weights", str(run.best), "--out", str(run.folder / "bundle")]
-    app([*arguments, *(["--int8"] if int8 else [])], standalone_mode=False)
+    app(_export_words(run, int8=int8), standalone_mode=False)

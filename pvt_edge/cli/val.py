@@ -7,65 +7,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.cli.options import (
-    IOU_HELP,
-    MAX_DET_HELP,
-    BundleFolder,
-    Device,
-    JsonReport,
-    PixelMaxValue,
-    Threads,
-    check_json,
-    console_beside,
-    write_json,
-)
+from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
+from pvt_edge.cli.spread import spread
 from pvt_edge.cli.steps import interruption_told
+from pvt_edge.options.val import ValOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from pvt_edge.evaluation import Evaluation
+    from pvt_edge.evaluation import Evaluation, Row
 
 NOT_SHOWN = ("AR1", "AR10", "ARs", "ARm", "ARl")
 MOST_CLASSES = 80  # a table of ImageNet's thousand helps nobody; JSON has them all
 
 
+@spread()
 def val(
+    *,
     bundle: BundleFolder,
     data: Annotated[
         Path,
         typer.Option(
-            help="A COCO file, data.yaml or Pascal VOC folder; for classifiers a folder a class, or a text or CSV file."
+            help="A COCO file, data.yaml or Pascal VOC folder; for classifiers a folder a class, or a text or CSV "
+            "file; for segmenters a folder of pictures and index masks."
         ),
     ],
     images: Annotated[
         Path | None,
         typer.Option(help="Where the file's pictures are. Default: images/ beside it, or its folder.", metavar="DIR"),
     ] = None,
-    runtime: Annotated[str, typer.Option(help="auto, all, or a runtime such as openvino.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, all, fp32, bf16, fp16 or int8.")] = "auto",
-    device: Device = "auto",
-    threads: Threads = None,
-    conf: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Lowest score. Default: 0.01, as AP sweeps it.")
-    ] = None,
-    iou: Annotated[float | None, typer.Option(min=0, max=1, help=IOU_HELP)] = None,
-    max_det: Annotated[int | None, typer.Option(min=1, help=MAX_DET_HELP)] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
-    pixel_max: PixelMaxValue = None,
-    skip_missing: Annotated[
-        bool, typer.Option("--skip-missing", help="Leave out pictures that are not there; says which.")
-    ] = False,
-    save_detections: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the detections in COCO's results format; of several artifacts a file each.", metavar="FILE"
-        ),
-    ] = None,
+    options: ValOptions,
     json: JsonReport = None,
 ) -> None:
-    """Measure a bundle's accuracy: COCO AP of a detector, top-1 and top-5 of a classifier."""
+    """Measure a bundle's accuracy: COCO AP of a detector, top-1 and top-5 of a classifier, mean IoU of a segmenter."""
     from rich.console import Console
 
     from pvt_edge.cli.progress import bar_shown
@@ -77,24 +52,10 @@ def val(
         refuse_data(Path(json), data)
     errors = Console(stderr=True, soft_wrap=True)
     with interruption_told():
-        evaluation = evaluate(
-            bundle,
-            data,
-            images,
-            runtime=runtime,
-            precision=precision,
-            device=device,
-            threads=threads,
-            conf=conf,
-            iou=iou,
-            max_det=max_det,
-            limit=limit,
-            skip_missing=skip_missing,
-            pixel_max=pixel_max,
-            save_detections=save_detections,
-            bar=partial(bar_shown, errors),
-        )
+        evaluation = evaluate(bundle, data, images, bar=partial(bar_shown, errors), **options)
     _print(console_beside(json), evaluation)
+    if plots := options.get("plots"):
+        console_beside(json).print(f"wrote {plots.resolve()}", markup=False, highlight=False)
     if json:
         write_json(evaluation.to_json(), json)
 
@@ -105,11 +66,18 @@ def _print(console: "Console", evaluation: "Evaluation") -> None:
     if evaluation.settings:
         s = evaluation.settings
         said.append(f"score above {s.conf:g}, NMS IoU {s.iou:g}, at most {s.max_det} detections a picture")
+    if evaluation.slicing:
+        how = evaluation.slicing
+        beside = " and the whole frame" if how.whole_frame else ""
+        said.append(f"in tiles of {how.tile_hw[1]}x{how.tile_hw[0]} pixels that overlap by {how.overlap:g}{beside}")
     for line in said:
         console.print(line, markup=False, highlight=False)
     console.print(_figures(evaluation))
     if 1 < len(evaluation.rows[0].classes) <= MOST_CLASSES:
         console.print(_classes(evaluation))
+    for row in evaluation.rows:
+        if row.curves and evaluation.settings:
+            console.print(_best(row, of=len(evaluation.rows)), markup=False, highlight=False)
     for failure in evaluation.failures:
         line = f"not run: {failure.runtime} {failure.precision}: {failure.reason}"
         console.print(line, style="red", markup=False, highlight=False)
@@ -136,12 +104,27 @@ def _classes(evaluation: "Evaluation") -> "Table":
     """A row a class: of one artifact its figures, of several each one's first."""
     first, *others = evaluation.rows
     count, *names = next(iter(first.classes.values()))
-    columns = [f"{row.runtime}\n{row.precision}" for row in evaluation.rows] if others else names
+    curves = first.curves.classes if first.curves and evaluation.settings and not others else {}
+    extra = ["best F1", "at conf"] if curves else []
+    columns = [f"{row.runtime}\n{row.precision}" for row in evaluation.rows] if others else [*names, *extra]
     table = _table(f"{names[0]} of class" if others else "class", count, *columns)
     for name, figures in first.classes.items():
         values = [row.classes[name][names[0]] for row in evaluation.rows] if others else [figures[n] for n in names]
-        table.add_row(name, f"{figures[count]:.0f}", *map(_shown, values))
+        best = curves[name].best if name in curves else None
+        told = [_shown(best.f1), f"{best.conf:g}"] if best else ["-" for _ in extra]
+        table.add_row(name, f"{figures[count]:.0f}", *map(_shown, values), *told)
     return table
+
+
+def _best(row: "Row", of: int) -> str:
+    """The score threshold to use."""
+    assert row.curves is not None
+    best, whose = row.curves.best, f"{row.name}: " if of > 1 else ""
+    mean = "mean F1 of the classes" if len(row.curves.classes) > 1 else "F1"
+    return (
+        f"{whose}highest {mean} {best.f1:.3f} with --conf {best.conf:g}: "
+        f"precision {best.precision:.3f}, recall {best.recall:.3f} at IoU 0.5"
+    )
 
 
 def _table(first: str, *columns: str) -> "Table":

@@ -6,18 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.cli.options import (
-    BundleFolder,
-    Device,
-    JsonReport,
-    PixelMaxValue,
-    Threads,
-    check_json,
-    console_beside,
-    write_json,
-)
+from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
+from pvt_edge.cli.spread import spread
 from pvt_edge.cli.steps import interruption_told
 from pvt_edge.errors import DataError
+from pvt_edge.options.verify import Limits, RunOptions, SideOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,60 +19,24 @@ if TYPE_CHECKING:
 
 LIMITS, WHAT = "Tolerance (default: by precision)", "What is compared"
 
+MOST_LIMITED = 3  # figures whose limits a terminal of 80 columns has room for
 
+
+@spread(panels={"sides": WHAT, "limits": LIMITS})
 def verify(
+    *,
     bundle: BundleFolder,
     images: Annotated[
         str, typer.Option(help="Pictures, no labels needed: a folder, pattern, video.", metavar="SOURCE")
     ],
-    artifact: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Such as openvino:int8, or openvino; may be repeated. Default: all.",
-            metavar="RUNTIME:PRECISION",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            help="What is right. Default: the first fp32 that runs here.",
-            metavar="RUNTIME:PRECISION",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    against: Annotated[
-        Path | None,
-        typer.Option(
-            help="Take the reference from another bundle of the same model.", metavar="BUNDLE", rich_help_panel=WHAT
-        ),
-    ] = None,
+    sides: SideOptions,
     limit: Annotated[int, typer.Option(min=1, help="Most pictures; of more they are drawn.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     conf: Annotated[
         float | None, typer.Option(min=0, max=1, help="A detector's lowest score. Default: the bundle's.")
     ] = None,
-    min_f1: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Matched-box F1, detectors.", rich_help_panel=LIMITS)
-    ] = None,
-    max_box_px: Annotated[
-        float | None, typer.Option(min=0, help="Mean box drift, pixels of the input.", rich_help_panel=LIMITS)
-    ] = None,
-    max_score_drift: Annotated[
-        float | None, typer.Option(min=0, help="Mean drift of scores.", rich_help_panel=LIMITS)
-    ] = None,
-    min_top1: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Top-1 agreement, classifiers.", rich_help_panel=LIMITS)
-    ] = None,
-    min_cosine: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Mean cosine of logits or features.", rich_help_panel=LIMITS)
-    ] = None,
-    max_feature_error: Annotated[
-        float | None, typer.Option(min=0, help="Mean relative error of features.", rich_help_panel=LIMITS)
-    ] = None,
-    pixel_max: PixelMaxValue = None,
-    device: Device = "auto",
-    threads: Threads = None,
+    limits: Limits,
+    running: RunOptions,
     out: Annotated[
         Path | None, typer.Option(help="Report and contact sheet. Default: <bundle>-verify.", metavar="DIR")
     ] = None,
@@ -100,23 +57,14 @@ def verify(
         report = verify_bundle(
             bundle,
             images=images,
-            artifacts=artifact or (),
-            reference=reference,
-            against=against,
             limit=limit,
             seed=seed,
             conf=conf,
-            pixel_max=pixel_max,
-            device=device,
-            threads=threads,
             out=folder,
             progress=lambda done, total: advance(),
-            min_f1=min_f1,
-            max_box_px=max_box_px,
-            max_score_drift=max_score_drift,
-            min_top1=min_top1,
-            min_cosine=min_cosine,
-            max_feature_error=max_feature_error,
+            **sides,
+            **running,
+            **limits,
         )
     if json:
         write_json(report.to_json(), json)
@@ -144,9 +92,11 @@ def _print(console: "Console", report: "VerifyReport") -> None:
     table = Table(
         Column("artifact", no_wrap=True), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
     )
+    limited = len(names) <= MOST_LIMITED  # else they stand in the report, and beside what lies outside
     for name in names:
         table.add_column(FIGURES[name].short, justify="right")
-        table.add_column("least" if FIGURES[name].least else "most", justify="right", style="dim")
+        if limited:
+            table.add_column("least" if FIGURES[name].least else "most", justify="right", style="dim")
     table.add_column("")
     for row in report.artifacts:
         cells = []
@@ -154,8 +104,8 @@ def _print(console: "Console", report: "VerifyReport") -> None:
             figure, limit = FIGURES[name], row.limits[name]
             value = row.figures.get(name)
             style = "" if value is not None and figure.within(value, limit) else "red"
-            told = "-" if value is None else figure.text(value).removesuffix(" px")
-            cells += [f"[{style}]{told}[/]" if style else told, f"{limit:g}"]
+            text = "-" if value is None else figure.text(value).removesuffix(" px")
+            cells += [f"[{style}]{text}[/]" if style else text, *([f"{limit:g}"] if limited else [])]
         table.add_row(row.name, *cells, "[green]within[/]" if row else "[red]outside[/]")
     console.print(table)
     for name, reason in report.skipped:

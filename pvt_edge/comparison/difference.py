@@ -1,7 +1,7 @@
 """How the answers to one picture differ, and sums of that over many pictures."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -23,12 +23,14 @@ class Tally(NamedTuple):
 @dataclass(frozen=True)
 class Difference:
     """One picture's `tallies` by figure; `broken` names outputs of the artifact that are not finite,
-    `broken_reference` those of the reference; `matches` are a detector's."""
+    `broken_reference` those of the reference; `matches` are a detector's, `areas` a segmenter's: pixels of each class
+    that both sides have, and that either has, by its id."""
 
     tallies: Mapping[str, Tally]
     broken: tuple[str, ...] = ()
     broken_reference: tuple[str, ...] = ()
     matches: Matches | None = None
+    areas: Mapping[int, Tally] = field(default_factory=dict)
 
     @property
     def finite(self) -> bool:

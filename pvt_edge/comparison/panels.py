@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.comparison.lettering import AMBER, GREEN, INK, LIGHT, RED, SAME, shorten, text_width, write
+from pvt_edge.comparison.panel_text import AMBER, GREEN, INK, LIGHT, RED, SAME, shorten, text_width, write
 from pvt_edge.comparison.vectors import relative_error
 
 if TYPE_CHECKING:
@@ -101,6 +101,32 @@ def map_panels(image: NDArray[np.uint8], found: "Arrays", reference: "Arrays", l
     size = (image.shape[1], image.shape[0])
     right, _ = _fit(np.asarray(cv2.resize(painted, size, interpolation=cv2.INTER_NEAREST), np.uint8))
     return left, right
+
+
+def mask_panels(
+    image: NDArray[np.uint8], found: NDArray[np.int32], reference: NDArray[np.int32], names: Sequence[str]
+) -> "Panels":
+    """Both sides' class maps (H, W) over the picture, with a legend on the left; on the right what differs is white."""
+    import cv2
+
+    from pvt_edge.drawing.masks import draw_legend, draw_mask, is_painted
+    from pvt_edge.results.masks import count_pixels
+
+    painted, panels = {i for i, name in enumerate(names) if is_painted(name)}, []
+    for mask in (reference, found):
+        panel, (left, top, factor) = _fit(image)
+        inner = panel[top : top + max(1, round(image.shape[0] * factor)), left:]
+        inner = inner[:, : max(1, round(image.shape[1] * factor))]
+        size = (inner.shape[1], inner.shape[0])
+        draw_mask(inner, cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), only=painted)
+        if mask is reference:
+            rows = [(names[i], i, count / mask.size) for i, count in count_pixels(mask).items() if i in painted]
+            draw_legend(inner, rows)
+        else:
+            other = cv2.resize((found != reference).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            inner[other > 0] = 255
+        panels.append(panel)
+    return panels[0], panels[1]
 
 
 def broken_panels(image: NDArray[np.uint8], broken: Sequence[str], broken_reference: Sequence[str]) -> "Panels":

@@ -1,6 +1,7 @@
 """A COCO JSON file -> its content, with every fault that would spoil an evaluation in silence found first."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from pvt_edge.data.coco_faults import Content, annotation_faults, category_faults, image_faults, outside_faults
@@ -13,15 +14,16 @@ KEYS = {
 SHOWN = 3  # faults that a message lists
 
 
-def read_coco_file(path: Path) -> Content:
-    """The file's content: lists of objects "images", "annotations" and "categories", of those `KEYS` that they have.
+def read_coco_file(path: Path, *, regions: bool = False) -> Content:
+    """The file's content: lists of objects "images", "annotations" and "categories", of those `KEYS` that they have,
+    with `regions` the annotations' "segmentation" too.
 
     Raises `OSError` where it cannot be read, `ValueError` that names the faults: it is no COCO JSON; ids that are
     missing, double, unknown, of mixed types or too large (those of annotations may be anything); names that are missing
     or double; boxes that are not four finite numbers or have a negative size; sizes, areas and crowd flags that are
     none.
     """
-    content = _load(path)
+    content = _load(path, {**KEYS, "annotations": (*KEYS["annotations"], "segmentation")} if regions else KEYS)
     check_content(content)
     return content
 
@@ -47,7 +49,7 @@ def _refuse(faults: list[str], content: Content, part: str) -> None:
         raise ValueError(f"{'; '.join(faults[:SHOWN])}{more} (of {len(content[part])} {part})")
 
 
-def _load(path: Path) -> Content:
+def _load(path: Path, kept: Mapping[str, tuple[str, ...]]) -> Content:
     try:
         text = path.read_text(encoding="utf-8-sig")  # with or without the mark that Windows writes first
         if not text.strip():
@@ -70,5 +72,5 @@ def _load(path: Path) -> Content:
         if any(not isinstance(item, dict) for item in content[part]):
             raise ValueError(f"not all of its {part} are objects; {wanted}")
     return {
-        part: [{key: item[key] for key in keys if key in item} for item in content[part]] for part, keys in KEYS.items()
+        part: [{key: item[key] for key in keys if key in item} for item in content[part]] for part, keys in kept.items()
     }

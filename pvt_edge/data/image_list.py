@@ -51,12 +51,18 @@ def read_image_list(
         names = tuple(sorted({row.label for row in rows}))
     else:
         names = tuple(labels)
-    samples, faults = [], []
+    samples: list[ClassSample] = []
+    faults, seen = [], dict[str, tuple[int, int]]()  # path -> (line, class)
     for line, path, label in [row[:3] for row in rows] if rows else _lines(text, names, file):
         try:
             index = label_index(label, names)
             if index is None:
                 raise DataError(f"{UnknownNameError('class', label, names)}; or its index, 0 to {len(names) - 1}")
+            before, other = seen.setdefault(path, (line, index))
+            if other != index:
+                raise DataError(
+                    f"{path} is {names[index]!r} here and {names[other]!r} in line {before}: it has one class"
+                )
             samples.append(ClassSample(Path(images) / path, index))
         except DataError as error:
             faults.append(f"line {line}: {error}")

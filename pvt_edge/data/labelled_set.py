@@ -47,6 +47,31 @@ class BoxSample:
 
 
 @dataclass(frozen=True)
+class MaskSample:
+    """A picture with a file that has the class of each of its pixels.
+
+    Attributes:
+        path: The picture.
+        mask_path: A picture of one channel, or with a palette, whose values stand for classes.
+        reduce_zero_label: Whether 0 there is no class, so that the classes begin at 1.
+        values: What stands for class 0, 1, ...; None for the numbers in order.
+        labels: The classes that are in it.
+    """
+
+    path: Path
+    mask_path: Path
+    reduce_zero_label: bool = False
+    values: tuple[int, ...] | None = None
+    labels: tuple[int, ...] = ()
+
+    def mask(self) -> "NDArray[np.uint8]":
+        """Class ids (H, W), 255 where there is no label. `DataError` for a file that is none, or has other values."""
+        from pvt_edge.data.index_masks import read_index_mask, to_class_ids
+
+        return to_class_ids(read_index_mask(self.mask_path), self)
+
+
+@dataclass(frozen=True)
 class LabelledSet(Generic[S]):
     """Labelled pictures read.
 
@@ -74,8 +99,8 @@ class LabelledSet(Generic[S]):
         return {name: counts[i] for i, name in enumerate(self.names)}
 
     def labels_of(self, sample: S) -> list[int]:
-        """The labels in one picture, one for each thing that is labelled."""
-        raise NotImplementedError
+        """The labels in one picture, one for each thing that is labelled; none where they are no classes."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -96,3 +121,13 @@ class BoxSet(LabelledSet[BoxSample]):
     def labels_of(self, sample: BoxSample) -> list[int]:
         labels: Any = sample.labels.tolist()
         return list(labels)
+
+
+@dataclass(frozen=True)
+class MaskSet(LabelledSet[MaskSample]):
+    """Pictures with a mask each; `names_known` is whether the data says what its classes are called."""
+
+    names_known: bool = True
+
+    def labels_of(self, sample: MaskSample) -> list[int]:
+        return list(sample.labels)

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pvt_edge.data.coco import read_coco
+from pvt_edge.data.coco_masks import read_coco_masks
 from pvt_edge.data.image_folder import read_image_folder
 from pvt_edge.data.image_list import list_parts, read_image_list
-from pvt_edge.data.labelled_set import BoxSet, ClassSet
+from pvt_edge.data.labelled_set import BoxSet, ClassSet, MaskSet
+from pvt_edge.data.mask_folders import FORMATS as MASK_FORMATS
+from pvt_edge.data.mask_folders import Place, find_place, no_masks, read_mask_folder
 from pvt_edge.data.pascal_voc import has_voc, read_voc, voc_parts
 from pvt_edge.data.yolo import class_names, load_yaml, read_label_files, read_yolo
 from pvt_edge.errors import DataError
@@ -66,6 +69,46 @@ def read_classes(
     return read_image_folder(data, labels), False
 
 
+def read_masks(
+    data: Path,
+    images: Path | None = None,
+    part: str = "val",
+    labels: Sequence[str] | None = None,
+    *,
+    reduce_zero_label: bool = False,
+) -> tuple[MaskSet, bool]:
+    """(pictures with masks, whether the data itself has the part "train" or "val" that was asked for).
+
+    `data` is a folder of one of the layouts in `mask_folders`, a folder of masks whose pictures are in `images`, or a
+    COCO file with polygons or run lengths; `labels` are the classes of data that does not name its own;
+    `reduce_zero_label` says that 0 in its masks is no class. Raises `DataError` as the readers do.
+    """
+    for given in (data, images):
+        if given is not None and not given.exists():
+            raise DataError(f"no such file or folder: {given}")
+    if data.is_dir():
+        place = find_place(data, part)
+        if place is None and images is not None and images != data and images.is_dir():
+            place = Place(images, data, None, False)
+        if place is not None:
+            return read_mask_folder(data, place, labels, reduce_zero_label=reduce_zero_label), place.own
+        file = coco_part(data, part)
+        own, jsons = file is not None, sorted(data.glob("*.json"))
+        if file is None and len(jsons) == 1:
+            file = jsons[0]
+        if file is None:
+            raise no_masks(data)
+        elsewhere = images if images != data else None
+        return read_coco_masks(file, elsewhere or _pictures_of(data, file)), own
+    if data.suffix.lower() != ".json":
+        raise DataError(f"{data}: a segmenter is judged by {MASK_FORMATS}")
+    pictures = images or default_images(data)
+    if (data.parent / "masks").is_dir():  # which are exact, where polygons and boxes are not
+        place = Place(pictures, data.parent / "masks", None, False)
+        return read_mask_folder(data.parent, place, labels, reduce_zero_label=reduce_zero_label), False
+    return read_coco_masks(data, pictures), False
+
+
 def part_folder(data: Path, part: str) -> Path | None:
     """The sub-folder of `data` for a part, where the data is parted: one for each of train and val, and no pictures."""
     if not data.is_dir() or not any((data / name).is_dir() for name in PARTS["train"]):
@@ -73,16 +116,23 @@ def part_folder(data: Path, part: str) -> Path | None:
     return next((data / name for name in PARTS[part] if (data / name).is_dir()), None)
 
 
+def coco_part(folder: Path, part: str) -> Path | None:
+    """The COCO file that a folder has for a part."""
+    for name in PARTS[part]:
+        for place in (f"instances_{name}.json", f"annotations/instances_{name}.json", f"{name}/_annotations.coco.json"):
+            if (folder / place).is_file():
+                return folder / place
+        if wanted := sorted((folder / "annotations").glob(f"instances_{name}*.json")):  # instances_train2017.json
+            return wanted[0]
+    return None
+
+
 def _boxes_of_folder(folder: Path, images: Path | None, part: str) -> tuple[BoxSet, bool]:
     for file in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
         if {"names", "train", "val"} & load_yaml(file).keys():
             return read_boxes(file, images, part)
-    for name in PARTS[part]:
-        for place in (f"instances_{name}.json", f"annotations/instances_{name}.json", f"{name}/_annotations.coco.json"):
-            if (folder / place).is_file():
-                return read_coco(folder / place, images or _pictures_of(folder, folder / place)), True
-        if wanted := sorted((folder / "annotations").glob(f"instances_{name}*.json")):  # instances_train2017.json
-            return read_coco(wanted[0], images or _pictures_of(folder, wanted[0])), True
+    if (annotations := coco_part(folder, part)) is not None:
+        return read_coco(annotations, images or _pictures_of(folder, annotations)), True
     if has_voc(folder):
         parts = voc_parts(folder)
         listed = next((name for name in PARTS[part] if name in parts), None)

@@ -75,8 +75,8 @@ def _jetson_cuda(facts: Facts) -> dict[str, str] | None:
 def _driver_too_old(facts: Facts) -> dict[str, str] | None:
     found = _major(facts, "cuda-bindings") or _major(facts, "cuda-python")
     speaks = next((int(gpu.cuda.partition(".")[0]) for gpu in facts.gpus if gpu.cuda), None)
-    told = next((v.reason for v in facts.verdicts if v.reason and "driver speaks CUDA" in v.reason), None)
-    if facts.jetson or found is None or (told is None and (speaks is None or speaks >= found)):
+    reason = next((v.reason for v in facts.verdicts if v.reason and "driver speaks CUDA" in v.reason), None)
+    if facts.jetson or found is None or (reason is None and (speaks is None or speaks >= found)):
         return None
     return {"found": str(found)}
 

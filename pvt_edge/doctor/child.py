@@ -51,14 +51,8 @@ def asking(names: Iterable[str], patience_s: float = PATIENCE_S) -> Iterator[Cal
     What still runs at the end is killed, on Ctrl-C as well.
     """
     with ExitStack() as stack:
-        asked = {name: stack.enter_context(_Question(_command(name, patience_s), patience_s)) for name in names}
+        asked = {name: stack.enter_context(Question(_command(name, patience_s), patience_s)) for name in names}
         yield lambda: {name: question.answer() for name, question in asked.items()}
-
-
-def answer_of(command: list[str], patience_s: float) -> Answer:
-    """What a command answers, with its death or silence as the failure; it is killed after `patience_s`."""
-    with _Question(command, patience_s) as question:
-        return question.answer()
 
 
 def _command(name: str, patience_s: float) -> list[str]:
@@ -66,7 +60,7 @@ def _command(name: str, patience_s: float) -> list[str]:
     return [sys.executable, "-c", _CODE.format(path=sys.path, name=name, limit_s=int(patience_s) + GRACE_S)]
 
 
-class _Question:
+class Question:
     """A command that runs until it answers; leaving the context kills it with what it started.
 
     It writes into files: a pipe ends only when all have closed it, processes that a library leaves behind too.
@@ -77,7 +71,7 @@ class _Question:
         self._child: subprocess.Popen[bytes] | None = None
         self._files = ExitStack()
 
-    def __enter__(self) -> "_Question":
+    def __enter__(self) -> "Question":
         self._start()
         return self
 

@@ -9,8 +9,8 @@ from pvt_edge.doctor.verdict import Verdict, askable, judge
 from pvt_edge.machine.cpu import Cpu, read_cpu
 from pvt_edge.machine.gpu import Gpu, read_driver, read_gpus
 from pvt_edge.machine.jetson import Jetson, read_jetson
+from pvt_edge.machine.opencv_build import OpenCvBuild, parse_build
 from pvt_edge.machine.system import System, read_system
-from pvt_edge.opencv_build import OpenCvBuild, parse_build
 from pvt_edge.runtimes.table import installed
 
 

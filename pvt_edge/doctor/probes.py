@@ -25,8 +25,8 @@ def answer(name: str, limit_s: int) -> NoReturn:
         failure, with_mend = printable(error), True
     except BaseException as error:  # SystemExit too: a library that ends the process is broken
         failure = printable(f"{type(error).__name__}: {error}")[:400].removesuffix(":")
-    told = json.dumps({"facts": facts, "failure": failure, "with_mend": with_mend})
-    sys.stdout.write(f"\n{MARK}{told}\n")
+    answer = json.dumps({"facts": facts, "failure": failure, "with_mend": with_mend})
+    sys.stdout.write(f"\n{MARK}{answer}\n")
     sys.stdout.flush()
     os._exit(0)  # threads that a library left running would keep the process
 

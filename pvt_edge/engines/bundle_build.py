@@ -9,9 +9,9 @@ from pathlib import Path
 from pvt_edge.bundle import Bundle, BundleWriter, read_bundle
 from pvt_edge.bundle.contents import records, reports
 from pvt_edge.bundle.schema import Artifact, InputSpec, Precision
-from pvt_edge.engines.options import BuildOptions
 from pvt_edge.engines.workshop import Tell, Workshop, engine_latency, open_workshop, write_engine
 from pvt_edge.errors import BundleError, PvtEdgeError
+from pvt_edge.options.build import BuildOptions
 from pvt_edge.runtimes.passport import differences, here
 
 DYNAMIC_BATCHES = (1, 1, 16)  # the profile of a dynamic batch where none is asked for; 16 is what a predictor feeds
@@ -50,7 +50,10 @@ def build_bundle(
         passports = write_engines(writer, workshop, options, sources, missing, tell)
         built = [engine_artifact(writer, library, p, passport) for p, passport in passports.items()]
         kept = [engine_artifact(writer, library, a.precision, a.passport) for a in kept]  # with the cache as it now is
-        engines = sorted([*kept, *built], key=lambda a: list(graphs).index(a.precision))
+        engines = [
+            engine.model_copy(update={"approximated": graphs[engine.precision].approximated})
+            for engine in sorted([*kept, *built], key=lambda a: list(graphs).index(a.precision))
+        ]
         excluded = bundle.manifest.auto_excluded
         held = [a.precision for a in engines if f"{library}-{a.precision}" not in excluded]
         auto = faster_engine(writer, bundle.manifest.input, workshop, held, tell)

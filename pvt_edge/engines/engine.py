@@ -7,9 +7,9 @@ from typing import Any
 
 from pvt_edge.atomic import write_file
 from pvt_edge.bundle.block_names import block_of
-from pvt_edge.engines.options import HARDWARE_COMPAT, BuildOptions
 from pvt_edge.engines.progress import Progress, make_monitor
 from pvt_edge.errors import ExportError
+from pvt_edge.options.build import HARDWARE_COMPAT, BuildOptions
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary
 
 MIB = 1 << 20
@@ -72,9 +72,11 @@ def _parse(onnx: Path, library: TensorRtLibrary, network: Any, logger: Any) -> N
         raise ExportError(f"cannot read {onnx}: {error.strerror}") from error
     if parser.parse(content) and network.num_inputs:
         return
-    told = [_parser_error(parser.get_error(i)) for i in range(parser.num_errors)] or [logger.errors() or "it is empty"]
+    errors = [_parser_error(parser.get_error(i)) for i in range(parser.num_errors)] or [
+        logger.errors() or "it is empty"
+    ]
     raise ExportError(
-        f"{library.name} {library.version} does not take {onnx.name}: {_shortened('; '.join(told))}: export it again "
+        f"{library.name} {library.version} does not take {onnx.name}: {_shortened('; '.join(errors))}: export it again "
         "with pvt-edge export, or take a newer TensorRT"
     )
 

@@ -18,6 +18,6 @@ def refresh_engines(bundle: Bundle, library: str) -> Bundle:
         return bundle
     from pvt_edge.engines.bundle_build import build_bundle
 
-    told = "; ".join(dict.fromkeys(wrong))
-    warnings.warn(f"{bundle.folder}: engines are built again for this machine ({told})", stacklevel=3)
+    reasons = "; ".join(dict.fromkeys(wrong))
+    warnings.warn(f"{bundle.folder}: engines are built again for this machine ({reasons})", stacklevel=3)
     return build_bundle(bundle.folder, library=library)

@@ -13,8 +13,8 @@ import numpy as np
 
 from pvt_edge.bundle.schema import FileRecord, InputSpec, Precision
 from pvt_edge.engines.engine import build_engine
-from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ExportError, RuntimeMissingError, UnknownNameError
+from pvt_edge.options.build import BuildOptions
 from pvt_edge.runtimes import open_runtime
 from pvt_edge.runtimes.cuda import CudaDevice, probe_cuda
 from pvt_edge.runtimes.passport import here

@@ -1,4 +1,5 @@
-"""How well a bundle's artifacts do on labelled pictures: COCO AP of detectors, top-1 and top-5 of classifiers.
+"""How well a bundle's artifacts do on labelled pictures: COCO AP of detectors, top-1 and top-5 of classifiers,
+mean IoU of segmenters.
 
 >>> from pvt_edge.evaluation import evaluate
 >>> evaluation = evaluate("out/b0", "instances_val.json", "images/", runtime="all")

@@ -7,8 +7,8 @@ import numpy as np
 
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.metrics.labelled import Answer, Labelled, Scores
+from pvt_edge.pictures.resizing import Placement, apply, plan
 from pvt_edge.postprocessing import choose_thresholds
-from pvt_edge.resizing import Placement, apply, plan
 from pvt_edge.tasks.task import Classes, Task
 
 if TYPE_CHECKING:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, TypeVar
 from pvt_edge.data.labelled_set import HasPath
 
 if TYPE_CHECKING:
-    from pvt_edge.predictor import Predictor, Prepared
+    from pvt_edge.predictor import Predictor
+    from pvt_edge.predictor.prepared import Prepared
+    from pvt_edge.predictor.slicing import Slicing
 
 S = TypeVar("S", bound=HasPath)
 
 
-def prepared(predictor: "Predictor", samples: Sequence[S]) -> "Iterator[list[tuple[S, Prepared]]]":
+def prepared(
+    predictor: "Predictor", samples: Sequence[S], slicing: "Slicing | None" = None
+) -> "Iterator[list[tuple[S, Prepared]]]":
     """The samples with their pictures as the model takes them, in batches of the artifact's size; 1 where it is free.
 
     Raises `DataError` for a picture that cannot be read.
@@ -25,7 +29,8 @@ def prepared(predictor: "Predictor", samples: Sequence[S]) -> "Iterator[list[tup
             (
                 sample,
                 predictor.prepare(
-                    Frame(read_image(sample.path, pixel_max=predictor.pixel_max), number, path=str(sample.path))
+                    Frame(read_image(sample.path, pixel_max=predictor.pixel_max), number, path=str(sample.path)),
+                    slicing,
                 ),
             )
             for number, sample in group

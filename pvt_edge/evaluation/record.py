@@ -5,7 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pvt_edge.metrics.confusion import Confusion
+from pvt_edge.metrics.curves import Curves
 from pvt_edge.metrics.labelled import Settings
+from pvt_edge.predictor.slicing import Slicing
 
 Figures = dict[str, float]
 
@@ -15,9 +20,11 @@ class Row:
     """One artifact in one runtime.
 
     `figures` are fractions 0..1, NaN where there is nothing to find: for detectors COCOeval's twelve ("AP", "AP50" ...
-    "ARl"), for classifiers "top1", "top5" and "balanced". `classes` has those of each class, by name, and the count
-    of its "boxes" or "pictures". `speed_ms` are means a picture; `seconds` the whole loop, reading files included.
-    `detections` counts a detector's; `detections_file` has them, where it was asked for.
+    "ARl"), for classifiers "top1", "top5" and "balanced", for segmenters "mIoU", "pixel_accuracy" and "mean_accuracy".
+    `classes` has those of each class, by name, and the count of its "boxes", "pictures" or "pixels". `speed_ms` are
+    means a picture; `seconds` the whole loop, reading files included. `detections` counts a detector's;
+    `detections_file` has them, where it was asked for. `confusion` says what is taken for what, `curves` how precision
+    and recall trade over the threshold; None of a task, or of too many classes, where that says nothing.
     """
 
     runtime: str
@@ -29,6 +36,8 @@ class Row:
     seconds: float
     detections: int | None = None
     detections_file: Path | None = None
+    confusion: Confusion | None = None
+    curves: Curves | None = None
 
     @property
     def name(self) -> str:
@@ -49,7 +58,7 @@ class Evaluation:
     """Every artifact's row, on which pictures and how.
 
     `image_ids` are the ids that counted, in a COCO file; `settings` is None for a task without thresholds; `notes` say
-    what is odd in the data or was left out.
+    what is odd in the data or was left out; `slicing` is how pictures were run in tiles, None where they were not.
     """
 
     bundle: Path
@@ -63,6 +72,7 @@ class Evaluation:
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
     image_ids: tuple[int, ...] = ()
+    slicing: Slicing | None = None
 
     def __repr__(self) -> str:
         rows = "; ".join(
@@ -82,4 +92,6 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, np.ndarray):
+        return np.round(value, 6).tolist()
     return None if isinstance(value, float) and not math.isfinite(value) else value

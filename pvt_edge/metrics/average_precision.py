@@ -3,17 +3,20 @@
 import contextlib
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pvt_edge.data.coco_faults import Content
 from pvt_edge.data.labelled_set import BoxSet
+from pvt_edge.metrics.curves import Ranked
 from pvt_edge.postprocessing import Detections
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+    from pycocotools.cocoeval import COCOeval
 
 # pycocotools' `stats`, in its order: AP over IoU 0.50:0.95; s, m and l are boxes below 32 x 32, below 96 x 96 and
 # above; AR1, AR10 and AR100 the recall with so many detections a picture
@@ -27,11 +30,13 @@ Row = dict[str, Any]
 class CocoFigures:
     """What COCOeval says, as fractions 0..1, NaN where there is no box to find (pycocotools says -1).
 
-    `figures` by the names in `FIGURES`; `classes` by the category's name, those of `CLASS_FIGURES` each.
+    `figures` by the names in `FIGURES`; `classes` by the category's name, those of `CLASS_FIGURES` each; `ranked` what
+    was found of each, right from an IoU of 0.5 on.
     """
 
     figures: dict[str, float]
     classes: dict[str, dict[str, float]]
+    ranked: dict[str, Ranked]
 
 
 def average_precision(dataset: BoxSet, found: Iterable[tuple[int, Detections]]) -> dict[str, float]:
@@ -79,7 +84,20 @@ def coco_figures(dataset: BoxSet, rows: list[Row], image_ids: Sequence[int]) -> 
         at = precision[:, :, i, 0, -1]  # (IoU 0.50:0.95, recall)
         sides = (at, at[0], at[5], recall[:, i, 0, -1])
         classes[name] = {key: _mean(values) for key, values in zip(CLASS_FIGURES, sides, strict=True)}
-    return CocoFigures(figures, classes)
+    return CocoFigures(figures, classes, dict(zip(dataset.names, _ranked(evaluation), strict=True)))
+
+
+def _ranked(evaluation: "COCOeval") -> Iterator[Ranked]:
+    """Of each category what COCOeval matched at an IoU of 0.5 and of any area; what lay in a crowd counts nowhere."""
+    of_area = len(evaluation.params.imgIds)
+    of_category = of_area * len(evaluation.params.areaRng)
+    for start in range(0, len(evaluation.evalImgs), of_category):
+        images = [image for image in evaluation.evalImgs[start : start + of_area] if image is not None]
+        scores = np.concatenate([np.zeros(0), *(image["dtScores"] for image in images)])
+        matches = np.concatenate([np.zeros(0), *(image["dtMatches"][0] for image in images)])
+        ignored = np.concatenate([np.zeros(0), *(image["dtIgnore"][0] for image in images)]).astype(bool)
+        positives = sum(int((np.asarray(image["gtIgnore"]) == 0).sum()) for image in images)
+        yield Ranked(scores[~ignored], matches[~ignored] > 0, positives)
 
 
 def _whole(content: Content) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The classes of a data set and those of a model, matched by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
@@ -20,14 +21,8 @@ def match_classes(dataset: "BoxSet", labels: Sequence[str]) -> tuple[dict[int, i
     counts = dataset.counts()
     if not sum(counts.values()):
         raise DataError(f"{dataset.source} has no boxes in its {len(dataset.samples)} pictures: AP needs some")
+    refuse_unknown_classes(dataset.source, counts, labels, "boxes")
     unknown = [name for name in dataset.names if name not in labels]
-    wrong = {name: counts[name] for name in unknown if counts[name]}
-    if wrong:
-        told = ", ".join(f"{name!r} ({count} boxes{_nearest(name, labels)})" for name, count in _first(wrong))
-        raise DataError(
-            f"{dataset.source} has classes that the bundle does not know: {told}; the bundle's are "
-            f"{_names(labels)}: rename them there, or export again with --labels"
-        )
     absent = [label for label in labels if label not in dataset.names]
     empty = [name for name in dataset.names if not counts[name] and name in labels]
     notes = [
@@ -38,6 +33,17 @@ def match_classes(dataset: "BoxSet", labels: Sequence[str]) -> tuple[dict[int, i
     ids = dict(zip(dataset.names, dataset.category_ids, strict=True))
     known = {i: ids[label] for i, label in enumerate(labels) if label in ids}
     return known, [line for names, line in notes if names]
+
+
+def refuse_unknown_classes(source: Path, counts: Mapping[str, int], labels: Sequence[str], things: str) -> None:
+    """Raise `DataError` where there are `things` of a class, by its name in `counts`, that the bundle does not know."""
+    wrong = {name: count for name, count in counts.items() if count and name not in labels}
+    if wrong:
+        shown = ", ".join(f"{name!r} ({count} {things}{_nearest(name, labels)})" for name, count in _first(wrong))
+        raise DataError(
+            f"{source} has classes that the bundle does not know: {shown}; the bundle's are "
+            f"{_names(labels)}: rename them there, or export again with --labels"
+        )
 
 
 def _nearest(name: str, labels: Sequence[str]) -> str:

@@ -8,10 +8,13 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pvt_edge.data.labelled_set import HasPath, LabelledSet
 from pvt_edge.errors import DataError
+from pvt_edge.metrics.confusion import Confusion
+from pvt_edge.metrics.curves import Curves
 
 Answer: TypeAlias = Mapping[str, Any]  # the fields of `Result` that `Task.read` fills
 S = TypeVar("S", bound=HasPath)
 SHOWN = 3  # missing pictures that a message lists
+CONFUSION_CONF = 0.25  # where no bundle says otherwise
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,24 @@ class Scores:
 
     Attributes:
         figures: Fractions 0..1 by name, the most telling first; NaN where there is nothing to find.
-        classes: Those of each class, by name, after the count of its "boxes" or "pictures".
+        classes: Those of each class, by name, after the count of its "boxes", "pictures" or "pixels".
         notes: What is odd in the pictures, a line each.
         detections: Rows of COCO's results format, of a task that finds things.
+        confusion: What is taken for what; None of a task without classes to be mistaken.
+        curves: Precision and recall over the threshold; None where they say nothing.
     """
 
     figures: dict[str, float]
     classes: dict[str, dict[str, float]]
     notes: tuple[str, ...] = ()
     detections: "list[dict[str, Any]] | None" = None
+    confusion: Confusion | None = None
+    curves: Curves | None = None
+
+    @property
+    def by_class(self) -> dict[str, float]:
+        """The figure of each class that the first of all is made of: the one behind its count."""
+        return {name: [*figures.values()][1] for name, figures in self.classes.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +63,7 @@ class Labelled(ABC, Generic[S]):
         image_ids: Those that count, where not all of a COCO file's do.
         settings: The thresholds of the answers; None for a task without.
         classes: The ids of the model's classes that are judged; None for all.
+        confusion_conf: The score above which what is found counts in the confusion matrix.
     """
 
     samples: tuple[S, ...]
@@ -59,6 +72,7 @@ class Labelled(ABC, Generic[S]):
     image_ids: tuple[int, ...] = ()
     settings: Settings | None = None
     classes: tuple[int, ...] | None = None
+    confusion_conf: float = CONFUSION_CONF
 
     @abstractmethod
     def rate(self, sample: S, answer: Answer | None, image_hw: tuple[int, int]) -> Any:
@@ -90,9 +104,9 @@ def keep_present(
     if not absent:
         return dataset.take(there), notes
     more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""
-    told = f"{len(absent)} of {count} pictures are missing: {', '.join(map(str, absent[:SHOWN]))}{more}"
+    text = f"{len(absent)} of {count} pictures are missing: {', '.join(map(str, absent[:SHOWN]))}{more}"
     if not there:
-        raise DataError(f"{told}: give their folder with --images")
+        raise DataError(f"{text}: give their folder with --images")
     if not skip:
-        raise DataError(f"{told}: give their folder with --images, or leave them out with --skip-missing")
-    return dataset.take(there), [f"left out: {told}", *notes]
+        raise DataError(f"{text}: give their folder with --images, or leave them out with --skip-missing")
+    return dataset.take(there), [f"left out: {text}", *notes]

@@ -8,6 +8,8 @@ from pvt_edge.data.labelled_set import BoxSample, BoxSet
 from pvt_edge.errors import DataError
 from pvt_edge.metrics.average_precision import Row, coco_figures, coco_rows
 from pvt_edge.metrics.class_names import match_classes
+from pvt_edge.metrics.confusion import confusion_of_boxes
+from pvt_edge.metrics.curves import curves_of
 from pvt_edge.metrics.labelled import Answer, Labelled, Scores, Settings, keep_present
 from pvt_edge.postprocessing import Detections, choose_thresholds
 
@@ -53,12 +55,22 @@ class LabelledBoxes(Labelled[BoxSample]):
         """COCOeval's twelve figures, with its default settings."""
         shown = self.samples[: len(rated)]
         found = [row for rows, _ in rated for row in rows]
-        coco = coco_figures(self.dataset, found, [sample.image_id for sample in shown])
+        image_ids = [sample.image_id for sample in shown]
+        coco = coco_figures(self.dataset, found, image_ids)
         counts = self.dataset.counts()
         known = [name for name in self.dataset.names if name in self.labels]
         classes = {name: {"boxes": float(counts[name]), **coco.classes[name]} for name in known}
         resized = [sample for sample, (_, other) in zip(shown, rated, strict=True) if other]
-        return Scores(coco.figures, classes, _size_notes(resized), found)
+        judged = {self.category_of[self.labels.index(name)]: name for name in known}
+        annotations = self.dataset.content["annotations"]
+        return Scores(
+            coco.figures,
+            classes,
+            _size_notes(resized),
+            found,
+            confusion_of_boxes(judged, annotations, found, image_ids, self.confusion_conf),
+            curves_of({name: coco.ranked[name] for name in known}),
+        )
 
 
 def judge_boxes(

@@ -4,11 +4,29 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from pvt_edge.data.labelled_set import ClassSample, ClassSet
+from pvt_edge.metrics.confusion import confusion_of_classes
+from pvt_edge.metrics.curves import Ranked, curves_of
 from pvt_edge.metrics.labelled import Answer, Labelled, Scores, keep_present
 from pvt_edge.metrics.top1 import place, shares
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_CURVES = 100  # classes: nobody reads a thousand curves, whose shares would fill the memory
+
+
+class Rated(NamedTuple):
+    """What counts of the answer to a picture: the `place` of the right class, the best 0; the class it was taken for,
+    None where the answer is no number; the share of each class (K,), None where there are too many."""
+
+    place: float
+    found: int | None = None
+    shares: "NDArray[np.float32] | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,22 +35,39 @@ class LabelledClasses(Labelled[ClassSample]):
 
     labels: tuple[str, ...]
 
-    def rate(self, sample: ClassSample, answer: Answer | None, image_hw: tuple[int, int]) -> float:
-        """The place of the right class among the shares, the best 0."""
+    def rate(self, sample: ClassSample, answer: Answer | None, image_hw: tuple[int, int]) -> Rated:
         if answer is None:
-            return inf
+            return Rated(inf)
         data = answer["probs"].data
-        return place(data if len(data) > 1 else data - 0.5, sample.label)
+        found = answer["probs"].top1 if len(data) > 1 or data[0] > 0.5 else 1  # one class alone may be none
+        shares = data if len(data) <= MOST_CURVES else None
+        return Rated(place(data if len(data) > 1 else data - 0.5, sample.label), found, shares)
 
     def score(self, rated: Sequence[Any]) -> Scores:
         """ "top1" and "top5" of all pictures, and "balanced": the mean of each class's own top-1."""
         places: defaultdict[int, list[float]] = defaultdict(list)
-        for sample, found in zip(self.samples, rated, strict=False):
-            places[sample.label].append(found)
+        for sample, one in zip(self.samples, rated, strict=False):
+            places[sample.label].append(one.place)
         by_class = {i: shares(found) for i, found in sorted(places.items())}
         balanced = sum(found["top1"] for found in by_class.values()) / len(by_class)
         classes = {self.labels[i]: {"pictures": float(len(places[i])), **found} for i, found in by_class.items()}
-        return Scores({**shares([*rated]), "balanced": balanced}, classes)
+        answered = [
+            (sample.label, one) for sample, one in zip(self.samples, rated, strict=False) if one.found is not None
+        ]
+        labels = np.array([label for label, _ in answered], np.int64)
+        return Scores(
+            {**shares([one.place for one in rated]), "balanced": balanced},
+            classes,
+            confusion=confusion_of_classes(self.labels, labels.tolist(), [one.found for _, one in answered]),
+            curves=curves_of(self._ranked(labels, [one.shares for _, one in answered if one.shares is not None])),
+        )
+
+    def _ranked(self, labels: "NDArray[np.int64]", shares: "Sequence[NDArray[np.float32]]") -> dict[str, Ranked]:
+        """Each class against the rest."""
+        if not shares:
+            return {}
+        table = np.stack(shares)  # (pictures, classes)
+        return {name: Ranked(table[:, i], labels == i, int((labels == i).sum())) for i, name in enumerate(self.labels)}
 
 
 def judge_classes(

@@ -4,9 +4,10 @@ from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.detector import Detector
 from pvt_edge.models.family import FAMILIES, Family, build_backbone, get_family, register_family
 from pvt_edge.models.model import Backbone, Model
+from pvt_edge.models.segmenter import Segmenter
 from pvt_edge.models.table import MODELS, build_model, check_model, kind_of, register_model
 
-for model in (Classifier, Detector, Backbone):
+for model in (Classifier, Segmenter, Detector, Backbone):
     register_model(model)
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Detector",
     "Family",
     "Model",
+    "Segmenter",
     "build_backbone",
     "build_model",
     "check_model",

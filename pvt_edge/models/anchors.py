@@ -6,21 +6,12 @@ from torch import Tensor
 from pvt_edge.models.retinanet import HeadConfig
 
 
-def base_anchors(stride: int, scales_per_octave: int, ratios: tuple[float, ...]) -> Tensor:
-    """RetinaNet's anchors of one cell of a level of that stride, as `cell_anchors` gives them."""
-    config = HeadConfig(scales_per_octave=scales_per_octave, ratios=ratios)
-    return _anchors(stride, config)
-
-
 def cell_anchors(config: HeadConfig, level: int) -> Tensor:
     """Anchors of one cell of a level, xyxy around the cell's corner (0, 0) in pixels: (A, 4), ratio-major, scale-minor.
 
     A ratio is height / width. Float, not rounded (mmdet AnchorGenerator).
     """
-    return _anchors(config.base_sizes[level] if config.base_sizes else config.strides[level], config)
-
-
-def _anchors(base_size: float, config: HeadConfig) -> Tensor:
+    base_size = config.base_sizes[level] if config.base_sizes else config.strides[level]
     middle, boxes = config.center_offset * base_size, []
     for ratio in config.ratios:
         for scale in config.anchor_scales:

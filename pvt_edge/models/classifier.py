@@ -39,6 +39,10 @@ class Classifier(Model):
         layer = tensors.get("head.weight")
         return None if layer is None else layer.shape[0] if layer.ndim else 0
 
+    def last_norm(self) -> tuple[nn.LayerNorm, nn.Module] | None:
+        norm = self.backbone.final_norm(pooled=True)
+        return None if norm is None else (norm, self.head)
+
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.backbone.pool(images))
         return logits

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pvt_edge.models.fpn import FPN
 from pvt_edge.models.model import Backbone, Model, initialise_layers
-from pvt_edge.models.retinanet import HeadConfig, RetinaHead, get_head
+from pvt_edge.models.retinanet import HEADS, HeadConfig, RetinaHead, get_head
 
 if TYPE_CHECKING:
     from pvt_edge.checkpoints.trained_head import TrainedHead
@@ -68,14 +68,22 @@ class Detector(Model):
 
     @classmethod
     def head_in(cls, tensors: Mapping[str, Tensor], name: Any, trained: "TrainedHead") -> HeadConfig:
-        """The preset called `name`, else RetinaNet in the file's sizes; with the file's anchors."""
-        base = get_head(name or cls.default_head)
+        """The preset called `name`, else that of the file's sizes or RetinaNet in them; with the file's anchors."""
         lateral = tensors.get("neck.lateral.0.weight")
-        if name is None and lateral is not None and lateral.ndim:
-            towers = [int(match[1]) for match in map(_TOWER.fullmatch, tensors) if match]
-            levels = min(max(sum(_PYRAMID.fullmatch(key) is not None for key in tensors), 3), 5)
-            base = replace(base, width=lateral.shape[0], depth=max(towers, default=-1) + 1, levels=levels)
-        return trained.config(base)
+        if name is not None or lateral is None or not lateral.ndim:
+            return trained.config(get_head(name or cls.default_head))
+        towers = [int(match[1]) for match in map(_TOWER.fullmatch, tensors) if match]
+        sizes = replace(
+            HeadConfig(),
+            width=lateral.shape[0],
+            depth=max(towers, default=-1) + 1,
+            levels=min(max(sum(_PYRAMID.fullmatch(key) is not None for key in tensors), 3), 5),
+            batch_norm="head.cls.0.norms.0.weight" in tensors,
+        )
+        boxes = tensors.get("head.reg_out.weight")
+        anchors = boxes.shape[0] // 4 if boxes is not None and boxes.ndim else sizes.anchors_per_cell
+        alike = (head for head in HEADS.values() if str(head) == str(sizes) and head.anchors_per_cell == anchors)
+        return trained.config(next(alike, sizes))
 
     @property
     def rows_per_class(self) -> int:
@@ -87,6 +95,11 @@ class Detector(Model):
 
     def trained_config(self, trained: "TrainedHead") -> HeadConfig:
         return trained.config(self.config)
+
+    def last_norm(self) -> tuple[nn.LayerNorm, nn.Module] | None:
+        norm = self.backbone.final_norm()
+        extra = len(self.neck.output) > len(self.neck.lateral)  # which reads the map through zero padding
+        return None if norm is None or extra else (norm, self.neck.lateral[-1])
 
     def notes(self) -> dict[str, str]:
         return self.config.notes()

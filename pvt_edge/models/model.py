@@ -1,5 +1,6 @@
 """What every model in training form has in common: a backbone, and what one task puts on it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from pvt_edge.checkpoints.trained_head import TrainedHead
 
 
-class Model(nn.Module):
+class Model(nn.Module, ABC):
     """Normalised RGB images (B, 3, H, W) -> what the task needs, in training form.
 
     Attributes:
@@ -45,9 +46,9 @@ class Model(nn.Module):
     thresholds: Mapping[str, Any] | None = None
 
     @classmethod
+    @abstractmethod
     def build(cls, backbone: "Backbone", num_classes: int, head: Any) -> "Model":
         """The model of this task on a fresh `backbone`; `head` as `create_model` takes it."""
-        raise NotImplementedError
 
     @classmethod
     def owns(cls, name: str) -> bool:
@@ -75,6 +76,10 @@ class Model(nn.Module):
 
     def trained_config(self, trained: "TrainedHead") -> Any:
         """`config` with what the configuration of a file says of its head; None without one."""
+        return None
+
+    def last_norm(self) -> tuple[nn.LayerNorm, nn.Module] | None:
+        """The LayerNorm that ends the backbone and the one layer, without padding, that reads it; None of others."""
         return None
 
     def notes(self) -> dict[str, str]:

@@ -72,6 +72,13 @@ class PatchEmbed(nn.Module):
         return self.norm(x.flatten(2).transpose(1, 2)), h, w  # (B, N, C)
 
 
+class AttentionProducts(nn.Module):
+    """Queries (B, heads, N, d), keys and values (B, heads, M, d) -> softmax(q k^T / sqrt(d)) v, (B, heads, N, d)."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(q, k, v)
+
+
 class Attention(nn.Module):
     """Spatial-reduction attention: keys and values come from a map `sr_ratio` times smaller per side.
 
@@ -86,6 +93,7 @@ class Attention(nn.Module):
         self.heads, self.sr_ratio, self.linear = heads, sr_ratio, linear
         self.q = nn.Linear(dim, dim)
         self.kv = nn.Linear(dim, 2 * dim)  # rows: K then V
+        self.products = AttentionProducts()
         self.proj = nn.Linear(dim, dim)
         if linear:
             self.sr = nn.Conv2d(dim, dim, 1)
@@ -117,7 +125,7 @@ class Attention(nn.Module):
         q = self.q(queries).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, C/heads)
         kv = self.kv(self.reduce(x, h, w)).unflatten(2, (2, self.heads, -1))  # (B, M, 2, heads, C/heads)
         k, v = kv.permute(2, 0, 3, 1, 4)  # each (B, heads, M, C/heads)
-        out = F.scaled_dot_product_attention(q, k, v)  # scale (C/heads)**-0.5
+        out = self.products(q, k, v)  # (B, heads, N, C/heads)
         out = self.proj(out.transpose(1, 2).flatten(2))  # (B, N, C)
         return spread_tokens(out, h, w, self.moves.pool_queries)
 

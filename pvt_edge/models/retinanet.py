@@ -19,11 +19,22 @@ PRIOR_PROBABILITY = 0.01  # every class starts at this score, so that the focal 
 class HeadConfig:
     """Size of a detection head; the defaults are mmdet's RetinaNet.
 
-    `width` is that of the FPN too. `levels` counts pyramid maps from stride 8 up (3 to 5). With `batch_norm`
-    the tower convolutions carry one BatchNorm a level, which the deploy form folds away. `pre_nms` is the number
-    of best candidates of each level that go on to NMS. A square anchor's side is `scales` x the level's base size, its
-    stride unless `base_sizes` says otherwise, with scales of 4 x 2^(i / `scales_per_octave`) unless given; the middle
-    of a cell's anchors is `center_offset` base sizes right and below of its corner.
+    A square anchor's side is a scale times the base size of its level.
+
+    Attributes:
+        width: Channels of the towers and of the FPN.
+        depth: Convolutions of a tower.
+        levels: Pyramid maps from stride 8 up, 3 to 5.
+        batch_norm: The towers' convolutions carry one BatchNorm a level, which the deploy form folds away.
+        scales_per_octave: Scales are 4 x 2^(i / scales_per_octave).
+        ratios: Height to width of the anchors.
+        pre_nms: Best candidates of each level that go on to NMS.
+        scales: In place of those by octave.
+        base_sizes: Pixels, one a level; by default its stride.
+        center_offset: How many base sizes the middle of a cell's anchors is right and below of its corner.
+
+    Raises:
+        ArgumentError: For a number that is out of range.
     """
 
     width: int = 256
@@ -50,6 +61,10 @@ class HeadConfig:
             least, most = (3, 5) if name == "levels" else (0 if name == "depth" else 1, 1 << 20)
             if size is None or not least <= size <= most:
                 raise ArgumentError(f"HeadConfig(): {name} must be {least} to {most}, not {size}")
+
+    def __str__(self) -> str:
+        norms = " with BatchNorm" if self.batch_norm else ""
+        return f"one of {self.width} channels, {self.depth} convolutions{norms} and {self.levels} levels"
 
     def notes(self) -> dict[str, str]:
         """What a file must say of the anchors beside its tensors; nothing where they are a preset's."""

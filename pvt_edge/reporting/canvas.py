@@ -13,7 +13,7 @@ WIDTH_IN = 8.5
 BLACK, GREY, FAINT, SHADE = "#222222", "#767676", "#d9d9d9", "#eeeeee"
 BLUE, GREEN, ORANGE, PINK, SKY, VERMILION = "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00"
 CHOSEN = VERMILION
-COLOURS = {"fp32": BLACK, "bf16": GREEN, "fp16": GREEN, "int8": BLUE}  # of precisions
+COLOURS = {"fp32": BLACK, "bf16": GREEN, "fp16": GREEN, "approx": PINK, "int8": BLUE}  # of precisions
 STYLE = {
     "axes.edgecolor": GREY,
     "axes.labelcolor": BLACK,

@@ -1,6 +1,8 @@
 """Plots written as files, where matplotlib is."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,15 +25,22 @@ def has_matplotlib() -> bool:
     return True
 
 
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw in the look of `canvas`, whatever a user's own matplotlibrc says."""
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name in a script that the font lacks
+        yield
+
+
 def save_drawings(
     folder: Path, drawings: "Mapping[str, Callable[[Subject], Figure | None]]", subject: Subject
 ) -> tuple[str, ...]:
     """The names, relative to `folder`, of the plots that there is something to draw for, written to plots/ in it."""
-    import matplotlib.style
-
     written = []
-    with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():  # not a user's own matplotlibrc
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a name in a script that the font lacks
+    with own_style():
         for name, draw in drawings.items():
             figure = draw(subject)
             if figure is not None:

@@ -16,7 +16,8 @@ FOCUS_PERIOD = 170.0
 
 
 def scene_clip(seed: int, frames: int, height: int = 480, width: int = 640) -> Iterator[Scene]:
-    """`frames` scenes, one by one, of a camera that wanders over one smear; boxes follow and are clipped.
+    """`frames` scenes, one by one, of a camera that wanders over one smear; boxes and masks
+    follow and are clipped.
 
     The path is smooth in fractions of a pixel and the focus breathes a little. Raises `ImageSizeError` below
     64x64.
@@ -44,6 +45,8 @@ def _frames(seed: int, frames: int, height: int, width: int) -> Iterator[Scene]:
         matrix = np.array([[1, 0, x], [0, 1, y]], np.float64)
         # cubic, since linear would soften and sharpen the picture with every half pixel of the path
         view = cv2.warpAffine(smear.density, matrix, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
+        mask = cv2.warpAffine(smear.classes, matrix, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
         blur = camera.blur + 0.35 * scale * (1 + np.sin(2 * np.pi * frame / FOCUS_PERIOD + phase[2]))
         boxes, labels = visible_boxes(smear.footprints, float(x), float(y), height, width)
-        yield Scene(take_picture(rng, camera, np.asarray(view, np.float32), float(blur)), boxes, labels)
+        image = take_picture(rng, camera, np.asarray(view, np.float32), float(blur))
+        yield Scene(image, boxes, labels, np.asarray(mask, np.uint8))

@@ -1,24 +1,34 @@
-"""Scenes as files: a folder of pictures with COCO annotations."""
+"""Scenes as files: a folder of pictures with COCO annotations and class maps, a video of a moving stage."""
 
 import json
 from pathlib import Path
 
-from pvt_edge.scenes.scene import LABELS, draw_scene
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.scenes.clip import scene_clip
+from pvt_edge.scenes.scene import CLASSES, LABELS, draw_scene
 
 SEED_STEP = 1_000_000  # keeps the scenes of neighbouring seeds apart, so that seed 1 can test what seed 0 trained
 QUALITY = 95
+PALETTE = ((0, 0, 0), (220, 70, 60), (70, 90, 220), (90, 190, 90))  # RGB of CLASSES, for those who look at a mask
+CLIP_FPS = 25.0
 
 
 def write_scenes(folder: str | Path, count: int, seed: int = 0, height: int = 480, width: int = 640) -> Path:
     """The path of `instances.json`, after writing `count` scenes as `images/scene_00000.jpg` and so on.
+
+    Each has its class map in `masks/scene_00000.png`, a palette PNG whose indices count the lines of `classes.txt`.
 
     Scene i is `draw_scene(seed * 1_000_000 + i)`. The JSON is in COCO format, boxes as xywh, categories 1 to
     3 in the order of `LABELS`, file names relative to `images`.
     """
     import cv2
 
-    images = Path(folder) / "images"
-    images.mkdir(parents=True, exist_ok=True)
+    images, masks = Path(folder) / "images", Path(folder) / "masks"
+    for place in (images, masks):
+        place.mkdir(parents=True, exist_ok=True)
+    (Path(folder) / "classes.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
     entries: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
     for index in range(count):
@@ -26,6 +36,7 @@ def write_scenes(folder: str | Path, count: int, seed: int = 0, height: int = 48
         name = f"scene_{index:05d}.jpg"
         _, packed = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         (images / name).write_bytes(packed.tobytes())
+        _write_mask(masks / f"scene_{index:05d}.png", scene.mask)
         entries.append({"id": index + 1, "file_name": name, "height": height, "width": width})
         for (x0, y0, x1, y1), label in zip(scene.boxes_xyxy.tolist(), scene.labels.tolist(), strict=True):
             annotations.append(
@@ -42,3 +53,26 @@ def write_scenes(folder: str | Path, count: int, seed: int = 0, height: int = 48
     path = Path(folder) / "instances.json"
     path.write_text(json.dumps({"images": entries, "annotations": annotations, "categories": categories}))
     return path
+
+
+def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
+    from PIL import Image
+
+    picture = Image.fromarray(mask)
+    picture.putpalette([value for colour in PALETTE for value in colour])
+    picture.save(path)
+
+
+def write_clip(path: str | Path, frames: int, seed: int = 0) -> None:
+    """Write the `frames` pictures of `scene_clip(seed, frames)` as an MP4 file of 25 pictures a second."""
+    import cv2
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    writer = None
+    for scene in scene_clip(seed, frames):
+        height, width = scene.image.shape[:2]
+        if writer is None:
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), CLIP_FPS, (width, height))
+        writer.write(scene.image)
+    if writer is not None:
+        writer.release()

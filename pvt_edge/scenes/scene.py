@@ -1,4 +1,4 @@
-"""One drawn picture with its boxes."""
+"""One drawn picture with its boxes and its class map."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,24 @@ from pvt_edge.scenes.smear import paint_smear, visible_boxes
 from pvt_edge.scenes.stain import draw_stain
 
 LABELS = ("RBC", "WBC", "Platelets")
+CLASSES = ("background", *LABELS)  # of the class map
 MIN_SIZE = 64
 USUAL_HEIGHT = 480  # the height at which cells have their natural pixel size
 
 
 @dataclass(frozen=True)
 class Scene:
-    """`image` (H, W, 3) uint8 BGR, `boxes_xyxy` (n, 4) float32 pixels, `labels` (n,) int64 into `LABELS`."""
+    """A picture and all that is known of it.
+
+    `image` (H, W, 3) uint8 BGR, `boxes_xyxy` (n, 4) float32 pixels, `labels` (n,) int64 into `LABELS`, `mask` (H, W)
+    uint8 into `CLASSES`: what is uppermost at each pixel of the smear, before the lens blurs it. A cell that shows too
+    little of itself for a box is in the mask all the same.
+    """
 
     image: NDArray[np.uint8]
     boxes_xyxy: NDArray[np.float32]
     labels: NDArray[np.int64]
+    mask: NDArray[np.uint8]
 
 
 def draw_scene(seed: int, height: int = 480, width: int = 640) -> Scene:
@@ -39,7 +46,7 @@ def draw_scene(seed: int, height: int = 480, width: int = 640) -> Scene:
     smear = paint_smear(cells, stain, height, width, scale)
     boxes, labels = visible_boxes(smear.footprints, 0.0, 0.0, height, width)
     camera = set_up_camera(rng, height, width, scale)
-    return Scene(take_picture(rng, camera, smear.density), boxes, labels)
+    return Scene(take_picture(rng, camera, smear.density), boxes, labels, smear.classes)
 
 
 def check_size(height: int, width: int) -> None:

@@ -29,15 +29,22 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Smear:
-    """`density` (H, W, 3): optical density BGR, and the footprints of its cells."""
+    """What is painted on the glass.
+
+    `density` (H, W, 3): optical density BGR. `classes` (H, W): 0 the glass, else the label + 1 of the uppermost cell,
+    however translucent it is. A cell reaches as far as its box says: a red or white one to where it is half as dense as
+    inside, a platelet to where it can be told from the glass.
+    """
 
     density: NDArray[np.float32]
+    classes: NDArray[np.uint8]
     footprints: tuple[Footprint, ...]
 
 
 def paint_smear(cells: list[Cell], stain: Stain, height: int, width: int, scale: float) -> Smear:
     """The cells painted in order; each is drawn from its own seed, so leaving one out changes no other."""
     density = np.zeros((height, width, 3), np.float32)
+    classes = np.zeros((height, width), np.uint8)
     hidden = np.zeros((height, width), bool)  # under white cells
     painted: list[tuple[Cell, Layer]] = []
     for cell in cells:
@@ -51,10 +58,11 @@ def paint_smear(cells: list[Cell], stain: Stain, height: int, width: int, scale:
             density[rows, columns] = below + above - np.float32(1.0 - stain.stacked) * shared
         else:
             density[rows, columns] = below * (1.0 - layer.cover[own_rows, own_columns, None]) + above
+        classes[rows, columns][layer.inside[own_rows, own_columns]] = cell.label + 1
         if cell.label not in (RED, PLATELET):
             hidden[rows, columns] |= layer.inside[own_rows, own_columns]
         painted.append((cell, layer))
-    return Smear(density, tuple(_footprint(cell, layer, hidden) for cell, layer in painted))
+    return Smear(density, classes, tuple(_footprint(cell, layer, hidden) for cell, layer in painted))
 
 
 def visible_boxes(

@@ -1,8 +1,9 @@
-"""Where results go: annotated pictures and videos, JSON lines, CSV, a window, a webhook."""
+"""Where results go: annotated pictures and videos, masks, JSON lines, CSV, a window, a webhook, MQTT."""
 
 from pvt_edge.sinks.csv_rows import CsvRows
-from pvt_edge.sinks.images import ImageFile, ImageFolder
+from pvt_edge.sinks.images import ImageFile, ImageFolder, MaskFolder
 from pvt_edge.sinks.json_lines import JsonLines
+from pvt_edge.sinks.mqtt import Mqtt
 from pvt_edge.sinks.opening import open_sinks
 from pvt_edge.sinks.sink import Sink, Sinks
 from pvt_edge.sinks.video import VideoFile
@@ -15,6 +16,8 @@ __all__ = [
     "ImageFile",
     "ImageFolder",
     "JsonLines",
+    "MaskFolder",
+    "Mqtt",
     "Sink",
     "Sinks",
     "VideoFile",

@@ -1,4 +1,4 @@
-"""Results as CSV, a row a box, for spreadsheets and plots."""
+"""Results as CSV, a row a box or class, for spreadsheets and plots."""
 
 import csv
 from pathlib import Path
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("stream", "source", "frame", "captured_at"),
     *("name", "class", "confidence", "x1", "y1", "x2", "y2", "track_id", "page", "video_s"),
+    *("area", "pixels"),
 )
 
 
 class CsvRows(Sink):
-    """A header, then a row for each thing found: a box, or a picture's classes, whose corners stay empty.
+    """A header, then a row for each thing found: a box, a picture's classes, whose corners stay empty, or a mask's
+    classes with their "area", a share of the picture, and "pixels".
 
     A file that pvt-edge did not write is refused. Each result is flushed.
     """
@@ -46,6 +48,7 @@ class CsvRows(Sink):
                     + [row.get(key, "") for key in ("name", "class", "confidence")]
                     + [box.get(side, "") for side in ("x1", "y1", "x2", "y2")]
                     + [row.get("track_id"), frame.page, "" if frame.video_s is None else f"{frame.video_s:.6f}"]
+                    + [row.get(key, "") for key in ("area", "pixels")]
                 )
             self._file.flush()
         except (OSError, ValueError) as error:  # ValueError: a closed file

@@ -70,10 +70,10 @@ def open_encoder(path: Path, wh: tuple[int, int], fps: float, *, live: bool) -> 
             except DataError:  # a system's encoder that this machine cannot run
                 path.unlink(missing_ok=True)
     what = "VP9" if suffix == ".webm" else "H.264"
-    told = f"no {what} encoder is here (pip install av): OpenCV writes at an even rate" + (
+    note = f"no {what} encoder is here (pip install av): OpenCV writes at an even rate" + (
         "" if suffix == ".webm" else " and as MPEG-4 Part 2, which browsers do not play"
     )
-    return SteadyEncoder(path, codes, wh, fps), told if names else ""
+    return SteadyEncoder(path, codes, wh, fps), note if names else ""
 
 
 class TimedEncoder:

@@ -1,11 +1,11 @@
-"""Annotated pictures as files."""
+"""Annotated pictures, and masks, as files."""
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
-from pvt_edge.picture_file import WRITABLE, write_image
+from pvt_edge.pictures.files import WRITABLE, write_image
 from pvt_edge.sinks.place import check_folder, check_place, check_replaceable
 from pvt_edge.sinks.sink import Sink
 from pvt_edge.sources.source import VIDEO_SUFFIXES
@@ -17,12 +17,14 @@ LONGEST_STEM_BYTES = 200  # a file system allows names of 255, and numbers and t
 
 
 class ImageFolder(Sink):
-    """One annotated JPEG per result, named after its picture, with the page's number for a stack's or an animation's
+    """One annotated JPEG a result, named after its picture, with the page's number for a stack's or an animation's
     and the frame's for a video's or camera's.
 
     Names of files that would meet get _1, _2 ...; a file that pvt-edge did not write is never written over. Raises
     `DataError` at once for a folder that cannot be written.
     """
+
+    suffix = ".jpg"
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -33,10 +35,13 @@ class ImageFolder(Sink):
         check_folder(self.folder)
 
     def write(self, result: "Result") -> None:
-        path = self.folder / f"{self._name(result)}.jpg"
+        path = self.folder / f"{self._name(result)}{self.suffix}"
         check_apart(path, result)
-        write_image(path, result.annotated)
+        self._save(path, result)
         self._count += 1
+
+    def _save(self, path: Path, result: "Result") -> None:
+        write_image(path, result.annotated)
 
     def _name(self, result: "Result") -> str:
         frame = result.frame
@@ -68,6 +73,15 @@ class ImageFolder(Sink):
 
     def written(self) -> list[Path]:
         return [self.folder] if self._count else []
+
+
+class MaskFolder(ImageFolder):
+    """One PNG of class ids with a palette a result, named as the annotated pictures are."""
+
+    suffix = ".png"
+
+    def _save(self, path: Path, result: "Result") -> None:
+        result.save_mask(path)
 
 
 class ImageFile(Sink):

@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pvt_edge.errors import DataError
-from pvt_edge.picture_file import WRITABLE
+from pvt_edge.pictures.files import WRITABLE
 from pvt_edge.sinks.csv_rows import CsvRows
 from pvt_edge.sinks.encoders import CODECS
-from pvt_edge.sinks.images import ImageFile, ImageFolder
+from pvt_edge.sinks.images import ImageFile, ImageFolder, MaskFolder
 from pvt_edge.sinks.json_lines import JsonLines
+from pvt_edge.sinks.mqtt import Mqtt
 from pvt_edge.sinks.place import dated
 from pvt_edge.sinks.sink import Sink, Sinks
 from pvt_edge.sinks.video import VideoFile
@@ -24,14 +25,18 @@ def open_sinks(
     json: str | Path | None = None,
     *,
     csv: str | Path | None = None,
+    masks: str | Path | None = None,
     webhook: str | None = None,
     webhook_every_s: float = 0.0,
+    mqtt: str | None = None,
+    mqtt_qos: int = 1,
     fps: float | Mapping[int, float | None] | None = None,
     live: bool = False,
     segment_s: float | None = None,
     viewers: Sequence[Callable[[], Sink]] = (),
 ) -> Sinks:
-    """The sinks for annotated pictures `save`, JSON lines `json`, rows `csv` and posts to `webhook`, as one.
+    """The sinks for annotated pictures `save`, JSON lines `json`, rows `csv`, a folder of `masks`, posts to
+    `webhook` and messages to `mqtt`, as one.
 
     `save` ending like a video is a video of `fps` frames per second (by stream id where there are several), a new
     one every `segment_s`; ending like an image it is one picture; without a suffix, or ending in /, a folder. `json`
@@ -39,17 +44,21 @@ def open_sinks(
     further sinks. `DataError` for a place that cannot be written, and for a file that pvt-edge did not write; then
     nothing stays open.
     """
-    _check_distinct([path for path in (save, json, csv) if path is not None and str(path) != "-"])
+    _check_distinct([path for path in (save, json, csv, masks) if path is not None and str(path) != "-"])
     if segment_s is not None and (save is None or Path(save).suffix.lower() not in VIDEO_SUFFIXES):
         raise DataError("segments are parts of a video: give --save a name such as out.mp4")
     with ExitStack() as opened:
         sinks = [opened.enter_context(open_viewer()) for open_viewer in viewers]  # files are emptied last
+        if mqtt is not None:
+            sinks.append(opened.enter_context(Mqtt(mqtt, qos=mqtt_qos)))
         if save is not None:
             sinks.append(opened.enter_context(_open_save(save, fps, live, segment_s)))
         if json is not None:
             sinks.append(opened.enter_context(JsonLines(dated(json))))
         if csv is not None:
             sinks.append(opened.enter_context(CsvRows(dated(csv))))
+        if masks is not None:
+            sinks.append(opened.enter_context(MaskFolder(dated(masks))))
         if webhook is not None:
             sinks.append(opened.enter_context(Webhook(webhook, every_s=webhook_every_s)))
         opened.pop_all()

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from pvt_edge.errors import DataError
-from pvt_edge.picture_file import MARK
+from pvt_edge.pictures.files import MARK
 
 DIRECTIVE = re.compile("%[aAbBcdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ%]")  # of strftime, without flags and widths
 LOOKED_AT_BYTES = 64 << 10  # of a file's beginning and end, for the mark

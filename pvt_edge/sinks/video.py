@@ -102,7 +102,7 @@ class VideoFile(Sink):
         if (image.shape[1], image.shape[0]) == self._wh:
             return image
         from pvt_edge.bundle.schema import ResizeSpec
-        from pvt_edge.resizing import apply, plan
+        from pvt_edge.pictures.resizing import apply, plan
 
         fit = ResizeSpec(mode="letterbox", fill_bgr=(0, 0, 0))
         return apply(image, plan(result.orig_hw, (self._wh[1], self._wh[0]), fit), fit)
@@ -118,12 +118,12 @@ class VideoFile(Sink):
     def _open(self) -> Encoder:
         check_place(self.path)  # OpenCV does not say why a place cannot be written
         try:
-            encoder, told = open_encoder(self._aside, self._wh, self.fps, live=self.live)
+            encoder, note = open_encoder(self._aside, self._wh, self.fps, live=self.live)
         except DataError as error:
             self._aside.unlink(missing_ok=True)  # what was begun
             raise DataError(f"cannot write {self.path}: {error}") from error
-        if told:
-            warnings.warn(f"{self.path}: {told}", PictureWarning, stacklevel=3)
+        if note:
+            warnings.warn(f"{self.path}: {note}", PictureWarning, stacklevel=3)
         return encoder
 
     def _named(self, error: Exception) -> str:

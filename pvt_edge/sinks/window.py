@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pvt_edge.screen import CLOSING_KEYS, check_screen, open_window
+from pvt_edge.pictures.screen import CLOSING_KEYS, check_screen, open_window
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:

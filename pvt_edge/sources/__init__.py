@@ -1,9 +1,9 @@
 """Where frames come from: cameras, network streams, image files, folders, patterns, video files."""
 
+from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.images import ImageFiles, read_image
 from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.opening import open_source
-from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.source import Frame, Source
 from pvt_edge.sources.video import VideoFile
 

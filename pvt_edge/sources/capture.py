@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from pvt_edge.errors import DataError
-from pvt_edge.opencv_build import GET_JETPACKS, read_build
-from pvt_edge.resizing import to_bgr
+from pvt_edge.machine.opencv_build import GET_JETPACKS, read_build
+from pvt_edge.options.source import SourceOptions
+from pvt_edge.pictures.resizing import to_bgr
 from pvt_edge.sources.decoding import terminal
 from pvt_edge.sources.live import LiveSource
-from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.source import Frame
 
 RELEASE_S = 1.0  # that a device stuck in a read is waited for, before it is left to the end of the process

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.capture import CaptureSource, require_gstreamer
 from pvt_edge.sources.gstreamer import csi_pipeline
-from pvt_edge.sources.options import SourceOptions
 
 
 class CsiCamera(CaptureSource):

@@ -1,7 +1,7 @@
 """GStreamer pipelines for NVIDIA's Jetson, whose cameras and decoder OpenCV reaches through GStreamer alone."""
 
 from pvt_edge.errors import DataError
-from pvt_edge.sources.options import SourceOptions
+from pvt_edge.options.source import SourceOptions
 
 # BGR for OpenCV; the newest frame alone is kept, and none is held back for its presentation time
 TO_OPENCV = (

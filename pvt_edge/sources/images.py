@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError, PictureWarning
-from pvt_edge.pixel_depth import LOW, PixelMax, nearest_depth
+from pvt_edge.pictures.pixel_depth import LOW, PixelMax, nearest_depth
 from pvt_edge.sources.picture import Page, Picture, open_picture
 from pvt_edge.sources.picture_kind import is_picture_file
 from pvt_edge.sources.source import Frame, Source

@@ -5,13 +5,13 @@ from typing import Any
 from pvt_edge.credentials import redact
 from pvt_edge.errors import DataError
 from pvt_edge.machine.jetson import is_jetson
-from pvt_edge.opencv_build import GET_JETPACKS
+from pvt_edge.machine.opencv_build import GET_JETPACKS
+from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.capture import CaptureSource, has_gstreamer
 from pvt_edge.sources.diagnosis import why_not
 from pvt_edge.sources.gstreamer import rtsp_pipeline
 from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.network import RtspStream
-from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.port import Port
 
 

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 
-from pvt_edge.sources.options import SourceOptions
+from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.source import Frame, Source
 
 

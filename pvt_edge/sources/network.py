@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from pvt_edge.credentials import login_of, redact
 from pvt_edge.errors import DataError, RuntimeMissingError
+from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.diagnosis import refusal, why_not
 from pvt_edge.sources.lateness import Lateness
 from pvt_edge.sources.live import LiveSource
-from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.port import Port
 from pvt_edge.sources.source import Frame
 from pvt_edge.sources.video_faults import fault_lines

@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pvt_edge.credentials import redact
 from pvt_edge.errors import DataError, UnknownNameError
+from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.csi import CsiCamera
 from pvt_edge.sources.images import ImageFiles, list_pictures
 from pvt_edge.sources.jetson import rtsp_source
 from pvt_edge.sources.live import LiveSource
 from pvt_edge.sources.network import HttpStream
-from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.paths import find_path, match_pattern, nearest
 from pvt_edge.sources.picture import decodes_animations
 from pvt_edge.sources.picture_kind import is_picture_file

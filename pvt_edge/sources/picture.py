@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError
-from pvt_edge.pixel_depth import PixelMax, to_8_bits
+from pvt_edge.pictures.pixel_depth import PixelMax, to_8_bits
 from pvt_edge.sources.decoding import decode, decoded
 from pvt_edge.sources.mpo_pages import find_views
 from pvt_edge.sources.picture_kind import HEAD_BYTES, VIDEO_AMONG_PICTURES, picture_kind, why_unreadable
@@ -180,6 +180,6 @@ def _frames(data: NDArray[np.uint8], start: int, count: int) -> list[NDArray[Any
 
 
 def _to_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    from pvt_edge.resizing import to_bgr
+    from pvt_edge.pictures.resizing import to_bgr
 
     return to_bgr(pixels)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.live import LiveSource
-from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.source import Frame
 
 if TYPE_CHECKING:

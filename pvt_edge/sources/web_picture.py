@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from pvt_edge.credentials import basic_authorization, login_of, redact, without_login
 from pvt_edge.errors import DataError
+from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.diagnosis import refusal, why_not
-from pvt_edge.sources.options import SourceOptions
 from pvt_edge.sources.picture import Picture, open_picture
 from pvt_edge.sources.picture_kind import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
 from pvt_edge.sources.source import Frame, Source

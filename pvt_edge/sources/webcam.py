@@ -6,8 +6,8 @@ from glob import glob
 from typing import Any
 
 from pvt_edge.errors import DataError
+from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.capture import CaptureSource
-from pvt_edge.sources.options import SourceOptions
 
 FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV", "y16": "Y16 ", "h264": "H264", "h265": "HEVC"}
 

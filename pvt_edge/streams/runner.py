@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from pvt_edge.errors import DataError
-from pvt_edge.frame_info import StreamInfo
+from pvt_edge.results.frame_info import StreamInfo
 from pvt_edge.streams.inbox import Inbox
 from pvt_edge.streams.reader import Reader
 from pvt_edge.streams.status import StreamRecord, StreamStatus
 
 if TYPE_CHECKING:
     from pvt_edge.postprocessing import Thresholds
-    from pvt_edge.predictor import Predictor, Prepared
+    from pvt_edge.predictor import Predictor
+    from pvt_edge.predictor.prepared import Prepared
+    from pvt_edge.predictor.slicing import Slicing
     from pvt_edge.results import Result
+    from pvt_edge.results.masks import MaskStyle
     from pvt_edge.sources import Source
 
 READ_AHEAD = 4  # frames of a file that wait decoded
@@ -29,7 +33,8 @@ class StreamRunner:
     Live sources wait for nobody: each gives its newest frame, in turn with the others, and frames older than
     `max_age_ms` when their turn comes are dropped. Files give all frames in order. `follow` makes, for a source,
     the function that its results pass through one after the other (tracking). With several sources, one that
-    fails is told in `failures` and the others go on; with one, its error is raised.
+    fails is told in `failures` and the others go on; with one, its error is raised. `slicing` runs frames in tiles;
+    `style` is that of the results' masks.
     """
 
     def __init__(
@@ -38,22 +43,25 @@ class StreamRunner:
         sources: "Sequence[Source]",
         thresholds: "Thresholds",
         *,
+        slicing: "Slicing | None" = None,
         max_age_ms: float | None = None,
         follow: "Callable[[Source], Follow] | None" = None,
+        style: "MaskStyle | None" = None,
     ) -> None:
         if not sources:
             raise DataError("there is no source to run on")
         if max_age_ms is not None and max_age_ms <= 0:
             raise DataError(f"the greatest age must be more than 0 ms, not {max_age_ms:g}")
         self.predictor, self.sources, self.thresholds = predictor, tuple(sources), thresholds
-        self.max_age_ms = max_age_ms
+        self.max_age_ms, self._style = max_age_ms, style
         self._hurried = False
         self.records = [StreamRecord(i, source.name, live=source.live) for i, source in enumerate(sources)]
         self._follow = [follow(source) if follow else None for source in sources]
         self._inbox: Inbox[tuple[StreamRecord, Prepared]] = Inbox()
         depth = max(READ_AHEAD, 2 * (predictor.batch or 1))
+        prepare = partial(predictor.prepare, slicing=slicing) if slicing is not None else predictor.prepare
         self._readers = [
-            Reader(source, record, self._inbox, predictor.prepare, depth=depth)
+            Reader(source, record, self._inbox, prepare, depth=depth)
             for source, record in zip(self.sources, self.records, strict=True)
         ]
 
@@ -61,11 +69,6 @@ class StreamRunner:
     def live(self) -> bool:
         """Whether a source is live."""
         return any(source.live for source in self.sources)
-
-    @property
-    def tracked(self) -> bool:
-        """Whether results are followed from frame to frame."""
-        return any(follow is not None for follow in self._follow)
 
     @property
     def failures(self) -> list[str]:
@@ -104,7 +107,7 @@ class StreamRunner:
 
     def _finish(self, record: StreamRecord, result: "Result") -> "Result":
         info = StreamInfo(record.id, record.source, *record.faults())
-        result = replace(result, frame=replace(result.frame, stream=info))
+        result = replace(result, frame=replace(result.frame, stream=info), style=self._style or result.style)
         follow = self._follow[record.id]
         if follow is not None:
             result = follow(result)
@@ -150,6 +153,7 @@ def run_streams(
     sources: "Sequence[Source]",
     thresholds: "Thresholds",
     *,
+    slicing: "Slicing | None" = None,
     max_age_ms: float | None = None,
     track: bool = False,
     owned: bool = False,
@@ -158,7 +162,7 @@ def run_streams(
     from pvt_edge.streams.following import follower
 
     follow = follower() if track else None
-    runner = StreamRunner(predictor, sources, thresholds, max_age_ms=max_age_ms, follow=follow)
+    runner = StreamRunner(predictor, sources, thresholds, slicing=slicing, max_age_ms=max_age_ms, follow=follow)
     return _run(runner, owned=owned)
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
     from pvt_edge.data.labelled_set import ClassSet, LabelledSet
     from pvt_edge.metrics.labelled import Labelled, Settings
+    from pvt_edge.pictures.resizing import Placement
     from pvt_edge.postprocessing import Thresholds
-    from pvt_edge.resizing import Placement
 
 TIE = 0.01  # of the share: between classes so near to each other, rounding decides which is the best
 
@@ -36,7 +36,7 @@ class Classify(Task):
         "fp16": (0.99, 0.99999, 2e-3),
         "bf16": (0.98, 0.9998, 1e-2),
         "int8": (0.95, 0.998, 3e-2),
-        "approximated": (0.9, 0.98, 6e-2),
+        "approx": (0.9, 0.98, 6e-2),
     }
     agreement_words = "top-1 agreement with fp32"
     metric = ("top1", "top-1")

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.boxes import Boxes
 from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
-from pvt_edge.comparison.lettering import AMBER, RED, SAME
 from pvt_edge.comparison.matching import match_detections
+from pvt_edge.comparison.panel_text import AMBER, RED, SAME
 from pvt_edge.errors import BundleError, RuntimeInputError
+from pvt_edge.pictures.resizing import to_original
 from pvt_edge.postprocessing import select
-from pvt_edge.resizing import to_original
+from pvt_edge.results.boxes import Boxes
 from pvt_edge.tasks.task import Classes, Panels, Shown, Task, check_classes
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
     from pvt_edge.data.labelled_set import BoxSet, LabelledSet
     from pvt_edge.metrics.labelled import Labelled, Settings
+    from pvt_edge.pictures.resizing import Placement
     from pvt_edge.postprocessing import Thresholds
-    from pvt_edge.resizing import Placement
 
 
 class Detect(Task):
@@ -36,12 +36,14 @@ class Detect(Task):
         "fp16": (0.995, 0.1, 1e-3),
         "bf16": (0.99, 0.5, 6e-3),
         "int8": (0.98, 1.5, 1e-2),
-        "approximated": (0.95, 3.0, 3e-2),
+        "approx": (0.95, 3.0, 3e-2),
     }
     agreement_words = "matched-box F1 with fp32"
     metric = ("map", "AP")
     has_thresholds = True
+    picks_classes = True
     counts = "boxes"
+    slices = True
     legend = (
         (SAME, "both sides have it", 1),
         (AMBER, "it moved (px) or changed its score (+ -) beyond the tolerance", 2),

@@ -12,8 +12,8 @@ from pvt_edge.tasks.task import Classes, Panels, Shown, Task
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
+    from pvt_edge.pictures.resizing import Placement
     from pvt_edge.postprocessing import Thresholds
-    from pvt_edge.resizing import Placement
 
 
 class Features(Task):
@@ -26,7 +26,7 @@ class Features(Task):
         "fp16": (0.99999, 3e-3),
         "bf16": (0.9998, 2e-2),
         "int8": (0.998, 6e-2),
-        "approximated": (0.97, 0.25),
+        "approx": (0.97, 0.25),
     }
     agreement_words = "cosine with fp32"
     maps = True

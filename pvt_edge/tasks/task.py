@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
     from pvt_edge.data.labelled_set import LabelledSet
     from pvt_edge.metrics.labelled import Labelled, Settings
+    from pvt_edge.pictures.resizing import Placement
     from pvt_edge.postprocessing import Thresholds
-    from pvt_edge.resizing import Placement
 
 Panels = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 LegendEntry = tuple[tuple[int, int, int], str, int]  # colour BGR, what it means, width of the line
@@ -53,6 +53,7 @@ class Classes:
 
     labels: tuple[str, ...]
     activation: Literal["softmax", "sigmoid"] = "softmax"
+    postprocess: "PostprocessSpec | None" = None
 
 
 class Task(ABC):
@@ -63,12 +64,15 @@ class Task(ABC):
         outputs: What the graph must give; empty where any names will do.
         figures: The rows of `FIGURES` that `verify` judges by, in the order of its tables.
         own_figures: Those of them that the table does not have yet.
-        tolerances: Precision -> the limit of each figure; "approximated" is for files that make moves.
+        tolerances: Precision -> the limit of each figure; "approx" is for all files that make moves.
         agreement_words: What "agreement" is, in a table's head.
         metric: The figure that labels give, as `--metric` spells it and in words; None where there are no labels.
+        label_options: Keywords of `read_labels` that are its own.
         has_thresholds: Whether confidence, overlap and counts cut its answers.
-        counts: What the summary of a run counts: "boxes", "pictures" by class, or nothing.
+        picks_classes: Whether `classes` leaves out others in its answers.
+        counts: What the summary of a run counts: "boxes", "pictures" by class, "areas" of classes, or nothing.
         maps: Whether its outputs lie over the input, which may be a part of the picture.
+        slices: Whether large pictures may be run in tiles, whose answers are merged.
         legend: What marks mean on the contact sheet: a sentence, or colours with their meaning.
     """
 
@@ -79,9 +83,12 @@ class Task(ABC):
     tolerances: ClassVar[Mapping[str, tuple[float, ...]]]
     agreement_words: ClassVar[str]
     metric: ClassVar[tuple[str, str] | None] = None
+    label_options: ClassVar[tuple[str, ...]] = ()
     has_thresholds: ClassVar[bool] = False
+    picks_classes: ClassVar[bool] = False
     counts: ClassVar[str | None] = None
     maps: ClassVar[bool] = False
+    slices: ClassVar[bool] = False
     legend: ClassVar[str | tuple[LegendEntry, ...]] = ""
 
     @abstractmethod

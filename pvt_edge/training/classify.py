@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pvt_edge.bundle.schema import ResizeSpec
+from pvt_edge.checkpoints.preprocessing import normalise as normalise_pictures
 from pvt_edge.data.labelled_set import ClassSample, LabelledSet
 from pvt_edge.errors import ArgumentError
 from pvt_edge.models import Model, build_model
-from pvt_edge.preprocessing import normalise as normalise_pictures
 from pvt_edge.results import Probs
 from pvt_edge.training.task import Defaults, TrainingTask, usual_size
 from pvt_edge.training.view import View
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvt_edge.bundle.schema import NormaliseSpec
-    from pvt_edge.metrics.labelled import Answer
 
 SMOOTHING = 0.1  # of labels
 LONGEST = 224  # pixels, as the published weights were trained at
@@ -39,6 +38,7 @@ class ClassifyTraining(TrainingTask[ClassSample]):
     stretch = 1.35
     best_figure = "balanced"
     shown_figures = ("top1", "balanced")
+    least_classes = 2
 
     def choose_imgsz(self, sizes_wh: Sequence[tuple[int, int]]) -> tuple[int, int]:
         side = max(usual_size(sizes_wh, LONGEST))
@@ -77,15 +77,6 @@ class ClassifyTraining(TrainingTask[ClassSample]):
 
     def fields(self, sample: ClassSample, count: int) -> dict[str, Any]:
         return {"probs": Probs(np.eye(count, dtype=np.float32)[sample.label])}
-
-    def confusion(
-        self, samples: Sequence[ClassSample], answers: "Sequence[Answer | None]", count: int
-    ) -> "NDArray[np.int64]":
-        found = np.zeros((count, count), np.int64)
-        for sample, answer in zip(samples, answers, strict=True):
-            if answer is not None:
-                found[sample.label, answer["probs"].top1] += 1
-        return found
 
 
 class _Drop:

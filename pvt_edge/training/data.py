@@ -24,13 +24,6 @@ class Parts:
     note: str
     seeded: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """The split as plain data: the pictures of either part."""
-        parts = {"train": self.train, "val": self.val}
-        return {"note": self.note, "classes": self.names} | {
-            name: [str(sample.path) for sample in part.samples] for name, part in parts.items()
-        }
-
 
 def read_parts(
     task: Task, data: str, val: str | None, images: str | None, folder: Path, share: float | None, seed: int
@@ -51,6 +44,8 @@ def read_parts(
     """
     place = _place(data, folder)
     pictures = Path(images) if images else None
+    if pictures is not None and not pictures.is_dir():
+        raise DataError(f"{images} is no folder of pictures: give the one that {data} has its paths from with --images")
     learnt, own = task.read_labels(place, pictures, part="train")
     names = learnt.names
     if not names:
@@ -68,9 +63,16 @@ def read_parts(
 
 
 def read_extra(task: Task, extra: str, names: tuple[str, ...], folder: Path) -> LabelledSet[Any]:
-    """More pictures to learn from, of the same classes. Raises `DataError` for others."""
+    """More pictures to learn from, of the same classes in the same order. Raises `DataError` for others."""
     found, _ = task.read_labels(_place(extra, folder), part="train", labels=names)
-    return _same_classes(found, names, extra)
+    found = _same_classes(found, names, extra)
+    used = [name for name, count in found.counts().items() if count]
+    if any(found.names.index(name) != names.index(name) for name in used):
+        raise DataError(
+            f"{extra} has the classes {', '.join(found.names)} where the data to learn from has {', '.join(names)}: "
+            "give both the same classes in the same order"
+        )
+    return found
 
 
 def _same_classes(dataset: LabelledSet[Any], names: tuple[str, ...], where: str) -> LabelledSet[Any]:

@@ -3,19 +3,20 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from pvt_edge.data.labelled_set import BoxSample, LabelledSet
+from pvt_edge.data.labelled_set import BoxSample, BoxSet, HasPath, LabelledSet
 from pvt_edge.errors import DataError
 from pvt_edge.sources import read_image
 
 SHOWN = 20  # lines that a list in the page has
 MOST_BROKEN = 0.5  # of a part: more is another fault than broken pictures
 THREADS = 4
+T = TypeVar("T", bound=HasPath)
 SMALL = 8  # pixels of the input: a box with a smaller side is hard to find
 
 
@@ -39,33 +40,41 @@ class CheckedData:
 
 
 def check_data(
-    train: LabelledSet[Any], val: LabelledSet[Any], split_note: str, advance: Callable[[], None] = lambda: None
+    train: LabelledSet[Any],
+    val: LabelledSet[Any],
+    split_note: str,
+    advance: Callable[[], None] = lambda: None,
+    *,
+    least_classes: int = 1,
 ) -> CheckedData:
     """The parts with the pictures that can be read, and a page on them.
 
-    Pictures that are missing or broken are left out, named and counted. `advance` is called after each picture. Raises
-    `DataError` where nothing can be learnt or judged: no labels, no pictures, or more than half of them broken.
+    Pictures that are missing or broken are left out, named and counted; of what is learnt from, boxes without area too.
+    `advance` is called after each picture. Raises `DataError` where nothing can be learnt or judged: no labels, or of
+    fewer than `least_classes` classes, no pictures, or more than half of them broken.
     """
     parts = {"train": train, "val": val}
     seen = {name: _look(dataset, advance) for name, dataset in parts.items()}
-    kept, broken = {}, []
-    for name, dataset in parts.items():
-        good = [i for i, one in enumerate(seen[name]) if one.size_wh is not None]
-        wrong = [f"{dataset.samples[i].path}: {one.fault}" for i, one in enumerate(seen[name]) if one.size_wh is None]
-        broken += [*dataset.left_out, *wrong]
-        if len(wrong) > MOST_BROKEN * len(dataset.samples) or not good:
-            raise DataError(
-                f"{len(wrong)} of {len(dataset.samples)} pictures of {dataset.source} ({name}) cannot be read: "
-                f"{'; '.join(wrong[:3]) or 'there are none'}"
-            )
-        kept[name] = dataset.take(good)
-        if not sum(kept[name].counts().values()):
-            raise DataError(f"{dataset.source} ({name}) has no labels: nothing to learn from")
-    counts = {name: dataset.counts() for name, dataset in kept.items()}
+    kept = {name: _readable(dataset, seen[name], f" ({name})") for name, dataset in parts.items()}
+    broken = [line for dataset in kept.values() for line in dataset.left_out]
+    counts = {name: _with_area(dataset).counts() for name, dataset in kept.items()}
+    kept["train"] = _with_area(kept["train"])
+    for name, purpose in (("train", "learn from"), ("val", "judge by")):
+        if not sum(counts[name].values()):
+            raise DataError(f"{parts[name].source} ({name}) has no labels: nothing to {purpose}")
+    learnt = [label for label, count in counts["train"].items() if count]
+    if len(learnt) < least_classes:
+        raise DataError(
+            f"{train.source} (train) has labels of {', '.join(learnt)} alone: "
+            f"a model for this task tells {least_classes} classes apart"
+        )
+    broken = list(dict.fromkeys(broken))
     notes = [f"left out: {line}" for line in broken[:SHOWN]]
     notes += [f"left out: {len(broken) - SHOWN} more"] if len(broken) > SHOWN else []
-    for name, dataset in kept.items():
-        notes += [f"{name}: {line}" for line in dataset.notes]
+    if train.notes == val.notes:  # of the whole that was parted
+        notes += train.notes
+    else:
+        notes += [f"{name}: {line}" for name, dataset in parts.items() for line in dataset.notes]
     empty = [label for label, count in counts["train"].items() if not count]
     only_val = [label for label in empty if counts["val"].get(label)]
     if only_val:
@@ -81,6 +90,33 @@ def check_data(
     sizes = tuple(one.size_wh for one in seen["train"] if one.size_wh is not None)
     page = _page(kept, counts, sizes, notes, split_note)
     return CheckedData(kept["train"], kept["val"], sizes, page, tuple(notes))
+
+
+def leave_out_broken(dataset: LabelledSet[T]) -> LabelledSet[T]:
+    """The set without pictures that cannot be read, which `left_out` names; `DataError` where they are most of them."""
+    return _readable(dataset, _look(dataset, lambda: None))
+
+
+def _readable(dataset: LabelledSet[T], seen: list[_Seen], part: str = "") -> LabelledSet[T]:
+    good = [i for i, one in enumerate(seen) if one.size_wh is not None]
+    wrong = [f"{dataset.samples[i].path}: {one.fault}" for i, one in enumerate(seen) if one.size_wh is None]
+    if len(wrong) > MOST_BROKEN * len(dataset.samples) or not good:
+        raise DataError(
+            f"{len(wrong)} of {len(dataset.samples)} pictures of {dataset.source}{part} cannot be read: "
+            f"{'; '.join(wrong[:3]) or 'there are none'}"
+        )
+    return replace(dataset.take(good), left_out=(*dataset.left_out, *wrong))
+
+
+def _with_area(dataset: LabelledSet[Any]) -> LabelledSet[Any]:
+    """The set without boxes that have none."""
+    if not isinstance(dataset, BoxSet):
+        return dataset
+    samples = []
+    for sample in dataset.samples:
+        wide = (sample.boxes_xyxy[:, 2:] > sample.boxes_xyxy[:, :2]).all(axis=1)
+        samples.append(replace(sample, boxes_xyxy=sample.boxes_xyxy[wide], labels=sample.labels[wide]))
+    return replace(dataset, samples=tuple(samples))
 
 
 def _look(dataset: LabelledSet[Any], advance: Callable[[], None]) -> list[_Seen]:

@@ -8,32 +8,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pvt_edge.boxes import Boxes
+from pvt_edge.checkpoints.preprocessing import normalise as normalise_pictures
 from pvt_edge.data.labelled_set import BoxSample
 from pvt_edge.errors import ArgumentError
 from pvt_edge.models import Model, build_model
 from pvt_edge.models.anchors import cell_anchors, level_anchors
 from pvt_edge.models.decode import Decode
 from pvt_edge.models.retinanet import HEADS, HeadConfig
-from pvt_edge.preprocessing import normalise as normalise_pictures
-from pvt_edge.training.assigner import pairwise_iou
+from pvt_edge.results.boxes import Boxes
 from pvt_edge.training.detection_loss import detection_loss, imitation_loss
 from pvt_edge.training.task import Defaults, TrainingTask, usual_size
 from pvt_edge.training.view import View
 from pvt_edge.variants import get_variant
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from pvt_edge.bundle.schema import NormaliseSpec
     from pvt_edge.metrics.labelled import Answer
 
 LONGEST = 640  # pixels
 CROPS_UNTIL = 0.7  # of a run: crops cost a third of a frame, and vary more
 CROP = 0.6  # of each side
-SHOWN_CONF = 0.25  # of a detection that the confusion matrix counts
-MATCH_IOU = 0.5
-NOTHING = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+SHOWN_CONF = 0.25  # of a detection that a picture shows
 
 
 class BoxTarget(NamedTuple):
@@ -103,30 +98,6 @@ class DetectTraining(TrainingTask[BoxSample]):
         boxes = answer["boxes"]
         seen = boxes.conf >= SHOWN_CONF
         return {**answer, "boxes": boxes[seen]}
-
-    def confusion(
-        self, samples: Sequence[BoxSample], answers: "Sequence[Answer | None]", count: int
-    ) -> "NDArray[np.int64]":
-        """Each box found, the surest first, takes the truth that it overlaps most, from an IoU of 0.5 on.
-
-        The last row is found for nothing, the last column missed.
-        """
-        table = np.zeros((count + 1, count + 1), np.int64)
-        for sample, answer in zip(samples, answers, strict=True):
-            left = set(range(len(sample.labels)))
-            boxes = self.shown(answer)["boxes"] if answer is not None else NOTHING
-            found = torch.from_numpy(np.ascontiguousarray(boxes.xyxy))
-            overlaps = pairwise_iou(found, torch.from_numpy(sample.boxes_xyxy)).numpy()
-            for row in np.argsort(-boxes.conf, kind="stable"):
-                best = max(left, key=overlaps[row].__getitem__, default=None)
-                if best is None or overlaps[row, best] < MATCH_IOU:
-                    table[count, boxes.cls[row]] += 1
-                    continue
-                left.discard(best)
-                table[sample.labels[best], boxes.cls[row]] += 1
-            for missed in left:
-                table[sample.labels[missed], count] += 1
-        return table
 
 
 @lru_cache(maxsize=8)

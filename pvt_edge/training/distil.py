@@ -1,18 +1,19 @@
-"""Healing: a model with moves in place learns the exact model's own answers, on pictures without labels."""
+"""Healing: a model that approximates learns the exact model's own answers, on pictures without labels."""
 
 import copy
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
 from pvt_edge.bundle.schema import NormaliseSpec, PostprocessSpec
+from pvt_edge.checkpoints.preprocessing import normalise
 from pvt_edge.data.labelled_set import LabelledSet
 from pvt_edge.data.splits import SHARE
 from pvt_edge.errors import ArgumentError, DataError
@@ -20,22 +21,27 @@ from pvt_edge.metrics.labelled import Scores
 from pvt_edge.models import Model
 from pvt_edge.models.moves import apply_moves
 from pvt_edge.moves import Moves, read_moves
-from pvt_edge.resizing import apply, plan
+from pvt_edge.options.train import TrainOptions
+from pvt_edge.pictures.resizing import apply, plan
+from pvt_edge.precision_plan import read_plan
 from pvt_edge.sources import read_image
 from pvt_edge.sources.images import list_pictures
 from pvt_edge.tasks import get_task
+from pvt_edge.training.data_check import leave_out_broken
 from pvt_edge.training.judging import Judge, Judging
-from pvt_edge.training.options import TrainOptions
 from pvt_edge.training.pictures import Pictures
 from pvt_edge.training.plan import Plan
 from pvt_edge.training.plots import draw_curves
 from pvt_edge.training.recipe import choose_recipe
+from pvt_edge.training.rounding import block_names, simulate_int8
 from pvt_edge.training.run import NMS_IOU, TrainRun, Watcher, run_loop
 from pvt_edge.training.start import Start, describe_pictures
-from pvt_edge.training.state import Progress
+from pvt_edge.training.state import PLAN, Progress, write_file, write_split
 from pvt_edge.training.task import TrainingTask, get_training
 from pvt_edge.weights import get_bundled
 from pvt_edge.zoo import resolve_weights
+
+CALIBRATION = 64  # pictures that the grids of INT8 are taken from
 
 
 class Unlabelled(NamedTuple):
@@ -44,21 +50,22 @@ class Unlabelled(NamedTuple):
     path: Path
 
 
-class UnlabelledSet(LabelledSet[Unlabelled]):
-    """Pictures without labels."""
-
-    def labels_of(self, sample: Unlabelled) -> list[int]:
-        return []
+UnlabelledSet: TypeAlias = LabelledSet[Unlabelled]
 
 
 @dataclass(frozen=True)
 class Pupil:
-    """A model that makes moves, the exact model that teaches it, and how their pictures are made."""
+    """A model that makes moves, with blocks `int8` in INT8; the exact model that teaches it; how pictures are made.
+
+    `plan` is what it approximates as JSON that an export takes.
+    """
 
     model: Model
     teacher: Model
     labels: tuple[str, ...]
     moves: Moves
+    int8: frozenset[str]
+    plan: str
     imgsz: tuple[int, int]
     normalise: NormaliseSpec
     note: str
@@ -68,13 +75,18 @@ def make_pupil(options: TrainOptions) -> Pupil:
     """The pupil of `options.distil`, trained weights by file or name, with the moves of `options.plan`.
 
     Raises `WeightsError` for weights that cannot be had, `ArgumentError` and `UnknownNameError` for moves that the
-    model cannot make.
+    model cannot make and blocks that it does not have.
     """
     if options.plan is None:
-        raise ArgumentError("train(): distil heals what a plan approximates: give --plan PLAN, a file of moves")
-    moves = _plan(options.plan)
+        raise ArgumentError(
+            "train(): distil heals what a plan approximates: give --plan PLAN, a file of moves, a precision plan or a "
+            "bundle with one"
+        )
     chosen = resolve_weights(options.variant, options.task, options.distil, head=options.head)
     teacher = chosen.model
+    moves, int8, content = _plan(options.plan, teacher)
+    if options.exact_share and int8:
+        raise ArgumentError("train(): exact_share is for a plan of moves alone; this one has blocks in INT8")
     bundled = get_bundled(str(options.distil))
     beside = teacher.sidecar.preprocessing if teacher.sidecar else None
     own = bundled.imgsz if bundled else beside.imgsz if beside else None
@@ -84,8 +96,11 @@ def make_pupil(options: TrainOptions) -> Pupil:
     fields: dict[str, Any] = {key: said[key] for key in ("mean", "std", "channel_order") if key in said}
     labels = chosen.labels or (bundled.labels if bundled else tuple(map(str, range(teacher.num_classes))))
     model = apply_moves(copy.deepcopy(teacher), moves)
-    note = f"{options.distil}, taught by itself: {moves.words(teacher.backbone.variant)}"
-    return Pupil(model, teacher.eval().requires_grad_(False), labels, moves, imgsz, NormaliseSpec(**fields), note)
+    words = [moves.words(teacher.backbone.variant)] if moves else []
+    words += [f"INT8 simulated in {len(int8)} blocks"] if int8 else []
+    note = f"{options.distil}, taught by itself: {', '.join(words)}"
+    teacher.eval().requires_grad_(False)
+    return Pupil(model, teacher, labels, moves, int8, content, imgsz, NormaliseSpec(**fields), note)
 
 
 def heal(plan: Plan, watcher: Watcher) -> TrainRun:
@@ -95,20 +110,31 @@ def heal(plan: Plan, watcher: Watcher) -> TrainRun:
     pupil = make_pupil(options)
     name = pupil.model.task
     training, task = get_training(name), get_task(name)
-    taught, held, what = read_pictures(name, place["data"], options.seed or 0)
+    images = Path(place["images"]) if "images" in place else None
+    taught, held, what = read_pictures(name, place["data"], images, options.seed or 0)
+    learnt, compared = ([sample.path for sample in part.samples] for part in (taught, held))
+    plan.check_same(pupil.labels, learnt, compared)
     judging: Judge = AgreementJudging(training, pupil, held)
     if "val" in place:
-        images = Path(place["images"]) if "images" in place else None
         dataset, _ = task.read_labels(Path(place["val"]), images, labels=pupil.labels)
         labelled = task.judge(dataset, pupil.labels, task.judged_at(PostprocessSpec(iou=NMS_IOU), pupil.labels))
         judging = Judging(training, labelled, pupil.labels, pupil.imgsz, pupil.normalise)
-    start = Start(pupil.model, pupil.normalise, pupil.note, pupil.labels, {"moves": pupil.moves.model_dump_json()})
+    notes = {} if options.exact_share else {"moves": pupil.moves.model_dump_json()}
+    start = Start(pupil.model, pupil.normalise, pupil.note, pupil.labels, notes)
     counts = {"train_count": len(taught.samples), "val_count": len(held.samples)}
     recipe = plan.again()[0] if plan.goes_on else None
     recipe = recipe or choose_recipe(options, training, imgsz=pupil.imgsz, fresh=False, **counts)
     describe_pictures(pupil.model, training, pupil.normalise, pupil.imgsz, pupil.labels)
     plan.write(recipe, pupil.labels, (counts["train_count"], counts["val_count"]), pupil.normalise, pupil.note)
+    write_file(plan.folder / PLAN, pupil.plan)
+    write_split(plan.folder, what, pupil.labels, learnt, compared)
     watcher.say(what)
+    for line in taught.left_out:
+        watcher.say(f"note: left out: {line}")
+    pupil.model.to(recipe.device)
+    if pupil.int8:
+        count = _simulate(pupil, taught.samples, training, recipe.device)
+        watcher.say(f"INT8 is simulated in {len(pupil.int8)} blocks, with ranges of {count} of the pictures")
     for words, model in (("exact", pupil.teacher), ("approximated, before healing", pupil.model)):
         figures = judging(model.to(recipe.device).eval()).figures
         shown = ", ".join(f"{key} {figures[key]:.4f}" for key in judging.shown_figures)
@@ -124,33 +150,57 @@ def heal(plan: Plan, watcher: Watcher) -> TrainRun:
         labelled=False,
     )
     return run_loop(
-        plan, training, start, recipe, pictures, judging, watcher, began=began, teacher=pupil.teacher.to(recipe.device)
+        plan,
+        training,
+        start,
+        recipe,
+        pictures,
+        judging,
+        watcher,
+        began=began,
+        teacher=pupil.teacher.to(recipe.device),
+        moves=pupil.moves,
     )
 
 
-def _plan(file: str) -> Moves:
-    """The moves of a JSON file, of a precision plan that has some, or of a bundle that was exported with some."""
+def _simulate(pupil: Pupil, samples: Sequence[Unlabelled], training: TrainingTask[Any], device: str) -> int:
+    """Simulate INT8 in the pupil, with ranges of some of the pictures; returns of how many."""
+    few = samples[:: max(1, len(samples) // CALIBRATION)][:CALIBRATION]
+    fitted = fitted_pictures(few, training, pupil.imgsz)
+    simulate_int8(pupil.model, pupil.int8, (normalise(picture.to(device), pupil.normalise) for picture in fitted))
+    return len(few)
+
+
+def _plan(file: str, model: Model) -> tuple[Moves, frozenset[str], str]:
+    """(moves, blocks in INT8, both as JSON) of a file of moves, a precision plan, or a bundle with either."""
     path = Path(file)
     path = path / "model.json" if path.is_dir() else path
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read the plan {file}: {error}") from error
-    content = content["moves"] if isinstance(content, dict) and "moves" in content else content
-    moves = read_moves(content)
-    if not moves:
+    int8 = frozenset[str]()
+    if isinstance(content, dict) and ("blocks" in content or content.get("precision_plan")):
+        precision = read_plan(path, model.backbone.variant.name, model.task)
+        moves, int8 = precision.moves, precision.int8_blocks(block_names(model))
+        given = precision.model_dump_json(indent=2)
+    else:
+        moves = read_moves(content["moves"] if isinstance(content, dict) and "moves" in content else content)
+        given = moves.model_dump_json(indent=2)
+    if not moves and not int8:
         raise DataError(f"the plan {file} approximates nothing: there is nothing to heal")
-    return moves
+    return moves, int8, given + "\n"
 
 
-def read_pictures(task: str, data: str, seed: int) -> tuple[UnlabelledSet, UnlabelledSet, str]:
+def read_pictures(task: str, data: str, images: Path | None, seed: int) -> tuple[UnlabelledSet, UnlabelledSet, str]:
     """(pictures to be taught on, pictures held back to compare by, what they are), of a folder or of labelled data.
 
-    Of labelled data the train part is taken, and its labels are not looked at. Raises `DataError` for no pictures.
+    Of labelled data the train part is taken, and its labels are not looked at. Pictures that cannot be read are left
+    out. Raises `DataError` where there are too few, or more than half cannot be read.
     """
     place = Path(data)
     try:
-        found, _ = get_task(task).read_labels(place, part="train")
+        found, _ = get_task(task).read_labels(place, images, part="train")
         paths = [sample.path for sample in found.samples]
         what = f"{len(paths)} pictures of {data}, whose labels are not used"
     except DataError:
@@ -159,13 +209,22 @@ def read_pictures(task: str, data: str, seed: int) -> tuple[UnlabelledSet, Unlab
         folders = sorted((place, *(inner for inner in place.rglob("*") if inner.is_dir())))
         paths = [path for folder in folders for path in list_pictures(folder)]
         what = f"{len(paths)} pictures of {data}"
-    if len(paths) < 2:
-        raise DataError(f"{data} has {len(paths)} pictures: to learn and to compare takes two")
-    order = np.random.default_rng(seed).permutation(len(paths))
-    count = max(1, round(SHARE * len(paths)))
-    held, taught = sorted(order[:count].tolist()), sorted(order[count:].tolist())
-    sets = [UnlabelledSet(place, (), tuple(Unlabelled(paths[i]) for i in part)) for part in (taught, held)]
-    return sets[0], sets[1], what
+    whole = leave_out_broken(UnlabelledSet(place, (), tuple(map(Unlabelled, paths))))
+    if len(whole.samples) < 2:
+        raise DataError(f"{data} has {len(whole.samples)} pictures: to learn and to compare takes two")
+    order = np.random.default_rng(seed).permutation(len(whole.samples))
+    count = max(1, round(SHARE * len(whole.samples)))
+    return whole.take(sorted(order[count:].tolist())), whole.take(sorted(order[:count].tolist())), what
+
+
+def fitted_pictures(
+    samples: Sequence[Unlabelled], training: TrainingTask[Any], imgsz: tuple[int, int]
+) -> Iterator[torch.Tensor]:
+    """Each picture as the network gets it: (1, H, W, 3) uint8 BGR."""
+    for sample in samples:
+        image = read_image(sample.path)
+        placement = plan((image.shape[0], image.shape[1]), imgsz, training.resize)
+        yield torch.from_numpy(apply(image, placement, training.resize)[None])
 
 
 class AgreementJudging:
@@ -206,9 +265,6 @@ class AgreementJudging:
         whole = self.training.whole(model, pupil.imgsz, pupil.normalise).eval()
         found = []
         with torch.inference_mode():
-            for sample in samples:
-                image = read_image(sample.path)
-                placement = plan((image.shape[0], image.shape[1]), pupil.imgsz, self.training.resize)
-                fitted = torch.from_numpy(apply(image, placement, self.training.resize)[None]).to(device)
-                found.append({name: value.cpu().numpy() for name, value in whole(fitted).items()})
+            for fitted in fitted_pictures(samples, self.training, pupil.imgsz):
+                found.append({name: value.cpu().numpy() for name, value in whole(fitted.to(device)).items()})
         return found

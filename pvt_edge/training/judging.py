@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -12,10 +12,12 @@ from torch import nn
 from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.evaluation.arrays import answers_of
 from pvt_edge.metrics.labelled import Answer, Labelled, Scores
+from pvt_edge.reporting.drawings import own_style
+from pvt_edge.reporting.plot_confusion import draw_confusion
 from pvt_edge.runtimes import TensorSpec
 from pvt_edge.runtimes.torch import TorchRuntime
 from pvt_edge.tasks import get_task
-from pvt_edge.training.plots import SAMPLES, draw_confusion, draw_curves, draw_samples
+from pvt_edge.training.plots import SAMPLES, draw_curves, draw_samples
 from pvt_edge.training.state import Progress
 from pvt_edge.training.task import TrainingTask
 
@@ -47,6 +49,13 @@ class Judge(Protocol):
         """Draw what shows how well the best weights do."""
 
 
+class _Judged(NamedTuple):
+    """The answers to all pictures, and what they are worth."""
+
+    answers: list[Answer | None]
+    scores: Scores
+
+
 class Judging:
     """Judges models of the classes `labels` by `labelled` pictures, resized to `imgsz`."""
 
@@ -61,16 +70,16 @@ class Judging:
         self.training, self.labelled, self.labels = training, labelled, labels
         self.imgsz, self.normalise = imgsz, normalise
         self.best_figure, self.shown_figures = training.best_figure, training.shown_figures
-        self._latest: list[Answer | None] = []
-        self._best: list[Answer | None] = []
+        self._latest = self._best = _Judged([], Scores({}, {}))
 
     def __call__(self, model: nn.Module) -> Scores:
         """The figures of a model in eval mode."""
-        rated, self._latest = [], []
+        rated, answers = [], []
         for sample, answer, image_hw in self._answers(model, self.labelled):
             rated.append(self.labelled.rate(sample, answer, image_hw))
-            self._latest.append(answer)
-        return self.labelled.score(rated)
+            answers.append(answer)
+        self._latest = _Judged(answers, self.labelled.score(rated))
+        return self._latest.scores
 
     def estimate(self, model: nn.Module) -> float:
         """About how many seconds judging takes, by a few of the pictures."""
@@ -87,14 +96,16 @@ class Judging:
 
     def draw(self, best: Callable[[], nn.Module], progress: Progress, folder: Path) -> None:
         """Draw the curves, predictions of the best weights beside labels, and the confusion matrix."""
-        if not self._best:  # they are of an earlier start
+        if not self._best.answers:  # they are of an earlier start
             self(best())
             self.keep()
-        samples, answers, names = self.labelled.samples, self._best, self.labels
+        samples, answers, names = self.labelled.samples, self._best.answers, self.labels
         step = max(1, len(samples) // SAMPLES)
         shown = [(s, a) for s, a in zip(samples[::step], answers[::step], strict=True) if a is not None]
         draw_samples(self.training, [s for s, _ in shown], [a for _, a in shown], names, folder / "samples.jpg")
-        draw_confusion(self.training.confusion(samples, answers, len(names)), names, folder / "confusion.png")
+        if self._best.scores.confusion is not None:
+            with own_style():
+                draw_confusion(self._best.scores.confusion).savefig(folder / "confusion.png")
         draw_curves(progress.history, progress.best_epoch, self.best_figure, folder / "curves.png")
 
     def _answers(

@@ -1,6 +1,8 @@
 """The training loop. It knows no task: what differs between them is in `TrainingTask`."""
 
 import math
+import os
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +15,12 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from pvt_edge.bundle.schema import NormaliseSpec
+from pvt_edge.checkpoints.preprocessing import normalise
 from pvt_edge.errors import TrainingError
 from pvt_edge.metrics.labelled import Scores
 from pvt_edge.models import Model
-from pvt_edge.preprocessing import normalise
+from pvt_edge.models.moves import apply_moves
+from pvt_edge.moves import NONE, Moves
 from pvt_edge.training.judging import Judge
 from pvt_edge.training.options import Recipe
 from pvt_edge.training.pictures import Batch, EpochSampler
@@ -33,7 +37,10 @@ _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Update:
-    """How a run is getting on, after a step or, with `figures`, after an epoch."""
+    """How a run is getting on, after a step or, with `figures`, after an epoch.
+
+    `waiting` is the share of the epoch's time that passed until the next pictures were ready.
+    """
 
     epoch: int
     epochs: int
@@ -42,6 +49,7 @@ class Update:
     rate: float
     images_per_s: float
     seconds_left: float
+    waiting: float
     figures: dict[str, float] | None = None
     is_best: bool = False
 
@@ -70,12 +78,13 @@ class Trainer:
         *,
         began: float,
         teacher: nn.Module | None = None,
+        moves: Moves = NONE,
         log: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.task, self.model, self.frozen, self.recipe = task, model, frozen, recipe
         self.loader, self.sampler, self.judging = loader, sampler, judging
         self.folder, self.spec, self.metadata, self.report, self.log = folder, normalise_spec, metadata, report, log
-        self.teacher = teacher
+        self.teacher, self.moves = teacher, moves
         self.progress = Progress()
         self.stopped = ""
         self.device = torch.device(recipe.device)
@@ -158,7 +167,7 @@ class Trainer:
             self.log(row)
         total = sum(value for name, value in row.items() if name.endswith("_loss"))
         figures = {name: scores.figures[name] for name in self.judging.shown_figures} if scores else None
-        self.report(self._update(total, images[1] / max(trained, 1e-9), figures, is_best))
+        self.report(self._update(total, row["images_per_s"], row["waiting"], figures, is_best))
         if out_of_time and progress.epoch < self.recipe.epochs:
             self.stopped = "the time is over"
         if self.recipe.patience and progress.since_best >= self.recipe.patience:
@@ -183,7 +192,7 @@ class Trainer:
                 losses[name] = losses.get(name, 0.0) + value
             steps, images = steps + 1, images + len(batch.indices)
             mark = time.monotonic()
-            self.report(self._update(sum(parts.values()), images / (mark - began)))
+            self.report(self._update(sum(parts.values()), images / (mark - began), waited / (mark - began)))
             if self.recipe.time and self.share >= 1:
                 break
         return losses, (steps, images), waited
@@ -193,6 +202,9 @@ class Trainer:
         images = normalise(batch.images.to(self.device, non_blocking=True), self.spec)
         images = images.contiguous(memory_format=self._layout)
         cast = torch.autocast(self.device.type, _AMP.get(recipe.amp), enabled=recipe.amp in _AMP)
+        if recipe.exact_share:
+            draw = random.Random(f"{recipe.seed} {self.progress.step}").random()  # the same after a resume
+            apply_moves(self.model, NONE if draw < recipe.exact_share else self.moves)
         with cast:
             outputs = self.model(images)
         if self.teacher is None:
@@ -231,6 +243,8 @@ class Trainer:
         began = time.monotonic()
         kept = self.kept
         was_training = kept.training
+        if self.recipe.exact_share:
+            apply_moves(kept, self.moves)
         scores = self.judging(kept.eval())
         kept.train(was_training)
         self._reserve_for(time.monotonic() - began)
@@ -275,19 +289,19 @@ class Trainer:
         return parts if self.average is None else {**parts, "average": self.average}
 
     def _update(
-        self, loss: float, speed: float, figures: dict[str, float] | None = None, is_best: bool = False
+        self, loss: float, speed: float, waiting: float, figures: dict[str, float] | None = None, is_best: bool = False
     ) -> Update:
         share = self.share
         left = self.seconds / share * (1 - share) if share else math.inf
         epoch = self.progress.epoch if figures is not None else self.progress.epoch + 1
         rate = self.optimizer.param_groups[-1]["lr"]
-        return Update(epoch, self.recipe.epochs, share, loss, rate, speed, left, figures, is_best)
+        return Update(epoch, self.recipe.epochs, share, loss, rate, speed, left, waiting, figures, is_best)
 
 
 def memory_mb() -> float:
     """The memory of this process, in MB; 0 where the system does not tell."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * 4096 / 1e6
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     except (OSError, ValueError, IndexError):
         return 0.0

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from pvt_edge.data.labelled_set import LabelledSet
-from pvt_edge.resizing import plan
+from pvt_edge.pictures.resizing import plan
 from pvt_edge.sources import read_image
 from pvt_edge.training.task import TrainingTask
 from pvt_edge.training.view import random_view, recolour
@@ -125,6 +125,7 @@ def make_loader(pictures: Pictures, sampler: EpochSampler, workers: int, *, pin:
         worker_init_fn=_start_worker,
         prefetch_factor=4 if workers else None,
         pin_memory=pin,
+        generator=torch.Generator(),  # else starting workers, once a start, would draw one of drop path's numbers
     )
 
 

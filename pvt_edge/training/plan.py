@@ -9,10 +9,10 @@ from typing import Any
 import pvt_edge
 from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.errors import DataError
-from pvt_edge.training.data import Parts
-from pvt_edge.training.options import MAY_CHANGE, Recipe, TrainOptions, dump, read_recipe, seconds_of
+from pvt_edge.options.train import TrainOptions, seconds_of
+from pvt_edge.training.options import MAY_CHANGE, Recipe, dump, read_recipe
 from pvt_edge.training.recipe import choose_device, default_workers
-from pvt_edge.training.state import BEST, LAST, RUN, read_run, write_file
+from pvt_edge.training.state import BEST, LAST, RUN, read_run, read_split, write_file
 from pvt_edge.weights import NO_WEIGHTS
 
 
@@ -34,16 +34,20 @@ class Plan:
         """The weights of a run that goes on, which have its head; what it knows is in its state."""
         return next((str(self.folder / name) for name in (LAST, BEST) if (self.folder / name).is_file()), NO_WEIGHTS)
 
-    def check_same(self, parts: Parts) -> None:
-        """Raise `DataError` where the data of a run that goes on is not what it was."""
+    def check_same(self, names: Sequence[str], learnt: Sequence[Path], judged: Sequence[Path]) -> None:
+        """Raise `DataError` where the classes or pictures of a run that goes on are not what they were."""
         if not self.goes_on:
             return
-        before, now = self.stored["classes"], list(parts.names)
+        before, now = self.stored["classes"], list(names)
         what = f"the classes {', '.join(now)}, that run has {', '.join(before)}" if before != now else ""
         earlier = self.stored["pictures"]
-        counts = [len(parts.train.samples), len(parts.val.samples)]
+        counts = [len(learnt), len(judged)]
         if not what and counts != earlier:
             what = f"{counts[0]} and {counts[1]} pictures, that run has {' and '.join(map(str, earlier))}"
+        for paths, part in zip(read_split(self.folder), (learnt, judged), strict=True):
+            other = sorted({path.name for path in part} - {Path(path).name for path in paths})  # wherever they lie now
+            if not what and paths and other:
+                what = f"pictures that run does not, such as {other[0]}"
         if what:
             raise DataError(
                 f"cannot go on in {self.folder}: the data now has {what}; start another run with --weights "

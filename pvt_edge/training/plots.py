@@ -1,4 +1,4 @@
-"""Pictures of a run: its curves, predictions beside labels, and what is taken for what."""
+"""Pictures of a run: its curves, and predictions beside labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SAMPLES = 8
 SIDE = 360  # pixels that a sample is wide
-MOST_CLASSES = 30  # of a matrix that can be read
 
 
 def draw_curves(history: Sequence[dict[str, Any]], best_epoch: int, figure: str, path: Path) -> None:
@@ -39,28 +38,6 @@ def draw_curves(history: Sequence[dict[str, Any]], best_epoch: int, figure: str,
         axes.set(title=title, xlabel="epoch")
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
-    sheet.savefig(path, dpi=100)
-
-
-def draw_confusion(table: "NDArray[np.int64]", names: Sequence[str], path: Path) -> None:
-    """What is taken for what: classes by row, what they were taken for by column, in shares of the row."""
-    from matplotlib.figure import Figure
-
-    labels = [*names, *(["nothing"] if len(table) > len(names) else [])]
-    if len(labels) > MOST_CLASSES:
-        worst = np.argsort((np.diag(table) + 1) / (table.sum(axis=1) + 1), kind="stable")[:MOST_CLASSES]
-        table, labels = table[np.ix_(worst, worst)], [labels[i] for i in worst]
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    side = 2.5 + 0.5 * len(labels)
-    sheet = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = sheet.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(labels)), labels, rotation=90)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="taken for", ylabel="is")
-    for (i, j), count in np.ndenumerate(table):
-        if count:
-            axes.text(j, i, str(count), ha="center", va="center", color="white" if shares[i, j] > 0.5 else "black")
     sheet.savefig(path, dpi=100)
 
 

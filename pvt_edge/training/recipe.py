@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from pvt_edge.errors import ArgumentError, RuntimeMissingError
-from pvt_edge.training.options import AUTO, MOST_EPOCHS, Recipe, TrainOptions, frozen_stages, seconds_of
+from pvt_edge.options.train import AUTO, TrainOptions, frozen_stages, seconds_of
+from pvt_edge.training.options import MOST_EPOCHS, Recipe
 from pvt_edge.training.task import TrainingTask
 
 LEAST_STEPS = 400  # a small set is seen so often
@@ -68,6 +69,7 @@ def choose_recipe(
         extra_share=(0.25 if options.extra_share is None else options.extra_share) if options.extra else 0.0,
         val_every=max(1, min(ceil(val_count * VALIDATION_COST / (0.1 * train_count)), epochs // LEAST_VALIDATIONS)),
         fresh=fresh,
+        exact_share=options.exact_share or 0.0,
     )
 
 

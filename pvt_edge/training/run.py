@@ -16,17 +16,19 @@ from pvt_edge.arguments import check_keywords
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.checkpoints import load_weights
 from pvt_edge.errors import ArgumentError, DataError, PictureWarning, RuntimeMissingError
+from pvt_edge.moves import NONE, Moves
+from pvt_edge.options.train import TrainOptions
 from pvt_edge.tasks import get_task
 from pvt_edge.training.data import Parts, read_extra, read_parts
 from pvt_edge.training.data_check import CheckedData, check_data
 from pvt_edge.training.judging import Judge, Judging
 from pvt_edge.training.loop import Trainer, Update
-from pvt_edge.training.options import Recipe, TrainOptions, dump
+from pvt_edge.training.options import Recipe, dump
 from pvt_edge.training.pictures import EpochSampler, Pictures, fits_in_memory, make_loader
 from pvt_edge.training.plan import Plan, new_plan, plan_of
 from pvt_edge.training.recipe import choose_recipe, drop_path_of
 from pvt_edge.training.start import Start, count_parameters, describe_pictures, freeze, starting_model
-from pvt_edge.training.state import BEST, LAST, RUN, load_state, write_file
+from pvt_edge.training.state import BEST, LAST, RUN, load_state, write_file, write_split
 from pvt_edge.training.task import TrainingTask, get_training
 from pvt_edge.weights import NO_WEIGHTS
 
@@ -91,14 +93,16 @@ def train(
         resume: The folder of a run that is to go on as if it had not been stopped; `epochs`, `time`, `patience`,
             `workers`, `device`, `cache` and `tensorboard` may be other ones.
         watcher: Is told how the run is getting on.
-        **options: See `pvt_edge.training.options.TrainOptions`; what is left out is chosen by task, data and machine.
+        **options: See `pvt_edge.options.train.TrainOptions`; what is left out is chosen by task, data and machine.
 
     Returns:
         The run, with the weights that did best on val.
 
     Raises:
         DataError: For data that is broken or has nothing to learn from, and a run that cannot go on so.
-        ArgumentError, UnknownNameError, WeightsError: For options that do not exist or do not fit.
+        ArgumentError: For options that do not exist or make no sense.
+        UnknownNameError: For a name that does not exist.
+        WeightsError: For weights that do not fit.
         TrainingError: For a loss that is no number and a disk that is full; what was saved before is kept.
     """
     check_keywords("train()", options, OPTIONS)
@@ -113,7 +117,9 @@ def train(
     if data is None:
         raise ArgumentError("train() needs labelled pictures: a folder, a data.yaml, a COCO file or a CSV table")
     if given.task is None and given.distil is None:
-        raise ArgumentError("train() needs a task: classify or detect")
+        raise ArgumentError("train() needs a task: classify, detect or segment")
+    if given.exact_share and given.distil is None:
+        raise ArgumentError("train(): exact_share goes with distil, which teaches a model that makes moves")
     plan = new_plan(out, said, given)
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
@@ -145,9 +151,9 @@ def _carry_out(plan: Plan, watcher: Watcher) -> TrainRun:
     parts = read_parts(
         task, place["data"], place.get("val"), place.get("images"), plan.folder, options.val_share, options.seed or 0
     )
-    plan.check_same(parts)
+    plan.check_same(parts.names, *_paths(parts))
     extra = read_extra(task, options.extra, parts.names, plan.folder) if options.extra else None
-    checked = _checked(plan, parts, watcher)
+    checked = _checked(plan, training, parts, watcher)
     start, recipe = _begin(plan, training, parts, checked)
     if extra:
         watcher.say(f"{len(extra.samples)} more pictures of {options.extra} to learn from")
@@ -171,8 +177,12 @@ def run_loop(
     *,
     began: float,
     teacher: nn.Module | None = None,
+    moves: Moves = NONE,
 ) -> TrainRun:
-    """Train on pictures from a start, or from where an earlier start of the run came to."""
+    """Train on pictures from a start, or from where an earlier start of the run came to.
+
+    A `teacher` is whose answers are learnt in place of labels, by a model that makes `moves`.
+    """
     log = _tensorboard(plan.folder) if plan.options.tensorboard else None
     if get_task(training.name).has_thresholds:  # so that a bundle is judged at those that the run is
         start.model.thresholds = {"iou": NMS_IOU}
@@ -200,6 +210,7 @@ def run_loop(
         watcher.updated,
         began=began,
         teacher=teacher,
+        moves=moves,
         log=log,
     )
     if plan.goes_on:
@@ -220,13 +231,16 @@ def run_loop(
     return TrainRun(folder, folder / BEST, folder / LAST, progress.figures, progress.epoch, trainer.stopped)
 
 
-def _checked(plan: Plan, parts: Parts, watcher: Watcher) -> CheckedData:
+def _checked(plan: Plan, training: TrainingTask[Any], parts: Parts, watcher: Watcher) -> CheckedData:
     """The pictures that can be read, after writing down what was found and how they are parted."""
     total = len(parts.train.samples) + len(parts.val.samples)
     done = iter(range(1, total + 1))
-    checked = check_data(parts.train, parts.val, parts.note, lambda: watcher.looked(next(done), total))
+    least = training.least_classes if len(parts.names) > 1 else 1  # of one class alone the task says more
+    checked = check_data(
+        parts.train, parts.val, parts.note, lambda: watcher.looked(next(done), total), least_classes=least
+    )
     write_file(plan.folder / "data.md", checked.page)
-    write_file(plan.folder / "split.json", dump(parts.to_json()))
+    write_split(plan.folder, parts.note, parts.names, *_paths(parts))
     counts = [f"{name} {count}" for name, count in checked.train.counts().items()]
     more = f" and {len(counts) - SHOWN} classes more" if len(counts) > SHOWN else ""
     watcher.say(
@@ -236,6 +250,11 @@ def _checked(plan: Plan, parts: Parts, watcher: Watcher) -> CheckedData:
     for note in checked.notes:
         watcher.say(f"note: {note}")
     return checked
+
+
+def _paths(parts: Parts) -> tuple[list[Path], list[Path]]:
+    """The pictures (to learn from, to judge by)."""
+    return [sample.path for sample in parts.train.samples], [sample.path for sample in parts.val.samples]
 
 
 def _begin(plan: Plan, training: TrainingTask[Any], parts: Parts, checked: CheckedData) -> tuple[Start, Recipe]:

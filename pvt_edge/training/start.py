@@ -12,13 +12,13 @@ from torch import nn
 from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.checkpoints.loading import load_opened
 from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
+from pvt_edge.checkpoints.preprocessing import Preprocessing
 from pvt_edge.checkpoints.sidecar import Sidecar
 from pvt_edge.checkpoints.summary import known_variant, summarise
 from pvt_edge.errors import WeightsError
 from pvt_edge.models import Model
 from pvt_edge.models.table import get_model
-from pvt_edge.preprocessing import Preprocessing
-from pvt_edge.training.options import frozen_stages
+from pvt_edge.options.train import frozen_stages
 from pvt_edge.training.task import TrainingTask
 from pvt_edge.weights import NO_WEIGHTS, get_bundled
 from pvt_edge.weights.obtaining import obtain
@@ -60,15 +60,15 @@ def starting_model(
     are the same too. Raises `WeightsError` for weights that cannot be had or are of another variant.
     """
     torch.manual_seed(seed)
-    weights = weights or DEFAULT_WEIGHTS
+    weights, count = weights or DEFAULT_WEIGHTS, task.count_outputs(names)
     if weights == NO_WEIGHTS:
-        model = task.build(variant, len(names), head, drop_path, drop)
+        model = task.build(variant, count, head, drop_path, drop)
         return Start(model, NormaliseSpec(), "random weights", names)
     opened = open_checkpoint(_file(weights, variant))
     summary = summarise(opened)
     alike = summary.task == task.name
     own = get_model(task.name).head_in(opened.translation.tensors, summary.head, opened.trained_head) if alike else None
-    model = task.build(variant, len(names), own if head is None else head, drop_path, drop)
+    model = task.build(variant, count, own if head is None else head, drop_path, drop)
     note = _load(model, opened, names, summary.labels, alike)
     said = opened.sidecar.preprocessing.said
     fields: dict[str, Any] = {key: said[key] for key in ("mean", "std", "channel_order") if key in said}

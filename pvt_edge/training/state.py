@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from pvt_edge import atomic
 from pvt_edge.checkpoints import save_weights
 from pvt_edge.errors import DataError, TrainingError, WeightsError
 from pvt_edge.models import Model
+from pvt_edge.training.options import dump
 
 BEST, LAST, STATE, RUN, RESULTS = "best.safetensors", "last.safetensors", "last.state.pt", "run.json", "results.csv"
+SPLIT, PLAN = "split.json", "plan.json"
+WRITTEN = ("places", "options", "recipe", "classes", "pictures", "normalise", "started_from")  # to run.json
 
 
 @dataclass
@@ -91,9 +95,34 @@ def read_run(folder: Path) -> dict[str, Any]:
     """What run.json says. Raises `DataError` for a folder that is no run's."""
     try:
         content: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        return content
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} is no folder of a run that could go on: {error}") from error
+    except OSError as error:
+        raise DataError(f"{folder} is no folder of a run that could go on: {RUN}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"{folder} is no folder of a run that could go on: {RUN} is damaged: {error}") from error
+    missing = [key for key in WRITTEN if key not in content] if isinstance(content, dict) else list(WRITTEN)
+    if missing:
+        raise DataError(f"{folder} is no folder of a run that could go on: {RUN} lacks {', '.join(missing)}")
+    return content
+
+
+def write_split(folder: Path, note: str, names: Sequence[str], train: Iterable[Path], val: Iterable[Path]) -> None:
+    """split.json: the pictures that a run learns from and is judged by."""
+    parts = {"train": [str(path.resolve()) for path in train], "val": [str(path.resolve()) for path in val]}
+    write_file(folder / SPLIT, dump({"note": note, "classes": names, **parts}))
+
+
+def read_split(folder: Path) -> tuple[list[str], list[str]]:
+    """The paths of the pictures (learnt from, judged by); none where there is no run's split.json."""
+    try:
+        content = json.loads((folder / SPLIT).read_text(encoding="utf-8"))
+        return [str(path) for path in content["train"]], [str(path) for path in content["val"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return [], []
+
+
+def learnt_pictures(weights: Path) -> list[str]:
+    """The pictures that the run of the file `weights` learnt from, as far as they are there; none of other files."""
+    return [path for path in read_split(weights.parent)[0] if Path(path).is_file()]
 
 
 def _cell(value: object) -> str:

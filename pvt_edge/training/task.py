@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pvt_edge.bundle.schema import ResizeSpec
 from pvt_edge.data.labelled_set import LabelledSet
-from pvt_edge.errors import UnknownNameError
+from pvt_edge.errors import TrainingError, UnknownNameError
 from pvt_edge.training.view import View
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ S = TypeVar("S")
 TRAINING_TASKS: dict[str, tuple[str, str]] = {
     "classify": ("pvt_edge.training.classify", "ClassifyTraining"),
     "detect": ("pvt_edge.training.detect", "DetectTraining"),
+    "segment": ("pvt_edge.training.segment", "SegmentTraining"),
 }
 
 
@@ -54,6 +55,7 @@ class TrainingTask(ABC, Generic[S]):
         best_figure: The figure of `val` that the best weights are chosen by.
         shown_figures: Those that a line on the terminal has.
         heads: The heads to choose from; empty where there is one.
+        least_classes: How many classes there must be labels of.
     """
 
     name: ClassVar[str]
@@ -64,10 +66,15 @@ class TrainingTask(ABC, Generic[S]):
     best_figure: ClassVar[str]
     shown_figures: ClassVar[tuple[str, ...]]
     heads: ClassVar[tuple[str, ...]] = ()
+    least_classes: ClassVar[int] = 1
 
     @abstractmethod
     def choose_imgsz(self, sizes_wh: Sequence[tuple[int, int]]) -> tuple[int, int]:
         """The (height, width) of the input that suits pictures of these sizes."""
+
+    def count_outputs(self, names: Sequence[str]) -> int:
+        """The `num_classes` of a model of the classes `names`. Raises `ArgumentError` where they make none."""
+        return len(names)
 
     @abstractmethod
     def build(self, variant: str, num_classes: int, head: Any, drop_path: float, drop: float) -> "Model":
@@ -89,7 +96,7 @@ class TrainingTask(ABC, Generic[S]):
 
     def distil(self, model: nn.Module, outputs: Any, taught: Any, view_hw: tuple[int, int]) -> dict[str, Tensor]:
         """The parts of the loss of outputs where a teacher's outputs stand for labels."""
-        raise NotImplementedError
+        raise TrainingError(f"a model for {self.name} cannot be healed by another's answers: leave --distil out")
 
     @abstractmethod
     def whole(self, model: nn.Module, imgsz: tuple[int, int], normalise: "NormaliseSpec") -> nn.Module:
@@ -110,11 +117,6 @@ class TrainingTask(ABC, Generic[S]):
     def shown(self, answer: "Answer") -> "Answer":
         """What a picture of the answer shows."""
         return answer
-
-    @abstractmethod
-    def confusion(self, samples: Sequence[S], answers: "Sequence[Answer | None]", count: int) -> "NDArray[np.int64]":
-        """How often each of `count` classes, by row, was taken for each, by column; a last row and column stands for
-        none where the task finds things."""
 
 
 def get_training(name: str) -> TrainingTask[Any]:

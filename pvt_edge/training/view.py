@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pvt_edge.class_map import VOID
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SYMMETRIES = ("none", "mirror", "all")
 MIN_VISIBLE = 0.3  # a box cut down below this share of its area is dropped, as annotators do
 MIN_CUT_SIDE = 8.0  # pixels that must be left of a box that was cut
 MIN_SIDE = 2.0  # pixels of any box: less cannot be seen
-VOID = 255  # of an index mask: what lies outside the picture
 
 
 @dataclass(frozen=True)

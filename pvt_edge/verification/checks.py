@@ -39,12 +39,12 @@ def other_postprocessing(bundle: "Bundle", other: "Bundle", conf: float | None) 
     if not get_task(bundle.manifest.task).has_thresholds:
         return ()
     ours, theirs = ((one.manifest.postprocess or PostprocessSpec()).model_dump() for one in (bundle, other))
-    told = [
+    different = [
         f"{name} {value:g} against {theirs[name]:g}"
         for name, value in ours.items()
         if value != theirs[name] and not (name == "conf" and conf is not None)
     ]
-    return (f"postprocessing in model.json differs: {', '.join(told)}",) if told else ()
+    return (f"postprocessing in model.json differs: {', '.join(different)}",) if different else ()
 
 
 def check_rows(arrays: "Arrays", task: str, precision: str) -> None:

@@ -1,7 +1,7 @@
-"""A detector's figures by class: a mean over all detections hides what befalls a rare class."""
+"""Figures by class: a mean over all detections or pixels hides what befalls a rare class."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pvt_edge.comparison.difference import Tally, ratio
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # up more than 1.07 times the limit of the whole; 12 px or 0.1 of score planted in one class uses up 8 times.
 TIMES = 2.0  # the limit of the whole, for fewer detections scatter more
 LEAST_PARTS = 10  # of fewer, one detection would decide
+LEAST_PIXELS = 500  # of a segmenter's class
 FORGIVEN = 2  # parts of F1: one pair lost among few is no fault
 
 
@@ -35,24 +36,34 @@ class ClassTallies:
             self._count(found[i], "box_px", px, 1)
             self._count(found[i], "score_drift", score, 1)
 
+    def add_areas(self, areas: Mapping[int, Tally], names: Sequence[str]) -> None:
+        """One picture's pixels by class: both sides' and either's."""
+        for number, (both, either) in areas.items():
+            self._count(names[number], "iou", both, either)
+
+    def ious(self) -> dict[str, float]:
+        """A segmenter's IoU of each class, over all pictures."""
+        return {name: ratio("iou", [sums["iou"]]) for name, sums in self._sums.items() if "iou" in sums}
+
     def failures(self, figure: str, limit: float) -> list[str]:
         """A line on the worst class, if it is outside `TIMES` the whole's `limit`."""
-        told, allowed = FIGURES[figure], _times(figure, limit)
-        outside = [row for row in self._judged(figure) if not told.within(row[0], allowed)]
+        kind, allowed = FIGURES[figure], _times(figure, limit)
+        outside = [row for row in self._judged(figure) if not kind.within(row[0], allowed)]
         if not outside:
             return []
-        _, value, name = max(outside, key=lambda row: told.severity(row[0], allowed))
-        return [f"{told.words} of {name} {told.text(value)} is {told.beyond(value, allowed)} of one class, {allowed:g}"]
+        _, value, name = max(outside, key=lambda row: kind.severity(row[0], allowed))
+        words = kind.words.removeprefix("mean ")  # of one class it is none
+        return [f"{words} of {name} {kind.text(value)} is {kind.beyond(value, allowed)} of one class, {allowed:g}"]
 
     def _judged(self, figure: str) -> Iterator[tuple[float, float, str]]:
         """What is judged, the figure itself, and the class's name."""
         for name, tallies in self._sums.items():
             tally = tallies.get(figure, Tally(0, 0))
-            if tally.parts >= LEAST_PARTS:
+            if tally.parts >= (LEAST_PIXELS if figure == "iou" else LEAST_PARTS):
                 forgiven = Tally(tally.total + (FORGIVEN if FIGURES[figure].least else 0), tally.parts)
                 yield ratio(figure, [forgiven]), ratio(figure, [tally]), name
 
-    def _count(self, name: str, figure: str, total: float, parts: int) -> None:
+    def _count(self, name: str, figure: str, total: float, parts: float) -> None:
         before = self._sums[name].get(figure, Tally(0, 0))
         self._sums[name][figure] = Tally(before.total + total, before.parts + parts)
 

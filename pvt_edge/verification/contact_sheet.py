@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.comparison.figure import FIGURES, times
-from pvt_edge.comparison.lettering import GREY, INK, PAPER, RED, shorten, write
+from pvt_edge.comparison.panel_text import GREY, INK, PAPER, RED, shorten, text_width, write
 from pvt_edge.comparison.panels import PANEL_HW, broken_panels
 from pvt_edge.tasks import get_task
 from pvt_edge.tasks.task import Shown
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WORST = 10
 COLUMNS = 2  # of pairs
 GAP, MARGIN, CAPTION, HEAD = 4, 24, 26, 88
+SPACE = 16  # between figures
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,13 @@ def _pair(area: NDArray[np.uint8], entry: Entry, reference: str) -> None:
     for panel, left in zip(entry.panels, (0, width + GAP), strict=True):
         area[CAPTION : CAPTION + PANEL_HW[0], left : left + width] = panel
     at, base = width + GAP, CAPTION + PANEL_HW[0] + 18
-    for name, value in entry.figures.items():
-        figure, limit = FIGURES[name], entry.limits[name]
-        if entry.severity == float("inf") and not figure.least:
-            continue  # no numbers, no distance
-        inside = figure.within(value, limit)
-        at = write(area, f"{figure.words} {figure.text(value)}", (at, base), INK if inside else RED) + 16
+    # of no numbers there is no distance
+    shown = [name for name in entry.figures if entry.severity < float("inf") or FIGURES[name].least]
+    texts = [f"{FIGURES[name].words} {FIGURES[name].text(entry.figures[name])}" for name in shown]
+    if sum(text_width(text) + SPACE for text in texts) > width:
+        texts = [f"{FIGURES[name].short} {FIGURES[name].text(entry.figures[name])}" for name in shown]
+    for name, text in zip(shown, texts, strict=True):
+        inside = FIGURES[name].within(entry.figures[name], entry.limits[name])
+        at = write(area, text, (at, base), INK if inside else RED) + SPACE
     used = "no numbers" if entry.severity == float("inf") else f"{times(entry.severity)} the limit, alone"
     write(area, used, (0, base), INK if entry.severity <= 1 else RED)

@@ -16,14 +16,14 @@ from pvt_edge.verification.side import Side, in_input_pixels
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import PostprocessSpec
-    from pvt_edge.predictor import Prepared
-    from pvt_edge.resizing import Placement
+    from pvt_edge.pictures.resizing import Placement
+    from pvt_edge.predictor.prepared import Prepared
 
     Arrays = Mapping[str, NDArray[Any]]
 
 
 class Contender:
-    """One artifact, `side` while it runs; `fault` says why it does not, `told` what was wrong before any picture."""
+    """One artifact, `side` while it runs; `fault` says why it does not, `notes` what was wrong before any picture."""
 
     def __init__(
         self,
@@ -31,10 +31,10 @@ class Contender:
         limits: Mapping[str, float],
         side: Side | None,
         fault: str | None = None,
-        told: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         self.name, self.limits, self.side, self.fault = name, limits, side, fault
-        self.told = told
+        self.notes = notes
         self.latest: Arrays = {}  # what it gave last
         self._pictures: list[PictureRow] = []
         self._tallies: dict[str, list[Tally]] = {figure: [] for figure in limits}
@@ -66,13 +66,14 @@ class Contender:
                 self._broken.setdefault(owner + ", ".join(broken), []).append(picture)
         if difference.matches:
             self._classes.add(difference.matches, manifest.labels)
+        self._classes.add_areas(difference.areas, manifest.labels)
         self._seen += difference.matches.n_found + difference.matches.n_reference if difference.matches else 1
         return difference
 
     def row(self, conf: float) -> ArtifactRow:
         """The figures over all pictures, and a line for each that is outside its limit; `conf` is a detector's."""
         figures = {name: ratio(name, tallies) for name, tallies in self._tallies.items()} if self._pictures else {}
-        failures = [*self.told, *([self.fault] if self.fault else [])]
+        failures = [*self.notes, *([self.fault] if self.fault else [])]
         for outputs, where in self._broken.items():
             on = f"{len(where)} of {len(self._pictures)} pictures, first on {where[0]}"
             failures.append(f"{outputs} infinite or undefined on {on}")
@@ -86,7 +87,9 @@ class Contender:
                 failures.append(self._failure(name, value))
             else:
                 failures += self._classes.failures(name, self.limits[name])
-        return ArtifactRow(self.name, figures, self.limits, tuple(failures), tuple(self._pictures))
+        return ArtifactRow(
+            self.name, figures, self.limits, tuple(failures), tuple(self._pictures), self._classes.ious()
+        )
 
     def _within(self, name: str, value: float) -> bool:
         return FIGURES[name].within(value, self.limits[name])

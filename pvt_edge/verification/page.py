@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SHEET = "contact_sheet.jpg"
 WORST_SHOWN = 10
 UNREAD_SHOWN = 5
+CLASSES_SHOWN = 20
 _REPORTS = ("report.md", "report.json")
 
 
@@ -29,7 +30,7 @@ VERIFIED = OwnedFolder("verify", "a verification", _REPORTS, _strays)
 
 def write_verification(folder: Path, report: VerifyReport, sheet: "NDArray[np.uint8] | None") -> None:
     """Write report.md, report.json and, where a picture was compared, the contact sheet; `DataError` if it cannot."""
-    from pvt_edge.picture_file import write_image
+    from pvt_edge.pictures.files import write_image
 
     def write(place: Path) -> None:
         content = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -48,6 +49,7 @@ def page(report: VerifyReport, sheet: str | None) -> str:
         bold(plain(report.verdict)),
         *([bullets([plain(line) for line in report.failures])] if report.failures else []),
         _figures(report),
+        _classes(report),
         *([_sheet(sheet)] if sheet else []),
         _worst(report),
         _method(report),
@@ -65,6 +67,19 @@ def _figures(report: VerifyReport) -> str:
     lines = [table(["artifact", *(FIGURES[name].words for name in names), "all pictures"], rows)]
     lines += [bullets([f"Skipped: {plain(name)}: {plain(reason)}" for name, reason in report.skipped])]
     return "\n\n".join(line for line in lines if line)
+
+
+def _classes(report: VerifyReport) -> str:
+    """IoU of a segmenter's classes, those first that agree least; "" of another task."""
+    rows = [row for row in report.artifacts if row.classes]
+    least = {name: min(row.classes.get(name, 1.0) for row in rows) for row in rows for name in row.classes}
+    if not rows:
+        return ""
+    names = sorted(least, key=least.__getitem__)[:CLASSES_SHOWN]
+    more = f", the {CLASSES_SHOWN} of {len(least)} classes that agree least" if len(names) < len(least) else ""
+    cells = [[plain(name), *(FIGURES["iou"].text(row.classes.get(name, 1.0)) for row in rows)] for name in names]
+    intro = f"IoU of each class over all pictures, the reference's masks taken as the truth{more}."
+    return f"{intro}\n\n{table(['class', *(plain(row.name) for row in rows)], cells)}"
 
 
 def _figure(row: ArtifactRow, name: str) -> str:
@@ -92,11 +107,11 @@ def _worst(report: VerifyReport) -> str:
         for severity, row, p in rows
     ]
     columns = ["picture", "artifact", *(FIGURES[name].words for name in names), "times the limit, alone"]
-    told = (
+    intro = (
         "The pictures that differ most, each alone. The limits are for all pictures together, so a single one may be "
         "beyond them in a bundle that is within."
     )
-    return f"{told}\n\n{table(columns, cells, words=2)}"
+    return f"{intro}\n\n{table(columns, cells, words=2)}"
 
 
 def _method(report: VerifyReport) -> str:
@@ -113,7 +128,7 @@ def _method(report: VerifyReport) -> str:
             "are those of the reference's input."
         )
     if report.unread:
-        told = "; ".join(map(plain, report.unread[:UNREAD_SHOWN]))
+        names = "; ".join(map(plain, report.unread[:UNREAD_SHOWN]))
         more = "; ..." if len(report.unread) > UNREAD_SHOWN else ""
-        items.append(f"{counted(len(report.unread), 'picture')} could not be read: {told}{more}")
+        items.append(f"{counted(len(report.unread), 'picture')} could not be read: {names}{more}")
     return "## How it was compared\n\n" + bullets(items)

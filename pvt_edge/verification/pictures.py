@@ -23,8 +23,8 @@ def drawn_frames(source: Source, limit: int, seed: int) -> Iterator[Frame]:
         if count == limit:
             return
     if not count:
-        told = f": {source.skipped[-1]}" if source.skipped else ""
-        raise DataError(f"no picture of {source.name} can be read{told}")
+        why = f": {source.skipped[-1]}" if source.skipped else ""
+        raise DataError(f"no picture of {source.name} can be read{why}")
 
 
 def picture_name(frame: Frame, source: Source) -> str:

@@ -1,7 +1,7 @@
 """What `verify` found: a report that is true when every artifact is within its tolerance."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ class PictureRow:
 
 @dataclass(frozen=True)
 class ArtifactRow:
-    """An artifact's `figures` over all pictures against `limits`, and `failures`, a line each, empty within them."""
+    """An artifact's `figures` over all pictures against `limits`, and `failures`, a line each, empty within them;
+    `classes` are the IoU of a segmenter's, by name."""
 
     name: str
     figures: Mapping[str, float]
     limits: Mapping[str, float]
     failures: tuple[str, ...]
     pictures: tuple[PictureRow, ...] = ()
+    classes: Mapping[str, float] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return not self.failures
@@ -71,11 +73,11 @@ class VerifyReport:
         against = f"{self.reference}{other} on {self.pictures} picture{'' if self.pictures == 1 else 's'}"
         bad = ", ".join(row.name for row in self.artifacts if not row and row.pictures)
         failed = ", ".join(row.name for row in self.artifacts if not row and not row.pictures)
-        told = [f"Outside tolerance against {against}: {bad}."] if bad else []
-        told += [f"Failed before it could be compared with {self.reference}{other}: {failed}."] if failed else []
+        lines = [f"Outside tolerance against {against}: {bad}."] if bad else []
+        lines += [f"Failed before it could be compared with {self.reference}{other}: {failed}."] if failed else []
         good = ", ".join(row.name for row in self.artifacts)
-        told = told or [f"Within tolerance against {against}: {good}."]
-        return " ".join([*told, *([self.mean_note] if self.mean_note else [])])
+        lines = lines or [f"Within tolerance against {against}: {good}."]
+        return " ".join([*lines, *([self.mean_note] if self.mean_note else [])])
 
     @property
     def mean_note(self) -> str:
@@ -117,6 +119,7 @@ def _row(row: ArtifactRow) -> dict[str, Any]:
         "figures": dict(row.figures),
         "limits": {FIGURES[name].option: limit for name, limit in row.limits.items()},
         "failures": list(row.failures),
+        **({"classes": dict(row.classes)} if row.classes else {}),
         "pictures": [
             {"picture": p.picture, **p.figures, "severity": p.severity if p.severity < float("inf") else None}
             for p in row.pictures

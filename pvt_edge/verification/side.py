@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
+from pvt_edge.pictures.resizing import Placement, mask_as_resized
 from pvt_edge.predictor import Predictor
-from pvt_edge.resizing import Placement
 from pvt_edge.tasks import get_task
 from pvt_edge.verification.checks import check_rows
 from pvt_edge.verification.tolerance import APPROXIMATED
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pvt_edge.bundle import Bundle
-    from pvt_edge.predictor import Prepared
+    from pvt_edge.predictor.prepared import Prepared
 
     Arrays = Mapping[str, NDArray[Any]]
 
@@ -34,11 +34,11 @@ class Side:
     def looseness(self) -> str:
         """What its tolerance goes by: the precision that it computes in, or that it makes moves."""
         artifact = self.bundle.artifact(self.runtime.name, self.precision)
-        return APPROXIMATED if self.bundle.manifest.approximates(artifact) else self.precision
+        return APPROXIMATED if artifact.approximated else self.precision
 
     def answer(self, prepared: "Prepared") -> "Arrays":
-        """What it gives for one picture, a batch axis of 1, boxes in pixels of the picture itself. Raises `BundleError`
-        for what is no answer of such a model, or not the same in all rows of a batch."""
+        """What it gives for one picture, a batch axis of 1, boxes and masks in pixels of the picture itself. Raises
+        `BundleError` for what is no answer of such a model, or not the same in all rows of a batch."""
         manifest = self.bundle.manifest
         fed = np.repeat(prepared.input[None], self.predictor.batch or 1, axis=0)
         batch = self.runtime.infer({manifest.input.name: fed})
@@ -49,7 +49,9 @@ class Side:
 
 
 def in_input_pixels(arrays: "Arrays", placement: Placement) -> "Arrays":
-    """The same with boxes scaled as `placement` scales the picture, so that a pixel of drift is one of the input."""
+    """The same with boxes and masks scaled as `placement` scales the picture, so that a pixel is one of the input."""
+    if "mask" in arrays:
+        return {**arrays, "mask": mask_as_resized(arrays["mask"][0], placement)[None]}
     if "boxes" not in arrays:
         return arrays
     return {**arrays, "boxes": arrays["boxes"] * np.array(placement.scale_xy * 2, np.float32)}

@@ -1,25 +1,14 @@
 """How far an artifact may differ from its reference, by task and precision."""
 
 from collections.abc import Mapping
-from typing import TypedDict
 
 from pvt_edge.comparison.figure import FIGURES
 from pvt_edge.errors import RuntimeInputError, described
+from pvt_edge.options.verify import Limits
 from pvt_edge.tasks import get_task
 
-APPROXIMATED = "approximated"  # of files that make moves, whatever their precision
+APPROXIMATED = "approx"  # of all files that make moves, whatever their precision
 LOOSENESS = ("fp32", "fp16", "bf16", "int8", APPROXIMATED)
-
-
-class Limits(TypedDict, total=False):
-    """Limits in place of the defaults: `min_` of shares 0..1, `max_` of differences; None is the default."""
-
-    min_f1: float | None
-    min_top1: float | None
-    min_cosine: float | None
-    max_box_px: float | None
-    max_score_drift: float | None
-    max_feature_error: float | None
 
 
 def check_limits(task: str, limits: Limits) -> dict[str, float]:

@@ -17,8 +17,9 @@ from pvt_edge.arguments import (
 )
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
-from pvt_edge.given_picture import check_source
-from pvt_edge.pixel_depth import check_pixel_max
+from pvt_edge.options.verify import Limits
+from pvt_edge.pictures.pixel_depth import check_pixel_max
+from pvt_edge.predictor.given_picture import check_source
 from pvt_edge.sources import SourceOptions, open_source
 from pvt_edge.tasks import get_task
 from pvt_edge.verification.checks import check_comparable, other_postprocessing
@@ -28,7 +29,7 @@ from pvt_edge.verification.page import VERIFIED, write_verification
 from pvt_edge.verification.pictures import drawn_frames, picture_name
 from pvt_edge.verification.report import VerifyReport
 from pvt_edge.verification.side import Side, choose_artifacts, in_input_pixels, open_reference, open_side
-from pvt_edge.verification.tolerance import Limits, check_limits, tolerance
+from pvt_edge.verification.tolerance import check_limits, tolerance
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -59,17 +60,37 @@ def verify(
 ) -> VerifyReport:
     """The report on whether artifacts give the reference's answers on `images`: true within tolerance.
 
-    Args: `images` what a source reads (folder, pattern, list, video), of which `limit` are drawn by `seed`;
-    `artifacts` such as "openvino:int8" or all of "openvino", by default all; `reference` such as "openvino:fp32", by
-    default the first fp32 that runs here, of the bundle `against` where one is given; `conf` a detector's threshold,
-    by default the bundle's; `pixel_max` what is white in pictures of 16 bits, by default the bundle's; `out` a folder
-    for report.md, report.json and contact_sheet.jpg, replaced whole; `progress` is told of each picture; `limits`
-    (min_f1, max_box_px ...) in place of the precision's own.
-
     Each side prepares the pictures as its own bundle says, so that what `model.json` says is compared too. An
-    artifact whose runtime is not here is listed as skipped, unless it was asked for by name. Raises `DataError`
-    without a readable picture, `RuntimeMissingError` where nothing can be compared, `BundleError`, `UnknownNameError`
-    or `RuntimeInputError` for what does not fit.
+    artifact whose runtime is not here is listed as skipped, unless it was asked for by name.
+
+    Args:
+        bundle: A bundle, or its folder.
+        images: What a source reads, without labels: a folder, pattern, list or video.
+        artifacts: Such as "openvino:int8", or all of "openvino"; by default all.
+        reference: Such as "openvino:fp32"; by default the first fp32 that runs here.
+        against: The bundle that the reference is of, or its folder; by default `bundle`.
+        limit: How many of the pictures are taken at most; of more they are drawn.
+        seed: By which they are.
+        conf: A detector's threshold, 0 to 1; by default the bundle's.
+        device: As of `load`.
+        threads: As of `load`.
+        pixel_max: What is white in pictures of 16 bits; by default the bundle's.
+        out: A folder for report.md, report.json and contact_sheet.jpg, replaced whole.
+        progress: Is told of each picture: (pictures done, pictures in all or None).
+        **limits: In place of the precision's own, of the task's figures: `min_f1`, `max_box_px` and `max_score_drift`
+            of detectors, `min_top1` and `min_cosine` of classifiers, `min_pixels`, `min_inside`, `min_boundary` and
+            `min_iou` of segmenters, `min_cosine` and `max_feature_error` of features.
+
+    Returns:
+        The report, which is true when all artifacts are within tolerance.
+
+    Raises:
+        DataError: Without a readable picture.
+        RuntimeMissingError: Where nothing can be compared.
+        BundleError: For bundles that are broken or not of one model.
+        UnknownNameError: For a name that does not exist.
+        RuntimeInputError: For a number out of range, and limits of another task.
+        ArgumentError: For keywords that do not exist, and arguments of the wrong kind.
     """
     from pvt_edge.bundle import find
 
@@ -92,7 +113,7 @@ def verify(
         raise RuntimeInputError(f"conf must be a number from 0 to 1, got {conf!r}")
     if base is not ours:
         check_comparable(ours, base)
-    told = other_postprocessing(ours, base, conf)
+    notes = other_postprocessing(ours, base, conf)
     folder = VERIFIED.check(check_path("verify()", "out", out, "verified/")) if out is not None else None
     post = base.manifest.postprocess or PostprocessSpec()
     post = post if conf is None else post.model_copy(update={"conf": conf})
@@ -114,11 +135,11 @@ def verify(
                 skipped.append((name, str(error)))
             except PvtEdgeError as error:
                 allowed = tolerance(ours.manifest.task, precision, given=given)
-                contenders.append(Contender(name, allowed, None, f"cannot be run: {error}", told))
+                contenders.append(Contender(name, allowed, None, f"cannot be run: {error}", notes))
             else:
                 stack.callback(side.predictor.close)
                 allowed = tolerance(ours.manifest.task, side.looseness, baseline.looseness, given=given)
-                contenders.append(Contender(name, allowed, side, told=told))
+                contenders.append(Contender(name, allowed, side, notes=notes))
         if not contenders:
             raise RuntimeMissingError(_nothing_to_compare(ours, baseline, skipped))
         sheet = ContactSheet(base.manifest, baseline.name)
@@ -195,8 +216,8 @@ def _without(baseline: Side, chosen: Sequence[tuple[str, str]], artifacts: Seque
 
 def _nothing_to_compare(bundle: "Bundle", baseline: Side, skipped: Sequence[tuple[str, str]]) -> str:
     if skipped:
-        told = "; ".join(f"{name}: {reason}" for name, reason in skipped)
-        return f"nothing of {bundle.folder} can be compared with {baseline.name} here: {told}"
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped)
+        return f"nothing of {bundle.folder} can be compared with {baseline.name} here: {reasons}"
     return (
         f"{bundle.folder} has no artifact to compare with its {baseline.name}: export more formats or precisions, or "
         "compare with another bundle with --against"

@@ -8,7 +8,7 @@ from pathlib import Path
 class BundledWeights:
     """A weight file in the package and what it is for.
 
-    `imgsz` is the (height, width) it was trained at; `iou` the NMS overlap that suits how its objects overlap.
+    `imgsz` is the (height, width) it was trained at; `iou` the NMS overlap that suits how a detector's objects overlap.
     """
 
     name: str
@@ -18,7 +18,7 @@ class BundledWeights:
     head: str
     labels: tuple[str, ...]
     imgsz: tuple[int, int]
-    iou: float
+    iou: float = 0.5
 
     @property
     def path(self) -> Path:
@@ -29,6 +29,15 @@ class BundledWeights:
 BUNDLED: dict[str, BundledWeights] = {
     "cells": BundledWeights(
         "cells", "cells-b0.safetensors", "b0", "detect", "lite", ("RBC", "WBC", "Platelets"), imgsz=(480, 640), iou=0.6
+    ),
+    "cells-seg": BundledWeights(
+        "cells-seg",
+        "cells-seg-b0.safetensors",
+        "b0",
+        "segment",
+        "lite",
+        ("background", "RBC", "WBC", "Platelets"),
+        imgsz=(480, 640),
     ),
 }
 

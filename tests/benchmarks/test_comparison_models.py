@@ -7,9 +7,9 @@ import pytest
 from pvt_edge.benchmarks.benchmark import find_fastest
 from pvt_edge.benchmarks.comparison_models import COMPARISON_MODELS, check_models
 from pvt_edge.benchmarks.comparison_table import model_cells, model_columns
+from pvt_edge.benchmarks.page import page
 from pvt_edge.benchmarks.pairs import pair_cells, pair_columns
 from pvt_edge.benchmarks.record import Model, ModelFacts, Study, StudyEntry
-from pvt_edge.benchmarks.report import page
 from pvt_edge.benchmarks.study_table import study_page
 from pvt_edge.errors import ArgumentError, ExportError, RuntimeMissingError, UnknownNameError
 

@@ -9,8 +9,8 @@ from pvt_edge.benchmarks import folder as folder_module
 from pvt_edge.benchmarks import plots
 from pvt_edge.benchmarks.benchmark import Measured
 from pvt_edge.benchmarks.folder import check_folder, samples_json, write_folder
+from pvt_edge.benchmarks.page import page
 from pvt_edge.benchmarks.record import Benchmark
-from pvt_edge.benchmarks.report import page
 from pvt_edge.errors import DataError
 
 from .records import benchmark, row

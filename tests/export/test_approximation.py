@@ -45,15 +45,20 @@ def judge_of(pictures):
     return AgreementJudge(pictures, "classify", None, "drawn pictures")
 
 
-def test_the_strongest_set_within_the_budget_is_taken(model, pictures):
+def runs(model):
+    """What `choose` builds, in torch."""
     graph = DeployGraph(model, IMGSZ)
-    free, record = choose(model, graph, judge_of(pictures), 10.0, lambda text: None)
+    return lambda moves: lambda picture: model_outputs(take(model, moves).model, graph, [picture])[0]
+
+
+def test_the_strongest_set_within_the_budget_is_taken(model, pictures):
+    free, record = choose(model, IMGSZ, runs(model), judge_of(pictures), 10.0, lambda text: None)
     assert free is not None
     assert free.moves == LADDER[-1].fitting(get_variant("b0"), IMGSZ)
     assert [trial.within_budget for trial in record.trials] == [True]
     assert (record.max_drop, record.max_class_drop) == (SHARE * 10.0, CLASS_SHARE * 10.0)
     assert not moves_of(model)  # the model given is left as it was
-    none, record = choose(model, graph, judge_of(pictures), -10.0, lambda text: None)
+    none, record = choose(model, IMGSZ, runs(model), judge_of(pictures), -10.0, lambda text: None)
     assert none is None
     assert record.words == "none"
     assert len(record.trials) >= 3
@@ -80,7 +85,7 @@ def test_a_rare_class_is_not_sold_for_the_mean(model, pictures):
         )  # fmt: skip
 
     judge = by_class(values)(pictures, "classify", None, "drawn pictures")
-    none, record = choose(model, DeployGraph(model, IMGSZ), judge, 0.005, lambda text: None)
+    none, record = choose(model, IMGSZ, runs(model), judge, 0.005, lambda text: None)
     assert none is None
     assert {trial.worst_class for trial in record.trials} == {"rare"}
     assert record.unjudged == ("unseen",)
@@ -156,8 +161,8 @@ def bundle(model, tmp_path_factory):
 def test_int8_makes_the_moves_and_fp32_does_not(bundle, model, pictures):
     manifest = bundle.manifest
     assert manifest.moves == Moves(read_moves(PLAN).blocks(get_variant("b0")))
-    moved = {artifact.file for artifact in manifest.artifacts if manifest.approximates(artifact)}
-    assert moved == {"openvino/int8.xml", "model.int8.onnx"}
+    moved = {artifact.file for artifact in manifest.artifacts if artifact.approximated}
+    assert moved == {"openvino/approx.xml", "openvino/int8.xml", "model.approx.onnx", "model.int8.onnx"}
     for artifact in manifest.artifacts:
         content = (bundle.folder / artifact.file).read_bytes()
         assert b"stages.0.blocks.0.mlp.fc1" in content
@@ -168,6 +173,38 @@ def test_int8_makes_the_moves_and_fp32_does_not(bundle, model, pictures):
             for picture, want in zip(pictures, wanted, strict=True):
                 found = predictor.runtime.infer({"images": picture})["logits"]
                 assert np.abs(found - want["logits"]).max() < 1e-4
+
+
+def test_approx_is_the_trained_model_with_the_moves(bundle, model, pictures):
+    moved = take(model, bundle.manifest.moves).model
+    wanted = model_outputs(moved, DeployGraph(model, IMGSZ), pictures)
+    for runtime, most in (("openvino", 2e-2), ("onnxruntime", 1e-4)):  # OpenVINO's may run in bf16
+        with pvt_edge.load(bundle.folder, runtime, precision="approx") as predictor:
+            assert predictor.runtime.precision == "approx"
+            for picture, want in zip(pictures, wanted, strict=True):
+                found = predictor.runtime.infer({"images": picture})["logits"]
+                assert np.abs(found - want["logits"]).max() < most * max(1, np.abs(want["logits"]).max())
+
+
+def test_floats_alone_can_be_approximated(bundle, model, tmp_path):
+    out = pvt_edge.export_model(
+        model, tmp_path / "out", imgsz=IMGSZ, approximate=bundle.folder, calib=bundle.folder.parent, tune="off"
+    )
+    manifest = out.manifest
+    exact = {artifact.file for artifact in manifest.artifacts if not artifact.approximated}
+    assert exact == {"model.fp32.onnx", "openvino/fp32.xml"}
+    if not manifest.not_written:  # the budget held
+        assert manifest.approximated == ("approx",)
+        assert manifest.moves == bundle.manifest.moves
+    assert manifest.precision_plan is None
+    report = (out.folder / "report.md").read_text(encoding="utf-8")
+    assert report.startswith("# Approximation of ")
+    assert "## Where INT8 is" not in report
+
+
+def test_nothing_is_approximated_without_pictures(model, tmp_path):
+    with pytest.raises(ExportError, match="chosen by what they lose on pictures"):
+        pvt_edge.export_model(model, tmp_path / "out", imgsz=IMGSZ, approximate="auto")
 
 
 def test_the_plan_of_a_bundle_gives_the_same_moves(bundle):
@@ -190,7 +227,7 @@ def test_what_is_said_of_it(bundle, pvt_edge_script):
 
 def test_verify_allows_more_of_what_is_approximated():
     for task in ("classify", "detect", "features"):
-        assert tolerance(task, "fp32", "approximated") != tolerance(task, "fp32", "int8")
+        assert tolerance(task, "fp32", "approx") != tolerance(task, "fp32", "int8")
 
 
 def row(words, drop, ms_saved, **details):

@@ -3,7 +3,11 @@
 import pytest
 
 from pvt_edge.bundle.schema import AccuracyRecord
-from pvt_edge.export.auto_precision import choose_auto, find_excluded
+from pvt_edge.export.auto_precision import choose_auto, find_excluded, rank_onnx
+from pvt_edge.export.precision.record import Latency
+from pvt_edge.export.precision.verdict import onnx_verdict
+
+from .report.searches import search
 
 SOUND = {"f1": 0.999, "box_px": 0.1, "score_drift": 1e-3}
 LOST = {"f1": 0.9, "box_px": 0.1, "score_drift": 1e-3}
@@ -50,3 +54,20 @@ def test_both_reasons_are_said():
 def test_the_fastest_that_is_allowed(excluded, chosen):
     preferred = {"openvino": ("int8", "bf16", "fp32"), "onnxruntime": ("fp32",)}
     assert choose_auto(preferred, dict.fromkeys(excluded, "why")) == chosen
+
+
+FASTER, SLOWER = {"fp32": 18.6, "int8": 12.0}, {"fp32": 18.6, "int8": 20.1}
+
+
+@pytest.mark.parametrize(
+    ("measured", "order", "told"),
+    [
+        ({}, ["fp32", "int8"], None),
+        (FASTER, ["int8", "fp32"], "in ONNX Runtime int8 12.0 ms, fp32 18.6 ms (p50): 1.55 times faster"),
+        (SLOWER, ["fp32", "int8"], "in ONNX Runtime int8 20.1 ms, fp32 18.6 ms (p50): not faster here"),
+    ],
+)
+def test_what_onnx_runtime_runs_faster(measured, order, told):
+    timed = {key: Latency(p50=ms, p90=ms, p99=ms, inferences=9) for key, ms in measured.items()}
+    assert rank_onnx(("int8", "fp32"), timed) == order
+    assert onnx_verdict(search(onnx_latency=timed)) == told

@@ -12,7 +12,7 @@ import pytest
 from pvt_edge.bundle.schema import CalibrationRecord, ResizeSpec
 from pvt_edge.errors import DataError
 from pvt_edge.export.calibration import SCENES, calibration_from_images, calibration_from_scenes
-from pvt_edge.resizing import apply, plan
+from pvt_edge.pictures.resizing import apply, plan
 from pvt_edge.scenes import draw_scene
 from pvt_edge.sources import open_source, read_image
 

@@ -103,7 +103,7 @@ def test_sizes(variant, imgsz):
 
 
 @pytest.mark.parametrize("imgsz", [(224, 224), (256, 320), (448, 448), (480, 640)])
-@pytest.mark.parametrize("target", ["onnxruntime", "openvino", "tensorrt"])
+@pytest.mark.parametrize("target", ["onnxruntime", "openvino", "tensorrt", "onnxruntime-int8"])
 @torch.inference_mode()
 def test_a_class_token_at_every_size_and_for_every_target(imgsz, target):
     row = dataclasses.replace(get_variant("v1-tiny"), depths=(1, 1, 1, 2))

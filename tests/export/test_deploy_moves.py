@@ -31,7 +31,7 @@ MOVES = {
     "no mlp": {"mlp": {"leave_out": True}},
     "nothing": {"attn": {"leave_out": True}, "mlp": {"leave_out": True}},
 }
-TARGETS = ("onnxruntime", "openvino", "tensorrt")  # plain, centred, on tokens
+TARGETS = ("onnxruntime", "openvino", "tensorrt", "onnxruntime-int8")  # plain, centred, on tokens, on rows
 RICH = {  # every move, windows that divide their maps and that do not
     "stages.0": {"pool_keys": 2, "pool_queries": 2, "pool": 2},
     "stages.1": {"pool_queries": 3, "pool": 3},

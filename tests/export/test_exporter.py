@@ -15,6 +15,7 @@ import torch
 import pvt_edge
 from pvt_edge.bundle import read_bundle
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
+from pvt_edge.checkpoints.preprocessing import normalise
 from pvt_edge.errors import (
     ArgumentError,
     BundleError,
@@ -24,13 +25,12 @@ from pvt_edge.errors import (
     PvtEdgeError,
     UnknownNameError,
 )
-from pvt_edge.export import steps as export_steps
+from pvt_edge.export import pictures as export_pictures
 from pvt_edge.export.deploy import block
 from pvt_edge.export.tasks import task as tolerances
 from pvt_edge.models.decode import Decode
+from pvt_edge.pictures.resizing import apply, plan, to_original
 from pvt_edge.postprocessing import select, softmax
-from pvt_edge.preprocessing import normalise
-from pvt_edge.resizing import apply, plan, to_original
 from pvt_edge.runtimes.onnx_file import read_onnx
 from pvt_edge.scenes import draw_scene
 
@@ -176,9 +176,9 @@ def test_manifest_of_the_detector(detect_bundle, calib):
     found = [(a.runtime, a.precision, a.file) for a in manifest.artifacts]
     assert found == [
         ("onnxruntime", "fp32", ONNX),
+        ("onnxruntime", "int8", "model.int8.onnx"),
         ("openvino", "fp32", XML),
         ("openvino", "int8", "openvino/int8.xml"),
-        ("onnxruntime", "int8", "model.int8.onnx"),
     ]
     bytes_of = {file: len(held) for file, held in content(detect_bundle.folder).items()}
     assert bytes_of["openvino/int8.bin"] < 0.5 * bytes_of[BIN]
@@ -216,7 +216,7 @@ def test_int8_loads_and_runs(detect_bundle, picture, runtime):
 
 
 def test_bundled_weights_are_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr(export_steps, "ACCURACY_SCENES", 1)
+    monkeypatch.setattr(export_pictures, "ACCURACY_SCENES", 1)
     model = pvt_edge.create_model("b0", "detect", weights="cells")
     options = {"imgsz": (96, 128), "formats": ("openvino",), "batch": 2}
     manifest = pvt_edge.export_model(model, tmp_path / "b0", **options).manifest
@@ -303,7 +303,7 @@ def test_int8_alone(lite, calib, older):
     assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
     # what OpenVINO may run in bfloat16 instead is always written
     found = [(a.runtime, a.precision) for a in bundle.manifest.artifacts]
-    assert found == [("openvino", "fp32"), ("openvino", "int8"), ("onnxruntime", "int8")]
+    assert found == [("onnxruntime", "int8"), ("openvino", "fp32"), ("openvino", "int8")]
     assert ONNX not in content(older)
     assert read_bundle(older).manifest == bundle.manifest
     assert [path.name for path in older.parent.iterdir()] == ["b0"]

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pvt_edge.checkpoints.preprocessing import IMAGENET, normalise
 from pvt_edge.export.deploy.folding import (
     as_conv,
     centre_conv,
@@ -17,7 +18,6 @@ from pvt_edge.export.deploy.folding import (
     scale_linear,
     split_linear,
 )
-from pvt_edge.preprocessing import IMAGENET, normalise
 
 from .made import noise, randomise
 

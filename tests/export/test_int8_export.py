@@ -16,13 +16,15 @@ import torch
 import pvt_edge
 from pvt_edge.bundle import read_bundle
 from pvt_edge.bundle.block_names import block_of
+from pvt_edge.checkpoints.preprocessing import normalise
 from pvt_edge.errors import DataError, ExportError, UnknownNameError
-from pvt_edge.export import steps as export_steps
+from pvt_edge.export import auto_precision
+from pvt_edge.export import job as job_module
+from pvt_edge.export import pictures as export_pictures
 from pvt_edge.export.precision import search as search_module
-from pvt_edge.export.precision.record import SearchRecord
+from pvt_edge.export.precision.record import Latency, SearchRecord
 from pvt_edge.export.precision.search import SearchInterruptedError
-from pvt_edge.preprocessing import normalise
-from pvt_edge.resizing import apply, plan
+from pvt_edge.pictures.resizing import apply, plan
 from pvt_edge.runtimes.openvino_core import openvino_core
 from pvt_edge.scenes import draw_scene, write_scenes
 from pvt_edge.variants import get_variant
@@ -123,9 +125,9 @@ def test_files_and_artifacts(bundle):
     found = [(a.runtime, a.precision, a.file) for a in bundle.manifest.artifacts]
     assert found == [
         ("onnxruntime", "fp32", "model.fp32.onnx"),
+        ("onnxruntime", "int8", "model.int8.onnx"),
         ("openvino", "fp32", "openvino/fp32.xml"),
         ("openvino", "int8", "openvino/int8.xml"),
-        ("onnxruntime", "int8", "model.int8.onnx"),
     ]
     assert bundle.manifest.auto_precision == {"openvino": "int8", "onnxruntime": "fp32"}
     again = read_bundle(bundle.folder)
@@ -347,7 +349,7 @@ def test_map_on_a_coco_file(coco, calib, tmp_path, monkeypatch):
     from pvt_edge.runtimes import open_runtime
     from pvt_edge.tasks import get_task
 
-    monkeypatch.setattr(export_steps, "ACCURACY_SCENES", 1)
+    monkeypatch.setattr(export_pictures, "ACCURACY_SCENES", 1)
     cells = pvt_edge.create_model("b0", "detect", weights="cells")
     options = {**INT8, "imgsz": (96, 128), "formats": ("openvino",), "data": coco, "images": coco.parent / "images"}
     out = pvt_edge.export_model(cells, tmp_path / "b0", calib=calib, **options)
@@ -397,7 +399,7 @@ def test_a_few_pictures_are_refused_unless_allowed(model, calib, tmp_path):
 
 
 def test_a_search(model, calib, tmp_path, monkeypatch):
-    for module in (search_module, export_steps):
+    for module in (search_module, auto_precision):
         for name in [name for name in vars(module) if name.endswith("_SECONDS")]:
             monkeypatch.setattr(module, name, 0.02)
     steps: list[str] = []
@@ -421,9 +423,36 @@ def test_a_search(model, calib, tmp_path, monkeypatch):
     assert manifest.auto_precision["openvino"] == ("int8" if written else fastest)
     assert record.kept == written == bool(record.layer_groups)
     assert (content(out.folder).keys() >= INT8_FILES) == written
+    assert (manifest.precision_plan is not None) == ("int8" in {a.precision for a in manifest.artifacts})
     if written:
         assert len(int8_blocks(manifest.precision_plan)) == candidates[fastest].int8_blocks
         assert manifest.auto_precision["onnxruntime"] in ("fp32", "int8")
+
+
+@pytest.mark.parametrize(("int8_ms", "written"), [(2.0, True), (4.0, False)])
+def test_each_runtime_has_int8_where_it_pays_there(model, calib, tmp_path, monkeypatch, int8_ms, written):
+    """In OpenVINO floats are faster; what ONNX Runtime has is decided by its own clock."""
+
+    def latency(ms: float) -> Latency:
+        return Latency(p50=ms, p90=ms, p99=ms, inferences=9)
+
+    def in_openvino(runs, seconds):
+        return {name: latency(9.0 if name.startswith("int8") else 3.0) for name in runs}
+
+    def in_onnx_runtime(files, picture, tune):
+        return {precision: latency(int8_ms if precision == "int8" else 3.0) for precision in files}
+
+    monkeypatch.setattr(search_module, "measure", in_openvino)
+    monkeypatch.setattr(job_module, "time_onnx", in_onnx_runtime)
+    manifest = pvt_edge.export_model(model, tmp_path / "b0", calib=calib, **{**INT8, "tune": "quick"}).manifest
+    held = {(artifact.runtime, artifact.precision) for artifact in manifest.artifacts}
+    assert ("openvino", "int8") not in held
+    assert "not faster" in manifest.not_written["openvino-int8"]
+    assert (("onnxruntime", "int8") in held) == (manifest.precision_plan is not None) == written
+    assert manifest.auto_precision["onnxruntime"] == ("int8" if written else "fp32")
+    assert ("not faster" in manifest.not_written.get("onnxruntime-int8", "")) == (not written)
+    title = (tmp_path / "b0" / "report.md").read_text(encoding="utf-8").splitlines()[2]
+    assert title.startswith("**No INT8 was written: ") != written
 
 
 def test_ctrl_c_during_a_search(bundle, model, calib, tmp_path):

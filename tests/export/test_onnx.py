@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from pvt_edge.checkpoints.preprocessing import normalise
 from pvt_edge.errors import ExportError
 from pvt_edge.export import onnx as onnx_export
 from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.onnx import OPSET, SHAPE_OPERATORS, export_onnx
-from pvt_edge.preprocessing import normalise
 
 from .made import build, pictures
 

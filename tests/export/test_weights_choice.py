@@ -1,6 +1,7 @@
 """What --weights may name, and what the user is told of it."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from pvt_edge.checkpoints import save_weights
 from pvt_edge.errors import PvtEdgeError, UnknownNameError, WeightsError
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.detector import Detector
+from pvt_edge.models.retinanet import HeadConfig
 from pvt_edge.variants import VARIANTS
 from pvt_edge.weights import BUNDLED, get_bundled
 from pvt_edge.zoo import create_model, resolve_weights
@@ -150,6 +152,48 @@ def test_a_file_tells_its_variant(file, task, variant):
         assert (chosen.variant, chosen.task, chosen.model.num_classes, chosen.file) == ("b1", task, 5, path)
     model = create_model(variant, task, weights=path, head="lite")
     assert (model.backbone.variant.name, model.num_classes) == ("b1", 5)
+
+
+OWN_HEADS = [
+    ("classify", None),
+    ("detect", "lite"),
+    ("detect", HeadConfig(width=16, depth=1)),
+    ("segment", "upernet:8"),
+]
+
+
+@pytest.mark.parametrize(("task", "head"), OWN_HEADS)
+def test_what_is_not_said_is_taken_from_the_file(file, task, head):
+    """With a named variant as without one."""
+    own = create_model("b0", task, 5, head=head)
+    path = file(own)
+    for variant in ("b0", None):
+        model = create_model(variant, task, weights=path, drop_path=0.1)
+        assert (model.num_classes, model.config, model.weights_name) == (5, own.config, path.name)
+        assert torch.equal(model.state_dict()[f"{model.class_layer}.bias"], own.state_dict()[f"{own.class_layer}.bias"])
+        assert model.get_submodule("backbone.stages.3.blocks.1.drop_path").rate == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"num_classes": 7}, "has 5 classes, the model 7: give --num-classes 5"),
+        ({"num_classes": 0}, "num_classes must be at least 1, got 0"),
+        ({"head": "fpn"}, "its head is lite:8, the model's fpn: leave --head"),
+        ({"head": "lite:16"}, "its head is lite:8, the model's lite:16: leave --head"),
+        ({"variant": "b1"}, "holds b0, the model is b1: give --variant b0"),
+        ({"task": "detect"}, "it is a segmenter's: give --task segment"),
+    ],
+)
+def test_what_contradicts_the_file_is_refused(file, said, told):
+    path = file(create_model("b0", "segment", 5, head="lite:8"))
+    with pytest.raises(PvtEdgeError, match=re.escape(told)):
+        create_model(**{"variant": "b0", "task": "segment", "weights": path, **said})
+
+
+def test_bundled_weights_of_another_head():
+    with pytest.raises(WeightsError, match="have the head lite, not retinanet: leave --head"):
+        create_model("b0", "detect", weights="cells", head="retinanet")
 
 
 def test_bundled_weights_tell_their_variant():

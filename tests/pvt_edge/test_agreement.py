@@ -307,7 +307,7 @@ def test_no_such_task():
     with pytest.raises(UnknownNameError) as caught:
         agreement("detection", [BOTH], [BOTH])
     assert str(caught.value) == (
-        "unknown task 'detection': did you mean 'detect'? known are classify, features, detect"
+        "unknown task 'detection': did you mean 'detect'? known are classify, features, detect, segment"
     )
 
 

@@ -29,7 +29,7 @@ PUBLIC = [
     "train",
     "verify",
 ]
-COMMANDS = ["train", "export", "build", "predict", "verify", "val", "benchmark", "inspect", "doctor"]
+COMMANDS = ["demo", "train", "export", "build", "predict", "verify", "val", "benchmark", "inspect", "doctor"]
 HEAVY = [*EXTRA_OF, "psutil", "tensorrt_rtx", "transformers"]
 
 # Runs in a bare interpreter where the heavy packages cannot be imported, as where only the core is installed.

@@ -48,6 +48,7 @@ def test_what_is_passed_over(tmp_path):
     ("text", "told"),
     [
         ("a.jpg cat\n\nb.jpg dgo\n", "line 3: unknown class 'dgo': did you mean 'dog'?"),
+        ("a.jpg cat\nb.jpg dog\na.jpg 2\n", "line 3: a.jpg is 'dog' here and 'cat' in line 1: it has one class"),
         ("a.jpg\n", "line 1: 'a.jpg' is not a path and a label, such as: pictures/1.jpg cat"),
         ("a.jpg, taby cat\n", "line 1: unknown class 'taby cat': did you mean 'tabby cat'?"),
         ("a.jpg\tbig dog\n", "line 1: unknown class 'big dog'"),  # not a file called "a.jpg<tab>big"

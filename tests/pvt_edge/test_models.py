@@ -8,7 +8,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pvt_edge.models import build_model
-from pvt_edge.models.anchors import base_anchors, level_anchors
+from pvt_edge.models.anchors import cell_anchors, level_anchors
 from pvt_edge.models.box_coder import MAX_LOG_RATIO, clip, decode, encode
 from pvt_edge.models.fpn import FPN
 from pvt_edge.models.pvt_v2 import PVTv2
@@ -136,7 +136,7 @@ def test_keys_are_49_in_every_stage_at_224(name):
 
 # --- anchors, as mmdet's AnchorGenerator with octave_base_scale=4, scales_per_octave=3, ratios (.5, 1, 2)
 
-RATIOS = (0.5, 1.0, 2.0)
+RETINANET = HEADS["retinanet"]
 P3_ANCHORS_WH = [
     (45.25, 22.63), (57.02, 28.51), (71.84, 35.92),
     (32.00, 32.00), (40.32, 40.32), (50.80, 50.80),
@@ -146,14 +146,14 @@ P3_ANCHORS_WH = [
 
 @pytest.mark.parametrize("level", range(5))
 def test_anchor_sizes_and_order(level):
-    boxes = base_anchors(8 << level, 3, RATIOS)
+    boxes = cell_anchors(RETINANET, level)
     sizes = (boxes[:, 2:] - boxes[:, :2]) / 2**level
     assert sizes.numpy() == pytest.approx(torch.tensor(P3_ANCHORS_WH).numpy(), abs=0.01)
     assert (boxes[:, :2] + boxes[:, 2:]).abs().max() < 1e-9  # around the cell's corner, not its middle
 
 
 def test_anchor_centres_are_row_major_multiples_of_the_stride():
-    boxes = level_anchors((2, 3), 16, base_anchors(16, 3, RATIOS)).reshape(6, 9, 4)
+    boxes = level_anchors((2, 3), 16, cell_anchors(RETINANET, 1)).reshape(6, 9, 4)
     centres = (boxes[:, 0, :2] + boxes[:, 0, 2:]) / 2
     expected = [[0, 0], [16, 0], [32, 0], [0, 16], [16, 16], [32, 16]]
     assert torch.allclose(centres, torch.tensor(expected).double(), atol=1e-9)
@@ -164,11 +164,11 @@ def test_anchor_centres_are_row_major_multiples_of_the_stride():
     [((640, 640), 76_725), ((512, 512), 49_104), ((800, 1344), 201_600), ((480, 640), 57_600)],
 )
 def test_anchor_counts(image_hw, expected):
-    config, count = HEADS["retinanet"], 0
+    config, count = RETINANET, 0
     assert config.anchors_per_cell == 9
-    for stride in config.strides:
+    for level, stride in enumerate(config.strides):
         hw = (math.ceil(image_hw[0] / stride), math.ceil(image_hw[1] / stride))
-        count += len(level_anchors(hw, stride, base_anchors(stride, config.scales_per_octave, config.ratios)))
+        count += len(level_anchors(hw, stride, cell_anchors(config, level)))
     assert count == expected
 
 
@@ -195,7 +195,7 @@ def test_decode(delta, box):
 
 def test_encode_is_the_inverse_of_decode():
     generator = torch.Generator().manual_seed(0)
-    anchors = level_anchors((8, 8), 8, base_anchors(8, 3, RATIOS))
+    anchors = level_anchors((8, 8), 8, cell_anchors(RETINANET, 0))
     deltas = torch.randn(len(anchors), 4, generator=generator, dtype=torch.float64)
     assert torch.allclose(encode(decode(deltas, anchors), anchors), deltas, atol=1e-12)
     deltas[:, 2:] = 50

@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from pvt_edge.errors import ImageSizeError
-from pvt_edge.scenes import LABELS, Scene, draw_scene, scene_clip, write_scenes
+from pvt_edge.scenes import CLASSES, LABELS, Scene, draw_scene, scene_clip, write_scenes
 from pvt_edge.scenes.layout import PLATELET, RED, WHITE, Cell, lay_out
 from pvt_edge.scenes.smear import paint_smear, visible_boxes
 from pvt_edge.scenes.stain import draw_stain
@@ -250,6 +251,49 @@ def matched_steps(before: Scene, after: Scene) -> np.ndarray:
     return np.array(steps).reshape(-1, 2)
 
 
+@pytest.mark.parametrize("source", ["pictures", "clip"])
+def test_the_class_map_has_what_the_boxes_frame(source: str) -> None:
+    """Each box has its class up to its four sides, a cell's share of it, and no class lies outside of all its boxes."""
+    frames = scenes() if source == "pictures" else list(scene_clip(6, 81))[::20]
+    shares: dict[int, list[float]] = {label: [] for label in range(len(LABELS))}
+    for scene in frames:
+        assert (scene.mask.shape, scene.mask.dtype) == (scene.image.shape[:2], np.uint8)
+        framed = np.zeros((len(CLASSES), *scene.mask.shape), bool)
+        for (x0, y0, x1, y1), label in zip(scene.boxes_xyxy.round().astype(int), scene.labels, strict=True):
+            inside = scene.mask[y0:y1, x0:x1] == label + 1
+            shares[int(label)].append(inside.mean())
+            if label != RED:  # which others may cover at a side
+                edges = (inside[:, :2], inside[:, -2:], inside[:2], inside[-2:])
+                assert all(edge.any() for edge in edges)
+            framed[label + 1, max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = True
+        for value in range(1, len(CLASSES)):
+            outside = (scene.mask == value) & ~framed[value]
+            assert outside.mean() < 0.01  # of cells of which too little is seen for a box
+    assert 0.70 < np.median(shares[WHITE]) < 0.86  # an ellipse fills pi/4 of its box
+    assert 0.60 < np.median(shares[PLATELET]) < 0.86
+    assert 0.70 < np.median(shares[RED]) < 0.95  # into whose boxes others reach
+
+
+def test_the_class_map_follows_the_paint() -> None:
+    """Pixels of cells take out more green than the glass beside them, and platelets and white cells lie on top."""
+    for scene in scenes()[:8]:
+        green = scene.image[..., 1].astype(float)
+        glass = np.median(green[scene.mask == 0])
+        for label in (RED, WHITE):
+            if (scene.mask == label + 1).sum() > 500:
+                assert np.median(green[scene.mask == label + 1]) < glass - 8
+    stain = draw_stain(np.random.default_rng(0))
+    cells = [
+        Cell(RED, "red", 100.0, 120.0, 90.0, 1),
+        Cell(WHITE, "monocyte", 160.0, 120.0, 150.0, 2),
+        Cell(PLATELET, "platelet", 70.0, 120.0, 30.0, 3),
+    ]
+    classes = paint_smear(cells, stain, 240, 320, 1.0).classes
+    assert [classes[120, x] for x in (20, 70, 160)] == [0, PLATELET + 1, WHITE + 1]
+    assert classes[96, 76] == RED + 1
+    assert classes[120, 110] == WHITE + 1
+
+
 def test_a_long_clip_stays_on_the_smear() -> None:
     for index, scene in enumerate(scene_clip(1, 420, 64, 96)):
         if index % 20 == 0:
@@ -276,6 +320,10 @@ def test_written_scenes_load_as_coco(tmp_path: Path) -> None:
         assert all(a["iscrowd"] == 0 for a in found)
         image = cv2.imread(str(tmp_path / "images" / f"scene_{index:05d}.jpg"))
         assert np.abs(image.astype(int) - expected.image).mean() < 3
+        with PIL.Image.open(tmp_path / "masks" / f"scene_{index:05d}.png") as mask:
+            assert mask.mode == "P"
+            assert (np.asarray(mask) == expected.mask).all()
+    assert (tmp_path / "classes.txt").read_text().split() == list(CLASSES)
 
 
 def test_no_scenes_make_an_empty_data_set(tmp_path: Path) -> None:

@@ -107,6 +107,14 @@ def test_runs_other_precisions(tmp_path, dtype, quantised, precision, y):
         OnnxRuntime(file, precision="fp32")
 
 
+def test_an_approximation_is_a_float_file_that_is_called_so(tmp_path):
+    with OnnxRuntime(graph(tmp_path / "m.onnx", "float32"), precision="approx") as runtime:
+        assert (runtime.precision, runtime.float_precision) == ("approx", "fp32")
+        assert runtime.infer({"x": np.array([1, 2.5], "float32")})["y"].tolist() == [0.5, 5.0]
+    with pytest.raises(RuntimeInputError, match="holds fp16, asked for approx"):
+        OnnxRuntime(graph(tmp_path / "h.onnx", "float16"), precision="approx")
+
+
 def test_the_other_byte_order_is_the_same_number(tmp_path):
     with OnnxRuntime(graph(tmp_path / "m.onnx", "float32")) as runtime:
         assert runtime.infer({"x": np.array([1, 2], ">f4")})["y"].tolist() == [0.5, 4.0]

@@ -134,7 +134,13 @@ def test_int8_model(int8_file, images):
         np.testing.assert_array_equal(arrays["scores"], asked.infer({"images": images})["scores"])
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_an_approximation_runs_as_auto_does(openvino_file):
+    with OpenVinoRuntime(openvino_file, precision="approx") as runtime, OpenVinoRuntime(openvino_file) as auto:
+        assert runtime.precision == "approx"
+        assert runtime.float_precision == auto.float_precision
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16", "approx"])
 def test_int8_model_is_nothing_else(int8_file, precision):
     with pytest.raises(RuntimeInputError, match=f"is an int8 model, asked for {precision}: ask for int8 or auto"):
         OpenVinoRuntime(int8_file, precision=precision)
@@ -190,3 +196,9 @@ def test_ctrl_c_stops_after_two_models_were_closed_and_does_not_crash(openvino_f
     command = [sys.executable, "-c", TWO_MODELS, str(openvino_file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.stdout, done.returncode) == ("stopped\n", 0), done.stderr
+
+
+def test_few_threads_are_bound_to_no_core(int8_file):
+    """Else several processes of few threads each share one core: OpenVINO binds them all to the same."""
+    with OpenVinoRuntime(int8_file, threads=1) as runtime:
+        assert runtime._compiled.get_property("ENABLE_CPU_PINNING") is False

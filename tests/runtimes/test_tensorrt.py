@@ -37,7 +37,7 @@ class TestTensorRt(FileContract):
     @pytest.fixture(scope="session")
     def engine(self, onnx_file, folder):
         from pvt_edge.engines.engine import build_engine
-        from pvt_edge.engines.options import BuildOptions
+        from pvt_edge.options.build import BuildOptions
         from pvt_edge.runtimes.tensorrt_library import load_library
 
         path = folder / "model.engine"

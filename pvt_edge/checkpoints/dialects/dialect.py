@@ -21,16 +21,49 @@ _RETINANET = (
     ("head.cls_out", "bbox_head.retina_cls"),
     ("head.reg_out", "bbox_head.retina_reg"),
 )
+_SEGMENTERS = (  # of all kinds; those with BatchNorm have `conv` and `norm`
+    "head.classes",
+    *("head.lateral.{i}", "head.output.{i}"),
+    *(
+        f"head.{part}.{leaf}"
+        for part in ("lateral.{i}", "smooth.{i}", "output.{i}", "scale.{i}.{j}", "ppm.{i}", "bottleneck", "fuse")
+        for leaf in ("conv", "norm")
+    ),
+)
 _OWN = (
     *((ours, ours) for ours, _ in (("head", ""), *_FPN, *_RETINANET)),
     ("head.cls.{i}.norms.{j}", "head.cls.{i}.norms.{j}"),
     ("head.reg.{i}.norms.{j}", "head.reg.{i}.norms.{j}"),
+    *((ours, ours) for ours in _SEGMENTERS),
 )
 
 
-def heads_of(classifier: str = "head") -> tuple[Pair, ...]:
-    """The heads as libraries name them: all but the classifier's layer, as OpenMMLab does."""
-    return (("head", classifier), *_FPN, *_RETINANET)
+# Semantic FPN's neck has RetinaNet's names, and is told from it by its head: see `translation.py`
+SEGMENTER_NECK = (("neck.lateral", "head.lateral"), ("neck.output", "head.output"))
+
+
+def segmenters_of(norm: str = "bn", classes: str = "conv_seg") -> tuple[Pair, ...]:
+    """Heads of segmenters as mmseg names them, but for BatchNorm and the class layer."""
+    blocks = [
+        *((f"scale.{{i}}.{j}", f"scale_heads.{{i}}.{2 * j}") for j in range(3)),  # between them it resizes
+        *(("ppm.{i}", "psp_modules.{i}.1"), ("bottleneck", "bottleneck"), ("fuse", "fpn_bottleneck")),
+        *(("lateral.{i}", "lateral_convs.{i}"), ("output.{i}", "fpn_convs.{i}")),
+    ]
+    leaves = (("conv", "conv"), ("norm", norm))
+    return (
+        ("head.classes", f"decode_head.{classes}"),
+        *(
+            (f"head.{ours}.{our_leaf}", f"decode_head.{theirs}.{leaf}")
+            for ours, theirs in blocks
+            for our_leaf, leaf in leaves
+        ),
+        *((ours.replace("neck.", "head."), theirs) for ours, theirs in _FPN),
+    )
+
+
+def heads_of(classifier: str = "head", segmenters: tuple[Pair, ...] = segmenters_of()) -> tuple[Pair, ...]:
+    """The heads as libraries name them: all but the classifier's layer and segmenters, as OpenMMLab does."""
+    return (("head", classifier), *_FPN, *_RETINANET, *segmenters)
 
 
 @dataclass(frozen=True)

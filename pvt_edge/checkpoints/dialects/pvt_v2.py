@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from pvt_edge.checkpoints.dialects.dialect import NATIVE, NATIVE_HEADS, Dialect, Pair, heads_of, register_dialect
+from pvt_edge.checkpoints.dialects.dialect import (
+    NATIVE,
+    NATIVE_HEADS,
+    Dialect,
+    Pair,
+    heads_of,
+    register_dialect,
+    segmenters_of,
+)
 
 # Ours, in the order of every row's `block_parts`; q, k and v lie in one to three tensors and are named apart.
 _BLOCK = ("norm1", "norm2", "attn.proj", "attn.sr", "attn.norm", "mlp.fc1", "mlp.dwconv", "mlp.fc2")
@@ -78,6 +86,19 @@ register_dialect(
     )
 )
 register_dialect(
+    _row(  # the same with features_only=True, which has its stages one by one; so do encoders of other libraries
+        "timm-features",
+        "stages_1.downsample.proj.weight",
+        stem="patch_embed",
+        embed="stages_{s}.downsample",
+        block="stages_{s}.blocks.{b}",
+        stage_norm="stages_{s}.norm",
+        qkv="q+kv",
+        embed_eps=1e-5,
+        block_eps=1e-6,
+    )
+)
+register_dialect(
     _row(  # mmdet 3.3 PyramidVisionTransformerV2, which has no linear attention
         "mmdet",
         "layers.0.0.projection.weight",
@@ -116,6 +137,6 @@ register_dialect(
         qkv="q+k+v",
         embed_eps=1e-6,
         block_eps=1e-6,
-        heads=heads_of("classifier"),
+        heads=heads_of("classifier", segmenters_of("batch_norm", "classifier")),
     )
 )

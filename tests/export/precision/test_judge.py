@@ -12,7 +12,7 @@ from pvt_edge.data.coco import read_coco
 from pvt_edge.errors import DataError, ExportError, PictureWarning
 from pvt_edge.evaluation.arrays import score_runtime
 from pvt_edge.export.precision.judge import AgreementJudge, labelled_judge
-from pvt_edge.resizing import apply, plan
+from pvt_edge.pictures.resizing import apply, plan
 from pvt_edge.runtimes import TensorSpec
 from pvt_edge.scenes import LABELS, draw_scene, write_scenes
 from pvt_edge.tasks import agreement, get_task

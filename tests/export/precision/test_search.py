@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pvt_edge.export.precision import search as search_module
+from pvt_edge.export.precision import sensitivity as sensitivity_module
 from pvt_edge.export.precision.judge import AgreementJudge
 from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.placement import place
@@ -38,7 +39,8 @@ def short(monkeypatch):
     """Timed for a moment only: no test reads how fast anything was."""
     for name, seconds in (("TIMING_SECONDS", 0.2), ("RECIPE_SECONDS", 0.01), ("MOVE_SECONDS", 0.005)):
         monkeypatch.setattr(search_module, name, seconds)
-    monkeypatch.setattr(search_module, "SENSITIVITY_PICTURES", 2)
+    for module in (search_module, sensitivity_module):
+        monkeypatch.setattr(module, "PICTURES", 2)
     monkeypatch.setattr(search_module, "moves", lambda known: moves(known)[-2:])
 
 
@@ -98,7 +100,8 @@ def measured(small, small_ranges, scenes):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("TIMING_SECONDS", 0.2), ("RECIPE_SECONDS", 0.05), ("MOVE_SECONDS", 0.02)):
             patch.setattr(search_module, name, value)
-        patch.setattr(search_module, "SENSITIVITY_PICTURES", 2)
+        for module in (search_module, sensitivity_module):
+            patch.setattr(module, "PICTURES", 2)
         judge, steps = DistanceJudge(tuple(scenes), "classify", None, "three scenes"), []
         search = Search(small, small_ranges, judge, "b0", None, steps.append)
         return search, search.run(), steps
@@ -168,7 +171,7 @@ def test_the_verdict_says_what_was_chosen(measured):
         assert (search.chosen, search.preferred[0]) == (chosen[0].name, "int8")
         assert sum(group.layers for group in record.layer_groups) > 0
     else:
-        assert re.fullmatch(rf"{VERDICT}int8 not written: it is not faster here", record.verdict)
+        assert re.fullmatch(rf"{VERDICT}int8 not written for OpenVINO: it is not faster here", record.verdict)
         assert (search.chosen, search.preferred[0], record.layer_groups) == (None, chosen[0].name, ())
 
 
@@ -202,6 +205,7 @@ SLOWER = [  # latencies, what "auto" takes
     ({"fp32": 3.0, "bf16": 2.0, "int8 all": 2.5}, "bf16"),
     ({"fp32": 2.0, "bf16": 3.0, "int8 all": 2.5}, "fp32"),
     ({"fp32": 9.0, "bf16": 2.5, "int8 all": 2.5}, "bf16"),  # as fast is not faster
+    ({"fp32": 2.0, "bf16": 2.0, "int8 all": 2.5}, "bf16"),  # of two as fast, one is taken everywhere
 ]
 
 
@@ -215,7 +219,7 @@ def test_int8_that_is_not_faster_is_not_kept(start, timed, latencies, fastest):
     assert [candidate.name for candidate in record.candidates if candidate.chosen] == [fastest]
     assert record.verdict == (
         f"int8 2.5 ms, bf16 {latencies['bf16']} ms, fp32 {latencies['fp32']} ms (p50, {record.threads} threads): "
-        "int8 not written: it is not faster here"
+        "int8 not written for OpenVINO: it is not faster here"
     )
     assert record.layer_groups == ()
 
@@ -349,7 +353,7 @@ def test_blocks_are_raised_until_the_budget_holds(start, timed, measured):
     assert candidates["int8 all"].latency is None  # not timed
     raised = {name: placed for name, placed in search.placements.items() if name.startswith("int8 all -")}
     assert raised
-    order = [s.block for s in sorted(search.sensitivities, key=search_module._sensitive_first)]
+    order = [s.block for s in sorted(search.sensitivities, key=sensitivity_module.most_sensitive_first)]
     for name, placed in raised.items():
         count = int(name.rpartition("-")[2])
         assert placed == set(BLOCKS) - set(order[:count])
@@ -413,6 +417,47 @@ def test_a_quick_look_times_what_it_keeps(start, timed):
     slow, _ = start(placement="recorded")
     assert not slow.run(MLP, "quick").kept
     assert "int8" not in slow.preferred
+
+
+@pytest.fixture
+def approximated(small, small_ranges, scenes):
+    """A search in which "approx" is a candidate: here the exact model again, as it runs fastest."""
+
+    def begin(placement, max_drop=None):
+        judge = DistanceJudge(tuple(scenes), "classify", None, "three scenes")
+        told = lambda text: None  # noqa: E731
+        return Search(small, small_ranges, judge, "b0", max_drop, told, placement, exact=small, approx=True)
+
+    return begin
+
+
+def test_an_approximation_in_float_alone(approximated, timed, scenes):
+    timed({"approx": 5.0})
+    search = approximated("none")
+    record = search.run(frozenset(), "quick")
+    assert set(by_name(record)) == FLOATS | {"approx"}
+    assert (record.kept, record.tuned, record.placement) == (False, False, "none")
+    assert search.approx_pays
+    assert search.preferred[0] == "approx"
+    assert by_name(record)["approx"].chosen
+    assert {name: len(outputs) for name, outputs in search.outputs.items()} == dict.fromkeys(
+        ("fp32", "approx"), len(scenes)
+    )
+    timed({"approx": 15.0})
+    slow = approximated("none")
+    slow.run(frozenset(), "quick")
+    assert not slow.approx_pays
+
+
+def test_int8_that_is_slower_than_the_approximation_is_not_written(approximated, timed):
+    timed({"int8 recorded": 7.0, "approx": 5.0})
+    search = approximated("recorded")
+    assert not search.run(MLP, "quick").kept
+    assert search.preferred[0] == "approx"
+    timed({"int8 recorded": 4.0, "approx": 5.0})
+    search = approximated("recorded")
+    assert search.run(MLP, "quick").kept
+    assert search.preferred[:2] == ("int8", "approx")
 
 
 INTERRUPTS = [  # the step Ctrl-C comes in, blocks tried till then, candidates judged

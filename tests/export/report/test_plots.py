@@ -5,7 +5,7 @@ import pytest
 
 from pvt_edge.export.precision.record import BlockSensitivity, Latency, LayerGroup, Metric
 from pvt_edge.export.report import pareto
-from pvt_edge.export.report.plots import draw_plots
+from pvt_edge.export.report.files import draw_plots
 from pvt_edge.export.report.scale import scale_of
 from pvt_edge.reporting.canvas import BLACK, BLUE, CHOSEN, GREEN, GREY, ORANGE, PINK, SHADE
 

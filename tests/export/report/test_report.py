@@ -10,7 +10,7 @@ import pytest
 from pvt_edge.bundle.contents import unlisted
 from pvt_edge.bundle.schema import CalibrationRecord
 from pvt_edge.export.precision.record import SearchRecord
-from pvt_edge.export.report.report import write_report
+from pvt_edge.export.report.files import write_report
 
 from .searches import CANDIDATES, GROUPS, candidate, file_record, manifest, search
 

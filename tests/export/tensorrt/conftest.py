@@ -9,11 +9,11 @@ pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
 
 from pvt_edge.engines.engine import build_engine
 from pvt_edge.engines.layer_list import read_layers
-from pvt_edge.engines.options import BuildOptions
 from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.precision.judge import AgreementJudge
-from pvt_edge.export.tensorrt.graphs import TensorRtGraphs
+from pvt_edge.export.precision.tensorrt import TensorRtGraphs
+from pvt_edge.options.build import BuildOptions
 from pvt_edge.runtimes.tensorrt_library import load_library
 from pvt_edge.scenes import draw_scene
 from pvt_edge.zoo import create_model

@@ -89,10 +89,10 @@ def test_a_graph_without_query_groups_fuses_less(tmp_path, rtx):
 
     from pvt_edge.engines.engine import build_engine
     from pvt_edge.engines.layer_list import read_layers
-    from pvt_edge.engines.options import BuildOptions
     from pvt_edge.export.graph import DeployGraph
     from pvt_edge.export.onnx import export_onnx
     from pvt_edge.export.precision.half import to_half
+    from pvt_edge.options.build import BuildOptions
     from pvt_edge.zoo import create_model
 
     export_onnx(DeployGraph(create_model("b0", "classify"), (224, 224)), tmp_path / "fp32.onnx")

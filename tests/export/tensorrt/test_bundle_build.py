@@ -11,8 +11,8 @@ import pytest
 import pvt_edge
 from pvt_edge.bundle import read_bundle
 from pvt_edge.engines.bundle_build import build_bundle
-from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import BundleError, ExportError, RuntimeMissingError
+from pvt_edge.options.build import BuildOptions
 from pvt_edge.runtimes import cuda
 from pvt_edge.runtimes.onnx_file import read_onnx
 
@@ -245,7 +245,7 @@ def test_a_build_needs_neither_torch_nor_onnx(bundle):
         "import sys\n"
         "for name in ('torch', 'onnx', 'onnxruntime', 'openvino', 'cv2', 'onnxsim'): sys.modules[name] = None\n"
         "from pvt_edge.engines.bundle_build import build_bundle\n"
-        "from pvt_edge.engines.options import BuildOptions\n"
+        "from pvt_edge.options.build import BuildOptions\n"
         f"build_bundle({str(bundle)!r}, library='tensorrt-rtx', options=BuildOptions(target=('sm86',)))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd="/", check=False)

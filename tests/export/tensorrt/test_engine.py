@@ -7,8 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pvt_edge.engines.engine import _read_cache, build_engine
 from pvt_edge.engines.layer_list import read_layers
-from pvt_edge.engines.options import BuildOptions
 from pvt_edge.errors import ExportError, PvtEdgeError
+from pvt_edge.options.build import BuildOptions
 
 SM86 = BuildOptions(target=("sm86",))
 BLOCK = "stages.0.blocks.1.mlp.fc1"

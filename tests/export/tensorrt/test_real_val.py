@@ -18,8 +18,8 @@ from pvt_edge.export.precision.onnx_session import outputs_of
 from pvt_edge.export.precision.qdq import add_qdq
 from pvt_edge.export.precision.recipes import FOR_TENSORRT
 from pvt_edge.metrics.average_precision import average_precision
+from pvt_edge.pictures.resizing import apply, plan, to_original
 from pvt_edge.postprocessing import select
-from pvt_edge.resizing import apply, plan, to_original
 from pvt_edge.sources import read_image
 
 POST = PostprocessSpec(iou=0.6)

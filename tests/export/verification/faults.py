@@ -146,6 +146,17 @@ def map_labels(*ids: int) -> Plant:
     return change
 
 
+def map_classes(*ids: int) -> Plant:
+    """A segmenter's class i is called ids[i]."""
+
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.initializer.append(numpy_helper.from_array(np.array(ids, np.uint8), "ids"))
+        whole = helper.make_node("Cast", [_set_aside(model, "mask")], ["mask_whole"], to=onnx.TensorProto.INT64)
+        model.graph.node.extend([whole, helper.make_node("Gather", ["ids", "mask_whole"], ["mask"], axis=0)])
+
+    return change
+
+
 def cut_output(output: str, axis: int, count: int) -> Plant:
     """Only the first `count` of that axis."""
 

@@ -10,7 +10,9 @@ from .faults import (
     drop_bias,
     edit_manifest,
     grey_mean,
+    map_classes,
     plant,
+    poison,
     refresh,
     reverse_mean,
     saturate,
@@ -20,6 +22,7 @@ from .faults import (
 )
 
 FP32, INT8 = "model.fp32.onnx", "model.int8.onnx"
+BUNDLES = ("cells_bundle", "cells_seg_bundle")
 FAULTS = {
     "colours swapped": swap_colours,
     "mean of RGB": reverse_mean,
@@ -32,8 +35,14 @@ FAULTS = {
 }
 
 
-def test_sound_artifacts_pass(cells_bundle, scenes):
-    report = pvt_edge.verify(cells_bundle, images=scenes)
+@pytest.fixture(params=BUNDLES, ids=["detector", "segmenter"])
+def bundle(request):
+    """A detector's bundle, and a segmenter's."""
+    return request.getfixturevalue(request.param)
+
+
+def test_sound_artifacts_pass(bundle, scenes):
+    report = pvt_edge.verify(bundle, images=scenes)
     assert report, report.failures
     names = [row.name for row in report.artifacts]
     assert {*names} - {"openvino bf16"} == {"openvino fp32", "openvino int8", "onnxruntime int8"}
@@ -41,16 +50,16 @@ def test_sound_artifacts_pass(cells_bundle, scenes):
     assert "openvino bf16" in [*names, *(name for name, _ in report.skipped)]
 
 
-def test_sound_artifacts_pass_on_real_pictures(cells_bundle, bccd):
-    report = pvt_edge.verify(cells_bundle, images=bccd / "images", limit=5, seed=3)
+def test_sound_artifacts_pass_on_real_pictures(bundle, bccd):
+    report = pvt_edge.verify(bundle, images=bccd / "images", limit=5, seed=3)
     assert report, report.failures
     assert (report.pictures, report.pictures_there) == (5, len(list((bccd / "images").iterdir())))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_of_the_graph_shows_against_a_sound_bundle(cells_bundle, scenes, tmp_path, fault):
-    spoilt = plant(copy_bundle(cells_bundle, tmp_path / "copy", FP32), FP32, FAULTS[fault])
-    report = pvt_edge.verify(spoilt, images=scenes, against=cells_bundle)
+def test_a_fault_of_the_graph_shows_against_a_sound_bundle(bundle, scenes, tmp_path, fault):
+    spoilt = plant(copy_bundle(bundle, tmp_path / "copy", FP32), FP32, FAULTS[fault])
+    report = pvt_edge.verify(spoilt, images=scenes, against=bundle)
     assert not report
     assert [row.name for row in report.artifacts] == ["onnxruntime fp32"]
     assert all(line.startswith("onnxruntime fp32: ") and "scene_" in line for line in report.failures)
@@ -63,14 +72,14 @@ def test_a_fault_of_int8_alone_shows_against_its_own_fp32(cells_bundle, scenes, 
     assert [(row.name, bool(row)) for row in report.artifacts] == [("onnxruntime int8", False)]
 
 
-@pytest.mark.parametrize("layer", [0, 15, 27, 48])
+@pytest.mark.parametrize("layer", [0, 27, 48, 84, 117])  # attention may clip unseen: one of it weighs little
 def test_a_saturated_layer_shows(cells_bundle, scenes, tmp_path, layer):
     spoilt = plant(copy_bundle(cells_bundle, tmp_path / "copy", FP32, INT8), INT8, saturate(layer))
     assert not pvt_edge.verify(spoilt, images=scenes)
 
 
-def test_a_fault_in_the_reference_itself_shows_where_another_fp32_is_sound(cells_bundle, scenes, tmp_path):
-    copy = copy_bundle(cells_bundle, tmp_path / "copy", FP32, "openvino/fp32.xml")
+def test_a_fault_in_the_reference_itself_shows_where_another_fp32_is_sound(bundle, scenes, tmp_path):
+    copy = copy_bundle(bundle, tmp_path / "copy", FP32, "openvino/fp32.xml")
     report = pvt_edge.verify(
         plant(copy, FP32, FAULTS["no bias, last stage"]), images=scenes, artifacts=["openvino:fp32"]
     )
@@ -88,17 +97,17 @@ def test_a_fault_in_all_artifacts_needs_another_bundle(cells_bundle, scenes, tmp
     assert not against
 
 
-def test_another_resize_rule_shows(cells_bundle, tmp_path):
+def test_another_resize_rule_shows(bundle, tmp_path):
     import cv2
 
     pictures = tmp_path / "square"
     pictures.mkdir()
     for i in range(2):
         cv2.imwrite(str(pictures / f"{i}.png"), draw_scene(8_200 + i, 480, 480).image)
-    other = edit_manifest(copy_bundle(cells_bundle, tmp_path / "copy", FP32), resize={"mode": "stretch"})
-    assert not pvt_edge.verify(other, images=pictures, against=cells_bundle)
-    same = refresh(copy_bundle(cells_bundle, tmp_path / "same", FP32))
-    assert pvt_edge.verify(same, images=pictures, against=cells_bundle)
+    other = edit_manifest(copy_bundle(bundle, tmp_path / "copy", FP32), resize={"mode": "stretch"})
+    assert not pvt_edge.verify(other, images=pictures, against=bundle)
+    same = refresh(copy_bundle(bundle, tmp_path / "same", FP32))
+    assert pvt_edge.verify(same, images=pictures, against=bundle)
 
 
 def test_a_sound_classifier_passes(classify_bundle, scenes):
@@ -113,3 +122,12 @@ def test_a_sound_classifier_passes(classify_bundle, scenes):
 def test_a_fault_of_a_classifier_shows(classify_bundle, scenes, tmp_path, fault):
     spoilt = plant(copy_bundle(classify_bundle, tmp_path / "copy", FP32), FP32, fault)
     assert not pvt_edge.verify(spoilt, images=scenes, against=classify_bundle)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [transpose("head.smooth.1.conv"), drop_bias("head.classes"), map_classes(0, 1, 3, 2), poison("classes.bias")],
+)
+def test_a_fault_of_a_segmenters_head_shows(cells_seg_bundle, scenes, tmp_path, fault):
+    spoilt = plant(copy_bundle(cells_seg_bundle, tmp_path / "copy", FP32), FP32, fault)
+    assert not pvt_edge.verify(spoilt, images=scenes, against=cells_seg_bundle)

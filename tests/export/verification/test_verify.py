@@ -11,7 +11,7 @@ import pytest
 import pvt_edge
 from pvt_edge.bundle.schema import ResizeSpec
 from pvt_edge.errors import BundleError, DataError, RuntimeInputError, RuntimeMissingError, UnknownNameError
-from pvt_edge.resizing import plan
+from pvt_edge.pictures.resizing import plan
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.cuda import probe_cuda
 from pvt_edge.sources import Frame

@@ -18,7 +18,7 @@ from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.rows import Choice
 from pvt_edge.bundle import read_bundle
 from pvt_edge.engines.bundle_build import build_bundle
-from pvt_edge.engines.options import BuildOptions
+from pvt_edge.options.build import BuildOptions
 from pvt_edge.runtimes import missing
 from pvt_edge.scenes import draw_scene
 

@@ -123,6 +123,17 @@ def test_linear_variant_reduces_in_stage_4_too(dialect, corners):
     assert set(theirs) == set(expected.values()) | set(QKV[dialect].split())
 
 
+@pytest.mark.parametrize("variant", ["b0", "b2-li"])
+def test_timm_gives_features_with_its_stages_one_by_one(variant, corners):
+    """FeatureListNet joins the names of a flattened nn.Sequential by an underscore."""
+    theirs = from_native(corners(variant), "timm")
+    flat = {name.replace("stages.", "stages_", 1): tensor for name, tensor in theirs.items()}
+    assert "stages_3.downsample.proj.weight" in flat
+    assert from_native(corners(variant), "timm-features").keys() == flat.keys()
+    back = to_native({f"encoder.model.{name}": flat[name] for name in flat}, V2["timm-features"], "encoder.model.")
+    assert (back.unexpected, back.tensors.keys()) == ([], {f"backbone.{name}" for name in corners(variant)})
+
+
 def test_mmdet_cannot_say_linear(build):
     with pytest.raises(WeightsError, match="mmdet dialect has no linear attention, so b2-li"):
         from_native(build("features", "b2-li").state_dict(), "mmdet")
@@ -231,6 +242,7 @@ EPSILONS = {  # LayerNorm epsilon after patch embeds and spatial reductions, and
     "native": (None, None),
     "official": (1e-5, 1e-6),
     "timm": (1e-5, 1e-6),
+    "timm-features": (1e-5, 1e-6),
     "mmdet": (1e-6, 1e-6),
     "transformers": (1e-6, 1e-6),
 }
@@ -249,6 +261,7 @@ def test_epsilons():
         (["patch_embed1.proj.weight"], ("official", "")),
         (["module.patch_embed1.proj.weight"], ("official", "module.")),
         (["patch_embed.proj.weight", "stages.1.downsample.proj.weight"], ("timm", "")),
+        (["encoder.model.stages_1.downsample.proj.weight"], ("timm-features", "encoder.model.")),
         (["module.backbone.layers.0.0.projection.weight"], ("mmdet", "module.backbone.")),
         (["pvt_v2.encoder.layers.0.patch_embedding.proj.weight"], ("transformers", "pvt_v2.encoder.")),
         (["stages.0.patch_embed.proj.weight"], ("native", "")),
@@ -269,6 +282,7 @@ def test_detect(names, expected):
         ("module.backbone.", "module."),
         ("mybackbone.", "mybackbone."),
         ("encoder.", ""),
+        ("model.encoder.model.", "model."),
         ("pvt_v2.encoder.", ""),
         ("a.pvt_v2.encoder.", "a."),
     ],

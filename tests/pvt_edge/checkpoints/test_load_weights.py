@@ -287,7 +287,7 @@ MISFITS = {
     ),
     "another architecture": (
         lambda _: {"conv1.weight": torch.ones(64, 3, 7, 7), "bn1.weight": torch.ones(64)},
-        r"no PVT in a known dialect \(native, official, mmdet, transformers, timm\); its tensors are 2",
+        r"no PVT in a known dialect \(native, official, mmdet, transformers, timm, timm-features\); its tensors are 2",
     ),
 }
 

@@ -14,7 +14,7 @@ def test_cells_bundle(cells_bundle):
     manifest = pvt_edge.read_bundle(cells_bundle).manifest
     assert (manifest.variant, manifest.task, manifest.labels) == ("b0", "detect", ("RBC", "WBC", "Platelets"))
     assert (manifest.input.height, manifest.input.width) == (480, 640)
-    files = ["model.fp32.onnx", "openvino/fp32.xml", "openvino/int8.xml", "model.int8.onnx"]
+    files = ["model.fp32.onnx", "model.int8.onnx", "openvino/fp32.xml", "openvino/int8.xml"]
     assert [a.file for a in manifest.artifacts] == files
     assert manifest.auto_precision["openvino"] == "int8"
     assert {"int8", "float"} == set(manifest.precision_plan.values())

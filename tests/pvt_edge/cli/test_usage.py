@@ -68,7 +68,7 @@ def test_debug_shows_the_traceback(pvt_edge_command):
 
 def test_version(pvt_edge_command):
     done = pvt_edge_command("--version")
-    assert (done.returncode, done.stdout) == (0, "pvt-edge 0.1.0\n")
+    assert (done.returncode, done.stdout) == (0, "pvt-edge 0.2.0\n")
 
 
 def test_changelog_has_the_version(pvt_edge_command, checkout):

@@ -3,11 +3,14 @@
 import contextlib
 import io
 import json
+import sys
 
 import pytest
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 
+from pvt_edge.errors import RuntimeMissingError
+from pvt_edge.evaluation import evaluate
 from pvt_edge.scenes import write_scenes
 
 NAMES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
@@ -61,9 +64,10 @@ def test_every_artifact_equals_pycocotools(pvt_edge_command, cells_bundle, scene
 
 def test_limits_and_thresholds(pvt_edge_command, cells_bundle, scenes, tmp_path):
     options = ("--limit", "2", "--conf", "0.3", "--iou", "0.4", "--max-det", "20", "--runtime", "openvino")
-    saved = tmp_path / "dets.json"
+    saved, plots = tmp_path / "dets.json", tmp_path / "new" / "plots"
     done = pvt_edge_command(
-        "val", str(cells_bundle), "--data", str(scenes), *options, "--json", "-", "--save-detections", str(saved)
+        *("val", str(cells_bundle), "--data", str(scenes), *options, "--json", "-"),
+        *("--save-detections", str(saved), "--plots", str(plots)),
     )
     assert done.returncode == 0, done.stderr
     content = json.loads(done.stdout)  # nothing but JSON
@@ -73,11 +77,24 @@ def test_limits_and_thresholds(pvt_edge_command, cells_bundle, scenes, tmp_path)
     assert min(row["score"] for row in detections) > 0.3
     assert len(detections) <= 40
     assert list(content["rows"][0]["figures"].values()) == by_hand(scenes, saved, content["image_ids"])
+    assert {path.name for path in plots.iterdir()} == {"val.json", "confusion.png", "precision_recall.png", "f1.png"}
+    assert json.loads((plots / "val.json").read_text()) == content
+    confusion, best = content["rows"][0]["confusion"], content["rows"][0]["curves"]["best"]
+    assert confusion["conf"] == 0.3
+    assert sum(sum(row[:-1]) for row in confusion["counts"]) == len(detections)
+    assert f"with --conf {best['conf']:g}" in done.stderr
     assert "2 of 4 pictures" in done.stderr
     assert "score above 0.3, NMS IoU 0.4, at most 20 detections a picture" in done.stderr
 
 
-@pytest.mark.parametrize(("precision", "ap"), [("int8", 0.621), ("fp32", 0.6218)])
+def test_plots_need_matplotlib_and_say_so_first(cells_bundle, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(RuntimeMissingError, match=r"pvt-edge\[plots\]"):
+        evaluate(cells_bundle, tmp_path / "absent.json", plots=tmp_path / "plots")
+
+
+@pytest.mark.parametrize(("precision", "ap"), [("int8", 0.621), ("fp32", 0.6206)])
 def test_real_images(pvt_edge_command, cells_bundle, bccd, tmp_path, precision, ap):
     """The bundled weights on the 87 pictures they never saw."""
     saved = tmp_path / "dets.json"

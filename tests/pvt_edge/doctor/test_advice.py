@@ -12,8 +12,8 @@ from pvt_edge.doctor.verdict import Device, Verdict
 from pvt_edge.machine.cpu import Cpu
 from pvt_edge.machine.gpu import Gpu
 from pvt_edge.machine.jetson import Jetson
+from pvt_edge.machine.opencv_build import OpenCvBuild
 from pvt_edge.machine.system import System
-from pvt_edge.opencv_build import OpenCvBuild
 
 SYSTEM = System("Debian 12, Linux 6.1", "x86_64", "3.11.7", "0.1.0", virtual_environment=True)
 CPU = Cpu("EPYC", "x86_64", 8, None, ("AVX2", "AVX-512 VNNI"), "performance")

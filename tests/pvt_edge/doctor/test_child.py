@@ -12,13 +12,18 @@ from pathlib import Path
 import pytest
 
 from pvt_edge.doctor import child
-from pvt_edge.doctor.child import MARK, Answer, answer_of, ask, ask_all, asking
+from pvt_edge.doctor.child import MARK, Answer, Question, ask, ask_all, asking
 from pvt_edge.doctor.verdict import askable
 from pvt_edge.runtimes import RUNTIMES, missing
 from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, TINY_OUTPUT
 
 GOOD = f"""print({MARK!r} + '{{"facts": {{"version": "1"}}, "failure": null}}', flush=True)"""
 SILENT = Answer(failure="it ended without an answer: it said nothing")
+
+
+def answer_of(command: list[str], patience_s: float) -> Answer:
+    with Question(command, patience_s) as question:
+        return question.answer()
 
 
 def run(code: str, patience_s: float = 20) -> Answer:

@@ -8,9 +8,9 @@ from pvt_edge.doctor.packages import missing_of, normal, read_packages
 from pvt_edge.machine.cpu import Cpu, read_cpu
 from pvt_edge.machine.gpu import Gpu, parse_smi, read_driver, read_gpus
 from pvt_edge.machine.jetson import read_jetson
+from pvt_edge.machine.opencv_build import parse_build
 from pvt_edge.machine.system import read_system
 from pvt_edge.machine.system_text import run_tool
-from pvt_edge.opencv_build import parse_build
 
 ZEN5 = (
     "processor\t: 0\nmodel name\t: AMD EPYC 9575F\nflags\t\t: fpu sse2 avx2 avx512f avx_vnni avx512_vnni avx512_bf16\n"

@@ -9,7 +9,8 @@ import pytest
 from pvt_edge.bundle.reader import Bundle
 from pvt_edge.bundle.schema import InputSpec, PostprocessSpec
 from pvt_edge.errors import ArgumentError, BundleError, DataError, PictureWarning, RuntimeInputError, UnknownNameError
-from pvt_edge.predictor import MAX_BATCH, Predictor
+from pvt_edge.predictor import Predictor
+from pvt_edge.predictor.predictor import MAX_BATCH
 from pvt_edge.results import Result
 from pvt_edge.runtimes import Runtime
 

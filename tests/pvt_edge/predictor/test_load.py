@@ -9,9 +9,9 @@ import pytest
 
 from pvt_edge.bundle.reader import Bundle
 from pvt_edge.bundle.writer import BundleWriter
-from pvt_edge.choice import choose_artifact, choose_runtime
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.predictor import load
+from pvt_edge.predictor.choice import choose_artifact, choose_runtime
 from pvt_edge.runtimes import RUNTIMES, bundled_runtimes
 
 from .finder import INPUT_HW, LABELS, manifest, picture

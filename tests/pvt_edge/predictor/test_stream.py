@@ -69,7 +69,7 @@ def test_a_source_of_the_caller_s_is_left_open(tmp_path):
 
 def test_a_source_opened_by_the_stream_is_closed(tmp_path, monkeypatch):
     source = Counted("opened", [])
-    monkeypatch.setattr("pvt_edge.predictor.open_source", lambda spec, options: source)
+    monkeypatch.setattr("pvt_edge.predictor.predictor.open_source", lambda spec, options: source)
     stream = predictor_for(tmp_path).stream("camera")
     next(stream)
     assert not source.closed
@@ -79,7 +79,7 @@ def test_a_source_opened_by_the_stream_is_closed(tmp_path, monkeypatch):
 
 def test_a_source_is_closed_when_the_stream_is_refused(tmp_path, monkeypatch):
     source = Counted("opened", [])
-    monkeypatch.setattr("pvt_edge.predictor.open_source", lambda spec, options: source)
+    monkeypatch.setattr("pvt_edge.predictor.predictor.open_source", lambda spec, options: source)
     with pytest.raises(DataError, match="greatest age"):
         predictor_for(tmp_path).stream("camera", max_age=0)
     assert source.closed

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pvt_edge.errors import DataError
-from pvt_edge.picture_file import WRITABLE
+from pvt_edge.pictures.files import WRITABLE
 from pvt_edge.sinks import CsvRows, ImageFile, ImageFolder, JsonLines
 
 from .made import result

@@ -16,7 +16,7 @@ def test_nothing_written_leaves_an_empty_json_and_a_header(tmp_path):
     with open_sinks(json=tmp_path / "out.jsonl", csv=tmp_path / "out.csv"):
         pass
     assert (tmp_path / "out.jsonl").read_text() == ""
-    header = "stream,source,frame,captured_at,name,class,confidence,x1,y1,x2,y2,track_id,page,video_s"
+    header = "stream,source,frame,captured_at,name,class,confidence,x1,y1,x2,y2,track_id,page,video_s,area,pixels"
     assert (tmp_path / "out.csv").read_text().splitlines() == [header]
 
 
@@ -42,10 +42,10 @@ def test_a_line_tells_of_the_stream_and_the_track(tmp_path):
 @pytest.mark.parametrize(
     ("given", "row"),
     [
-        (result(7, at=1000.5, stream=1, track=4), "1,camera 1,7,1000.500,RBC,0,0.9,10.0,10.0,30.0,30.0,4,,"),
-        (result(7, at=1000.5, stream=1, track=-1), "1,camera 1,7,1000.500,RBC,0,0.9,10.0,10.0,30.0,30.0,,,"),
-        (result(2, path="a,b.png"), ',"a,b.png",2,0.000,RBC,0,0.9,10.0,10.0,30.0,30.0,,,'),
-        (result(2, path="a.mp4", video_s=0.28), ",a.mp4,2,0.000,RBC,0,0.9,10.0,10.0,30.0,30.0,,,0.280000"),
+        (result(7, at=1000.5, stream=1, track=4), "1,camera 1,7,1000.500,RBC,0,0.9,10.0,10.0,30.0,30.0,4,,,,"),
+        (result(7, at=1000.5, stream=1, track=-1), "1,camera 1,7,1000.500,RBC,0,0.9,10.0,10.0,30.0,30.0,,,,,"),
+        (result(2, path="a,b.png"), ',"a,b.png",2,0.000,RBC,0,0.9,10.0,10.0,30.0,30.0,,,,,'),
+        (result(2, path="a.mp4", video_s=0.28), ",a.mp4,2,0.000,RBC,0,0.9,10.0,10.0,30.0,30.0,,,0.280000,,"),
     ],
     ids=["tracked", "not yet sure", "a picture", "of a video"],
 )

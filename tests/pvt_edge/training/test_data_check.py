@@ -78,6 +78,33 @@ def test_data_that_cannot_be_learnt_from(tmp_path, train, val, told):
         check_data(classes(tmp_path / "train", train), classes(tmp_path / "val", val), "")
 
 
+def test_labels_of_one_class_are_too_few_to_tell_apart(tmp_path):
+    train, val = classes(tmp_path / "train", [0, 0]), classes(tmp_path / "val", [0])
+    assert check_data(train, val, "").notes
+    with pytest.raises(DataError, match=r"train \(train\) has labels of cat alone: .* tells 2 classes apart"):
+        check_data(train, val, "", least_classes=2)
+
+
+def boxes(folder, sides, note):
+    """A picture a side of the square box in it, of class 0."""
+    samples = [
+        BoxSample(one.path, i, np.array([[8, 8, 8 + side, 8 + side]], np.float32), np.array([0]))
+        for i, (one, side) in enumerate(zip(classes(folder, [0] * len(sides)).samples, sides, strict=True))
+    ]
+    return BoxSet(folder, NAMES, tuple(samples), notes=(note,))
+
+
+def test_boxes_without_area_are_not_learnt_from(tmp_path):
+    checked = check_data(boxes(tmp_path / "a", [20, 0, 10], "odd"), boxes(tmp_path / "b", [10, 0], "odd"), "")
+    assert [len(sample.labels) for sample in checked.train.samples] == [1, 0, 1]
+    assert [len(sample.labels) for sample in checked.val.samples] == [1, 1]  # what judges knows of them itself
+    assert "| cat | 2 | 1 |" in checked.page
+    assert checked.notes.count("odd") == 1  # of both parts
+    for train, val, part in (([0, 0], [10], "train"), ([10], [0], "val")):
+        with pytest.raises(DataError, match=rf"\({part}\) has no labels: nothing to"):
+            check_data(boxes(tmp_path / f"{part}1", train, ""), boxes(tmp_path / f"{part}2", val, ""), "")
+
+
 def test_one_class_and_classes_without_pictures_are_told(tmp_path):
     one = check_data(classes(tmp_path / "a", [0, 0], NAMES[:1]), classes(tmp_path / "b", [0], NAMES[:1]), "")
     assert "one class alone: cat" in one.notes[0]

@@ -9,7 +9,7 @@ for package in ("matplotlib", "pycocotools", "safetensors"):
     pytest.importorskip(package, reason=f"training needs {package}")
 
 import pvt_edge  # noqa: E402
-from pvt_edge.training.options import frozen_stages, seconds_of  # noqa: E402
+from pvt_edge.options.train import frozen_stages, seconds_of  # noqa: E402
 from pvt_edge.training.schedule import rate_at  # noqa: E402
 from pvt_edge.training.start import count_parameters, freeze, parameter_groups  # noqa: E402
 from pvt_edge.training.task import usual_size  # noqa: E402

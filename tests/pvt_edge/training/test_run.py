@@ -1,10 +1,9 @@
 """Whole runs on small data: what they leave, that they go on as if they had not stopped, and what stops them."""
 
-import contextlib
-import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,10 @@ import pvt_edge  # noqa: E402
 from pvt_edge.checkpoints.summary import summarise_checkpoint  # noqa: E402
 from pvt_edge.errors import ArgumentError, DataError, TrainingError, UnknownNameError  # noqa: E402
 from pvt_edge.training.loop import Trainer  # noqa: E402
+from pvt_edge.training.state import learnt_pictures  # noqa: E402
 from pvt_edge.training.task import get_training  # noqa: E402
+
+from .runs import rows_of, same, stop_after, weights_of  # noqa: E402
 
 COLOURS = {"blue": (220, 60, 40), "red": (40, 60, 220)}
 SMALL = {"variant": "b0", "weights": "cells", "imgsz": (32, 32), "workers": 0}
@@ -34,22 +36,6 @@ def trained(colours, tmp_path_factory):
     """A classifier trained for four epochs."""
     out = tmp_path_factory.mktemp("runs") / "colours"
     return pvt_edge.train(colours, task="classify", out=out, epochs=4, lr=2e-3, patience=9, **SMALL)
-
-
-def rows_of(folder):
-    with (folder / "results.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def weights_of(path):
-    from safetensors.torch import load_file
-
-    return load_file(path)
-
-
-def same(a, b):
-    first, second = weights_of(a), weights_of(b)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_classifier_learns_and_says_how(trained, colours):
@@ -104,28 +90,9 @@ def test_a_detector_and_a_run_that_goes_on(tmp_path):
         pvt_edge.train("scenes:5", resume=again.folder, epochs=4)
 
 
-@contextlib.contextmanager
-def stop_after(epochs):
-    """Within, a run dies as it begins the epoch after so many."""
-    steps = Trainer._steps
-
-    def dying(self):
-        if self.progress.epoch == epochs:
-            raise SystemExit("killed")
-        return steps(self)
-
-    Trainer._steps = dying
-    try:
-        yield
-    except SystemExit:
-        raise KeyboardInterrupt from None
-    finally:
-        Trainer._steps = steps
-
-
 def test_kill_9_leaves_a_run_that_goes_on(colours, tmp_path):
-    """In a process of its own, killed while it trains; the unbroken run is the same."""
-    options = dict(SMALL, epochs=6, batch=2, task="classify", imgsz=(32, 32))
+    """In a process of its own, killed while it and its worker train; the unbroken run is the same."""
+    options = {**SMALL, "epochs": 6, "batch": 2, "task": "classify", "workers": 1}
     whole = pvt_edge.train(colours, out=tmp_path / "whole", **options)
     call = f"pvt_edge.train({str(colours)!r}, out='killed', **{options!r})"
     code = f"import torch, pvt_edge; torch.set_num_threads(1); {call}"
@@ -189,6 +156,16 @@ def test_time_ends_a_run_in_time(colours, tmp_path):
     assert float(rows_of(run.folder)[-1]["seconds"]) < 60  # not the 30 epochs or more of a run without
 
 
+@pytest.mark.parametrize("task", ["detect", "segment"])
+def test_memory_stays_level(tmp_path, task):
+    """What a step leaves behind, its graph say, would add megabytes an epoch."""
+    options = {"variant": "b0", "weights": "none", "imgsz": (64, 96), "workers": 0, "task": task}
+    run = pvt_edge.train("scenes:6", out=tmp_path / "run", epochs=10, batch=2, cache=False, **options)
+    taken = [float(row["memory_mb"]) for row in rows_of(run.folder)]
+    assert max(taken[-3:]) < max(taken[:4]) + 30
+    assert all(0 <= float(row["waiting"]) <= 1 for row in rows_of(run.folder))
+
+
 def test_patience(colours, tmp_path):
     run = pvt_edge.train(colours, task="classify", out=tmp_path / "run", epochs=50, lr=0.0, patience=2, **SMALL)
     assert run.epochs == 3
@@ -217,6 +194,39 @@ def make_boxes(folder):
 
 
 @pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{}", "run.json lacks places, options, recipe"),
+        ("[]", "run.json lacks places"),
+        ('{"places": ', "run.json is damaged"),
+        (None, "run.json: No such file"),
+    ],
+)
+def test_what_is_no_run_does_not_go_on(tmp_path, content, told):
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(DataError, match=f"is no folder of a run that could go on: {told}"):
+        pvt_edge.train(resume=tmp_path)
+
+
+def test_other_pictures_do_not_go_on(trained, colours, tmp_path):
+    run = shutil.copytree(trained.folder, tmp_path / "run")
+    moved = shutil.copytree(colours, tmp_path / "moved")
+    (moved / "red" / "3.png").rename(moved / "red" / "30.png")
+    with pytest.raises(DataError, match=r"the data now has pictures that run does not, such as 30.png"):
+        pvt_edge.train(moved, resume=run, epochs=5)
+    (moved / "red" / "30.png").rename(moved / "red" / "3.png")
+    assert pvt_edge.train(moved, resume=run, epochs=4).epochs == 4  # the same ones in another place
+
+
+def test_an_export_takes_its_ranges_from_what_was_learnt_from(trained, tmp_path):
+    split = json.loads((trained.folder / "split.json").read_text())
+    assert learnt_pictures(trained.best) == split["train"]
+    assert all(os.path.isabs(path) for path in split["train"])
+    assert learnt_pictures(tmp_path / "best.safetensors") == []
+
+
+@pytest.mark.parametrize(
     ("options", "error", "told"),
     [
         ({"task": "clasify"}, UnknownNameError, "did you mean 'classify'"),
@@ -230,6 +240,8 @@ def make_boxes(folder):
         ({"task": "classify", "device": "cuda:9"}, Exception, "cannot train on 'cuda:9'"),
         ({"task": "classify", "head": "lite"}, ArgumentError, "one head"),
         ({"task": "detect"}, DataError, "no boxes in"),
+        ({"task": "classify", "images": "nowhere"}, DataError, "nowhere is no folder of pictures"),
+        ({"task": "classify", "val": "nowhere"}, DataError, "nowhere is not there"),
     ],
 )
 def test_what_is_refused(colours, tmp_path, options, error, told):

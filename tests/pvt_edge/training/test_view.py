@@ -1,9 +1,11 @@
 """Random views: boxes and masks follow their pixels under every transform."""
 
+import cv2
 import numpy as np
 import pytest
 
-from pvt_edge.training.view import SYMMETRIES, VOID, View, random_view, recolour
+from pvt_edge.options.train import SYMMETRIES
+from pvt_edge.training.view import VOID, View, random_view, recolour
 
 COLOURS = {0: (255, 0, 0), 1: (0, 255, 0), 2: (0, 0, 255)}  # of the rectangle with that label, BGR
 BOXES = np.array([[20, 30, 60, 50], [80, 10, 95, 70], [5, 60, 45, 88]], np.float32)
@@ -95,6 +97,26 @@ def test_masks_follow_their_pixels(symmetry):
         inside = np.linalg.solve(view.matrix[:, :2], (corners - view.matrix[:, 2]).T).T
         outside = (inside < -2).any() or (inside > (122, 102)).any()
         assert (VOID in classes) == outside or not outside
+
+
+@pytest.mark.parametrize("fit", [0.3, 1.0, 1.6])
+def test_a_mask_is_cut_as_the_picture_that_shows_it(fit):
+    """What is above half in a picture of two values is what its mask has, but for the pixels on the border itself."""
+    rows, columns = np.mgrid[:200, :240]
+    mask = (((columns - 130) / 70) ** 2 + ((rows - 90) / 45) ** 2 < 1).astype(np.uint8)
+    for seed in range(12):
+        view = random_view((200, 240), (96, 120), (fit, fit), (0.7, 1.4), "all", np.random.default_rng(seed))
+        seen = view.image(np.repeat(mask[..., None] * 255, 3, axis=2).astype(np.uint8))[..., 0] > 127
+        classes = view.mask(mask)
+        known = classes != VOID
+        border = cv2.morphologyEx(classes, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+        differ = (seen != (classes == 1)) & known
+        assert not (differ & ~border).any()
+        shown = seen & known
+        assert differ.sum() <= 0.05 * max(shown.sum(), 1)
+        if shown.sum() > 300:  # and none of the two lies aside of the other
+            offset = np.argwhere(shown).mean(axis=0) - np.argwhere(classes == 1).mean(axis=0)
+            assert np.abs(offset).max() < 0.15
 
 
 @pytest.mark.parametrize("fit", [0.1, 0.3, 0.7])

@@ -1,0 +1,1 @@
+"""What is painted on a picture: boxes, masks, counters and their names."""

@@ -1,0 +1,1 @@
+"""What may be asked for: options of commands and of public calls, each declared once, in frozen objects."""

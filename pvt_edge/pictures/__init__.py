@@ -1,0 +1,1 @@
+"""Pictures: their files, pixels and sizes."""

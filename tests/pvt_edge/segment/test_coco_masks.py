@@ -1,0 +1,82 @@
+"""COCO's polygons and run lengths, drawn as class ids."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from pvt_edge.errors import DataError
+from pvt_edge.tasks import get_task
+
+SQUARE = [[2, 2, 8, 2, 8, 8, 2, 8]]
+BOX = [2, 2, 6, 6]
+
+
+def write(folder, *annotations, **image):
+    (folder / "images").mkdir(exist_ok=True)
+    cv2.imwrite(str(folder / "images" / "x.png"), np.zeros((10, 12, 3), np.uint8))
+    content = {
+        "images": [{"id": 1, "file_name": "x.png", "height": 10, "width": 12, **image}],
+        "annotations": [{"image_id": 1, "bbox": BOX, **one} for one in annotations],
+        "categories": [{"id": 9, "name": "b"}, {"id": 3, "name": "a"}],
+    }
+    (folder / "instances.json").write_text(json.dumps(content))
+    return folder / "instances.json"
+
+
+def read(file):
+    return get_task("segment").read_labels(file)[0]
+
+
+def lengths(mask):
+    packed = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": packed["size"], "counts": packed["counts"].decode()}
+
+
+def test_polygons_and_run_lengths_become_classes_with_the_smaller_in_front(tmp_path):
+    small = np.zeros((10, 12), bool)
+    small[4:6, 4:6] = True
+    loose = {"size": [10, 12], "counts": [0, 3, 117]}
+    file = write(
+        tmp_path,
+        {"category_id": 3, "segmentation": lengths(small), "area": 4},
+        {"category_id": 9, "segmentation": SQUARE, "area": 36},
+        {"category_id": 3, "segmentation": loose, "area": 3},
+    )
+    dataset = read(file)
+    assert dataset.names == ("background", "a", "b")
+    expected = np.zeros((10, 12), np.uint8)
+    expected[2:8, 2:8] = 2
+    expected[4:6, 4:6] = 1
+    expected[:3, 0] = 1
+    assert np.array_equal(dataset.samples[0].mask(), expected)
+    assert dataset.counts() == {"background": 1, "a": 1, "b": 1}
+
+
+def test_exact_masks_beside_the_file_go_before_its_boxes(tmp_path):
+    file = write(tmp_path, {"category_id": 3})
+    (tmp_path / "masks").mkdir()
+    cv2.imwrite(str(tmp_path / "masks" / "x.png"), np.full((10, 12), 9, np.uint8))
+    dataset = read(file)
+    assert dataset.names == ("background", "a", "b")
+    assert dataset.samples[0].mask().max() == 2
+
+
+WRONG = {
+    "boxes alone": ({}, {}, "boxes alone"),
+    "two points": ({"segmentation": [[1, 1, 2, 2]]}, {}, "three points"),
+    "another size": ({"segmentation": {"size": [5, 5], "counts": [25]}}, {}, "its picture has"),
+    "too few": ({"segmentation": {"size": [10, 12], "counts": [25]}}, {}, "25 pixels"),
+    "no region": ({"segmentation": "here"}, {}, "list of polygons"),
+    "told size": ({"segmentation": SQUARE}, {"width": 13}, "13x10"),
+    "no such picture": ({"segmentation": SQUARE}, {"file_name": "y.png"}, "y.png"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
+def test_what_cannot_be_drawn_is_refused(case, tmp_path):
+    annotation, image, words = case
+    with pytest.raises(DataError, match=words):
+        read(write(tmp_path, {"category_id": 3, **annotation}, **image))
