@@ -42,10 +42,10 @@ class Comparison:
 
     def lines(self, max_ratio: float) -> list[str]:
         """The verdict for people, a line each."""
-        told = [f"moved: {move.text}" for move in self.moves]
-        told += [f"failed: {name}, which the baseline has figures of" for name in self.failed]
+        lines = [f"moved: {move.text}" for move in self.moves]
+        lines += [f"failed: {name}, which the baseline has figures of" for name in self.failed]
         verdict = "as recorded" if self else f"NOT as recorded: {len(self.moves) + len(self.failed)} moved or failed"
-        return [f"ratios of {len(self.compared)} rows, within {max_ratio:g}x: {verdict}", *told, *self.notes]
+        return [f"ratios of {len(self.compared)} rows, within {max_ratio:g}x: {verdict}", *lines, *self.notes]
 
 
 def read_baseline(path: Path) -> Benchmark:

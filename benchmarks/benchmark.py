@@ -13,9 +13,8 @@ import pvt_edge
 from pvt_edge.benchmarks.accuracy import measure_accuracy, read_labels
 from pvt_edge.benchmarks.calls import Stages, prepare
 from pvt_edge.benchmarks.clocks import read_counters
-from pvt_edge.benchmarks.cold_start import measure_cold_start
+from pvt_edge.benchmarks.cold_start import measure_cold_start, own_compiler_cache
 from pvt_edge.benchmarks.comparison_models import check_models
-from pvt_edge.benchmarks.compiler_cache import own_compiler_cache
 from pvt_edge.benchmarks.contestants import Contestant, open_contestant
 from pvt_edge.benchmarks.graph_costs import GraphCosts
 from pvt_edge.benchmarks.layers import layer_group_ms
@@ -236,8 +235,8 @@ class Run:
 
     def _check_any_measured(self) -> None:
         if not any(row.status == "measured" for row in self.rows.values()):
-            told = "; ".join(f"{row.name}: {row.reason}" for row in self.rows.values() if row.status == "failed")
-            raise BundleError(f"no row of {self.bundle.folder} could be measured: {told}")
+            reasons = "; ".join(f"{row.name}: {row.reason}" for row in self.rows.values() if row.status == "failed")
+            raise BundleError(f"no row of {self.bundle.folder} could be measured: {reasons}")
 
     def _accuracies(self, opened: Mapping[str, Contestant], labelled: Labelled[Any]) -> None:
         """Write what each measured row finds in the labelled pictures; once for all batches of a file."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pvt_edge.pictures.resizing import apply, plan
 from pvt_edge.predictor import Predictor
-from pvt_edge.resizing import apply, plan
 from pvt_edge.sources import Frame
 
 if TYPE_CHECKING:

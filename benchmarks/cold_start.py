@@ -10,13 +10,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from pvt_edge.benchmarks.memory import MIB, free_vram_bytes, peak_rss_mib, rss_mib
-from pvt_edge.benchmarks.opening import Opening
+from pvt_edge.benchmarks.opening import COMPILED, Opening
 from pvt_edge.benchmarks.record import ColdStart
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.runtimes.boundary import one_line
@@ -27,6 +29,21 @@ _MORE_RUNS = 4  # before the peak is read: some runtimes allocate on the second
 
 class ColdStartError(PvtEdgeError):
     """A runtime that gave no first result in a process of its own."""
+
+
+@contextmanager
+def own_compiler_cache(scratch: Path) -> Iterator[None]:
+    """Within, torch.compile begins with an empty cache in `scratch`, so that its cold start is one."""
+    key = "TORCHINDUCTOR_CACHE_DIR"
+    before = os.environ.get(key)
+    os.environ[key] = str(scratch / COMPILED)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[key]
+        else:
+            os.environ[key] = before
 
 
 def measure_cold_start(opening: Opening) -> ColdStart:

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pvt_edge.benchmarks.page import page
 from pvt_edge.benchmarks.record import SCHEMA, STUDY_SCHEMA
-from pvt_edge.benchmarks.report import page
 from pvt_edge.errors import DataError
 from pvt_edge.owned_folder import OwnedFolder
 from pvt_edge.reporting.drawings import has_matplotlib

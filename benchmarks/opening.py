@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pvt_edge.benchmarks.record import Hint
 from pvt_edge.bundle.schema import NormaliseSpec
-from pvt_edge.preprocessing import IMAGENET
+from pvt_edge.checkpoints.preprocessing import IMAGENET
 from pvt_edge.runtimes import RUNTIMES, ModelSpec, TensorSpec, open_runtime
 from pvt_edge.runtimes.session import Session
 from pvt_edge.runtimes.table import require

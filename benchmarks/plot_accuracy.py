@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.benchmarks.benchmark import Measured
 
-_MARKERS = {"fp32": "s", "bf16": "D", "fp16": "D", "int8": "o"}
+_MARKERS = {"fp32": "s", "bf16": "D", "fp16": "D", "approx": "P", "int8": "o"}
 _RADIUS = 4.5  # points
 _WIDE = 4.0  # slowest over fastest from which on a linear axis would crowd the fast ones
 _LEAST_SPAN = 0.01  # of the metric that is drawn at least, so that a difference in the last digit looks like one

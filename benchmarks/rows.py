@@ -216,11 +216,13 @@ def find_torch_model(bundle: Bundle, weights: str | None, head: str | None = Non
     held = manifest.provenance.weights
     if weights is None and get_bundled(held) is None:
         return f"the bundle holds no torch weights (it was made of {held}): give them with --weights"
+    known = manifest.task == "features" or get_bundled(weights or held)
+    alone = manifest.task == "segment" and manifest.postprocess is not None  # one class, and the rest is background
     return TorchModel(
         manifest.variant,
         manifest.task,
         weights or held,
-        num_classes=None if manifest.task == "features" or get_bundled(weights or held) else len(manifest.labels),
+        num_classes=None if known else 1 if alone else len(manifest.labels),
         head=head,
         normalisation=manifest.normalise,
     )
@@ -229,5 +231,5 @@ def find_torch_model(bundle: Bundle, weights: str | None, head: str | None = Non
 def check_any(plans: Sequence[Plan]) -> None:
     """Raise `RuntimeMissingError` with every reason where nothing can be run."""
     if not any(plan.opening for plan in plans):
-        told = "; ".join(dict.fromkeys(f"{plan.name}: {plan.row.reason}" for plan in plans)) or "no row was chosen"
-        raise RuntimeMissingError(f"nothing here to benchmark: {told}")
+        reasons = "; ".join(dict.fromkeys(f"{plan.name}: {plan.row.reason}" for plan in plans)) or "no row was chosen"
+        raise RuntimeMissingError(f"nothing here to benchmark: {reasons}")

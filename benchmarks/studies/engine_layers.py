@@ -23,7 +23,6 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 import pvt_edge
 from pvt_edge.engines.engine import build_engine
 from pvt_edge.engines.layer_list import read_layers
-from pvt_edge.engines.options import BuildOptions
 from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.precision.extremes import float_activations, layer_ranges, observe_extremes, placeable_blocks
@@ -31,6 +30,7 @@ from pvt_edge.export.precision.half import to_half
 from pvt_edge.export.precision.qdq import add_qdq
 from pvt_edge.export.precision.recipes import FOR_TENSORRT
 from pvt_edge.export.stock import StockGraph
+from pvt_edge.options.build import BuildOptions
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary, load_library
 from pvt_edge.scenes import draw_scene
 

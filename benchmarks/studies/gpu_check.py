@@ -204,9 +204,9 @@ def torch_run(
     import torch
 
     torch.backends.cudnn.benchmark = True  # or a competitor is timed with kernels that nobody chose
+    from pvt_edge.checkpoints.preprocessing import normalise
     from pvt_edge.models.decode import Decode
     from pvt_edge.models.detector import Detector
-    from pvt_edge.preprocessing import normalise
     from pvt_edge.zoo import create_model
 
     manifest = bundle.manifest

@@ -63,8 +63,8 @@ def _models(benchmark: Benchmark) -> list[str]:
 
 
 def _others(rows: Sequence[Row]) -> list[str]:
-    told = [f"{plain(row.name)}: {row.status}, {plain(str(row.reason))}" for row in rows if row.status != "measured"]
-    return ["## Rows without figures", bullets(told)] if told else []
+    lines = [f"{plain(row.name)}: {row.status}, {plain(str(row.reason))}" for row in rows if row.status != "measured"]
+    return ["## Rows without figures", bullets(lines)] if lines else []
 
 
 def _pictures(plots: Sequence[str]) -> list[str]:
@@ -73,13 +73,13 @@ def _pictures(plots: Sequence[str]) -> list[str]:
 
 
 def _layers(rows: Sequence[Row]) -> list[str]:
-    told = [row for row in rows if row.layers_ms]
-    if not told:
+    timed = [row for row in rows if row.layers_ms]
+    if not timed:
         return []
-    groups = list(dict.fromkeys(group for row in told for group in row.layers_ms or {}))
-    lines = [[group, *(ms((row.layers_ms or {}).get(group, 0.0)) for row in told)] for group in groups]
+    groups = list(dict.fromkeys(group for row in timed for group in row.layers_ms or {}))
+    lines = [[group, *(ms((row.layers_ms or {}).get(group, 0.0)) for row in timed)] for group in groups]
     return [
         "## Time by group of layers",
-        table(["layers", *(plain(row.name) for row in told)], lines),
+        table(["layers", *(plain(row.name) for row in timed)], lines),
         "Milliseconds by the runtime's own counters, which cost time of their own: compare, do not add up.",
     ]
