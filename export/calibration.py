@@ -1,6 +1,8 @@
 """The pictures that INT8 ranges are taken from: real or drawn, never random noise."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,11 +92,13 @@ def calibration_from_scenes(
     """`count` generated blood-smear scenes: the calibration set of the bundled `cells` weights."""
     from pvt_edge.scenes import draw_scene
 
-    inputs = []
-    for i in range(count):
-        image = draw_scene(SCENE_SEED + 10_000 * seed + i).image
-        inputs.append(apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None])
-    return CalibrationSet(tuple(inputs), CalibrationRecord(source=SCENES, seed=seed, count=count))
+    def draw(number: int) -> "NDArray[np.uint8]":
+        image = draw_scene(SCENE_SEED + 10_000 * seed + number).image
+        return apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # what a scene takes is mostly arithmetic, which threads share
+        inputs = tuple(pool.map(draw, range(count)))
+    return CalibrationSet(inputs, CalibrationRecord(source=SCENES, seed=seed, count=count))
 
 
 def _shortage(record: CalibrationRecord, least: int) -> str:

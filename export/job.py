@@ -213,15 +213,20 @@ class ExportJob:
             logits=request.options.logits,
         )
 
-    def check(self, runtime: str, path: Path, precision: str, model: Model | None = None) -> None:
-        """Raise `ExportError` unless a file gives the answers of `model`, by default the exact one."""
-        expected = self.expected if model in (None, self.model) else model_outputs(model, self.graph, self.probes)
+    def check(self, runtime: str, path: Path, precision: str, *, moved: bool = False) -> None:
+        """Raise `ExportError` unless a file gives the exact model's answers, or if `moved` the approximated one's."""
+        expected = self._expected_moved if moved else self.expected
         with open_runtime(runtime, path, precision=precision) as opened:
             check_parity(opened, INPUT_NAME, self.probes, expected, self.model.task)
             gives = {
                 spec.name: OutputSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in opened.outputs
             }
         self.outputs = self.outputs or tuple(gives[name] for name in self.graph.output_names)
+
+    @cached_property
+    def _expected_moved(self) -> "list[Arrays]":
+        """What the trained model with the moves gives on `probes`."""
+        return model_outputs(self.deployed, self.graph, self.probes)
 
     def check_runs(self, runtime: str, file: str) -> None:
         """Raise `ExportError` unless an INT8 file of the bundle runs and gives finite answers."""

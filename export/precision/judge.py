@@ -152,7 +152,7 @@ def labelled_judge(
     for note in dataset.notes:
         warnings.warn(f"{data}: {note}", PictureWarning, stacklevel=2)
     dataset = dataset.take(range(len(dataset.samples))[part])
-    labelled = kind.judge(dataset, labels, kind.judged_at(post, labels))
+    labelled = kind.judge(dataset, labels, kind.judged_at(post, labels)).brief()
     fitted = [_fit(read_image(sample.path, pixel_max=pixel_max), imgsz, resize) for sample in labelled.samples]
     words = words or f"{len(fitted)} labelled pictures of {data}"
     name, called = kind.metric

@@ -66,7 +66,7 @@ class OnnxTarget(ExportTarget):
         job.tell_more("exporting the approximated ONNX")
         moved = job.scratch / "approx.onnx"
         job.trace(model, "onnxruntime", moved)
-        job.check("onnxruntime", moved, "fp32", model)
+        job.check("onnxruntime", moved, "fp32", moved=True)
         file = self._save(onnx.load(str(moved)), "approx")
         job.tell_more("judging the approximation in ONNX Runtime")
         job.quantisation = job.quantisation.judge_onnx_approx(job.run_judged("onnxruntime", "approx", file))

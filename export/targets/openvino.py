@@ -57,7 +57,7 @@ class OpenVinoTarget(ExportTarget):
             moved = job.openvino_model(job.approximation.moves)
             approx = job.scratch / "approx.xml"
             self._save(moved, "approx", approx)
-            job.check("openvino", approx, "fp32", job.approximation.model)
+            job.check("openvino", approx, "fp32", moved=True)
             moved = read_model(approx)
         found = self._search(exact, moved)
         job.judged |= {f"openvino-{name}": outputs for name, outputs in found.search.outputs.items()}

@@ -4,12 +4,15 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from pvt_edge.data.labelled_set import HasPath, LabelledSet
 from pvt_edge.errors import DataError
 from pvt_edge.metrics.confusion import Confusion
 from pvt_edge.metrics.curves import Curves
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Answer: TypeAlias = Mapping[str, Any]  # the fields of `Result` that `Task.read` fills
 S = TypeVar("S", bound=HasPath)
@@ -77,6 +80,10 @@ class Labelled(ABC, Generic[S]):
     @abstractmethod
     def rate(self, sample: S, answer: Answer | None, image_hw: tuple[int, int]) -> Any:
         """What counts of the answer to one picture of `image_hw` pixels; None is one that is no number."""
+
+    def brief(self) -> "Self":
+        """The same for scores that only the first figures and those of classes are read of, where that is cheaper."""
+        return self
 
     @abstractmethod
     def score(self, rated: Sequence[Any]) -> Scores:

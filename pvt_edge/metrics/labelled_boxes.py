@@ -1,7 +1,7 @@
 """COCO AP of boxes found in labelled pictures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.data.labelled_set import BoxSample, BoxSet
@@ -36,11 +36,18 @@ def ap_settings(
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledBoxes(Labelled[BoxSample]):
-    """Pictures with boxes; `category_of` has the category id of each class that is to be found, `labels` all names."""
+    """Pictures with boxes; `category_of` has the category id of each class that is to be found, `labels` all names.
+
+    Without `by_size` the figures of small, medium and large boxes are NaN, and scores take a quarter of the time.
+    """
 
     dataset: BoxSet
     category_of: dict[int, int]
     labels: tuple[str, ...]
+    by_size: bool = True
+
+    def brief(self) -> "LabelledBoxes":
+        return replace(self, by_size=False)
 
     def rate(self, sample: BoxSample, answer: Answer | None, image_hw: tuple[int, int]) -> "tuple[list[Row], bool]":
         """(detections as rows of COCO's results format, whether the picture has another size than was annotated)."""
@@ -56,7 +63,7 @@ class LabelledBoxes(Labelled[BoxSample]):
         shown = self.samples[: len(rated)]
         found = [row for rows, _ in rated for row in rows]
         image_ids = [sample.image_id for sample in shown]
-        coco = coco_figures(self.dataset, found, image_ids)
+        coco = coco_figures(self.dataset, found, image_ids, by_size=self.by_size)
         counts = self.dataset.counts()
         known = [name for name in self.dataset.names if name in self.labels]
         classes = {name: {"boxes": float(counts[name]), **coco.classes[name]} for name in known}

@@ -1,6 +1,8 @@
 """Scenes as files: a folder of pictures with COCO annotations and class maps, a video of a moving stage."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +33,20 @@ def write_scenes(folder: str | Path, count: int, seed: int = 0, height: int = 48
     (Path(folder) / "classes.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
     entries: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
-    for index in range(count):
+
+    def write(index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """(boxes, labels) of a scene whose files are written."""
         scene = draw_scene(seed * SEED_STEP + index, height, width)
-        name = f"scene_{index:05d}.jpg"
         _, packed = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        (images / name).write_bytes(packed.tobytes())
+        (images / f"scene_{index:05d}.jpg").write_bytes(packed.tobytes())
         _write_mask(masks / f"scene_{index:05d}.png", scene.mask)
-        entries.append({"id": index + 1, "file_name": name, "height": height, "width": width})
-        for (x0, y0, x1, y1), label in zip(scene.boxes_xyxy.tolist(), scene.labels.tolist(), strict=True):
+        return scene.boxes_xyxy, scene.labels
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # what a scene takes is mostly arithmetic, which threads share
+        drawn = list(pool.map(write, range(count)))
+    for index, (boxes, labels) in enumerate(drawn):
+        entries.append({"id": index + 1, "file_name": f"scene_{index:05d}.jpg", "height": height, "width": width})
+        for (x0, y0, x1, y1), label in zip(boxes.tolist(), labels.tolist(), strict=True):
             annotations.append(
                 {
                     "id": len(annotations) + 1,

@@ -13,7 +13,7 @@ pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.data.coco import read_coco
 from pvt_edge.evaluation.arrays import score_runtime
-from pvt_edge.metrics.average_precision import average_precision
+from pvt_edge.metrics.average_precision import CLASS_FIGURES, FIGURES, coco_figures, coco_rows
 from pvt_edge.postprocessing import Detections
 from pvt_edge.runtimes import TensorSpec
 from pvt_edge.tasks import get_task
@@ -40,6 +40,19 @@ def dataset(tmp_path_factory):
     path = folder / "instances.json"
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": CATEGORIES}))
     return read_coco(path, folder)
+
+
+def figures(dataset, found, **options):
+    """COCO figures of `found`, pairs of (image id, detections in original pixels); only those images count."""
+    rows = [row for image_id, boxes in found for row in coco_rows(image_id, boxes, dataset.category_ids)]
+    return coco_figures(dataset, rows, [image_id for image_id, _ in found], **options)
+
+
+def average_precision(dataset, found) -> dict[str, float]:
+    """AP, AP50, AP75, and AP of each category."""
+    coco = figures(dataset, found)
+    classes = {f"AP {name}": values["AP"] for name, values in coco.classes.items()}
+    return {name: coco.figures[name] for name in ("AP", "AP50", "AP75")} | classes
 
 
 def perfect(dataset) -> list[tuple[int, Detections]]:
@@ -103,6 +116,21 @@ def test_equals_pycocotools(dataset, seed):
         assert metrics[f"AP {name}"] == pytest.approx(one[0], abs=1e-9)
     assert 0.05 < metrics["AP"] < metrics["AP50"] < 1
     assert metrics["AP cat"] != metrics["AP dog"]
+
+
+def test_without_sizes_the_others_stay(dataset):
+    found = imperfect(dataset)
+    whole, brief = figures(dataset, found), figures(dataset, found, by_size=False)
+    sizes = {name for name in FIGURES if name[-1] in "sml"}
+    assert {name for name, value in brief.figures.items() if np.isnan(value)} == sizes
+    assert not np.isnan(whole.figures["APm"])
+    assert {name: brief.figures[name] for name in FIGURES if name not in sizes} == {
+        name: value for name, value in whole.figures.items() if name not in sizes
+    }
+    assert brief.classes == whole.classes and list(brief.classes["cat"]) == list(CLASS_FIGURES)
+    for name, ranked in whole.ranked.items():
+        for briefly, wholly in zip(brief.ranked[name], ranked, strict=True):
+            np.testing.assert_array_equal(briefly, wholly)
 
 
 def test_perfect(dataset):
