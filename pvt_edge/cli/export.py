@@ -32,7 +32,10 @@ from pvt_edge.options.preprocessing import Preprocessing
 def export(
     *,
     variant: Annotated[
-        str | None, typer.Option(help="b0, b1, b2, b2-li, b3, b4 or b5. Default: what the file of --weights holds.")
+        str | None,
+        typer.Option(
+            help="b0 to b5, b2-li, v1-tiny, v1-small, v1-medium or v1-large. Default: what the file of --weights holds."
+        ),
     ] = None,
     weights: Annotated[
         str | None,

@@ -32,10 +32,10 @@ class ExportOptions:
         calib_n: How many of them are drawn.
         seed: By which they are.
         allow_small: Take fewer than 16.
-        max_drop: What INT8, FP16 and approximations together may lose of `metric`: by default 0.005 of map and top1,
-            0.02 of agreement, and without limit for weights that were not loaded.
-        metric: auto, agreement (with FP32), top1 or map.
-        data: Labelled pictures: a COCO file, or a folder of class folders.
+        max_drop: What INT8, FP16 and approximations together may lose of `metric`: by default 0.005 of map, top1 and
+            miou, 0.02 of agreement, and without limit for weights that were not loaded.
+        metric: auto, agreement (with FP32), top1, map or miou.
+        data: Labelled pictures: a COCO file, or a folder of class folders or of pictures and index masks.
         images: The folder of a COCO file's pictures.
         plan: A precision plan in place of a search: a JSON file, or a bundle with one; its moves too.
         tune: "quick" to time the recorded placement of INT8 against floats, "full" to search and time placements,
@@ -90,13 +90,14 @@ class ExportOptions:
     allow_small: Annotated[bool, Flag("Take fewer than 16 calibration pictures.")] = False
     max_drop: Annotated[
         float | None,
-        Flag("What INT8 may lose of the metric. Default: 0.005 of map and top1, 0.02 of agreement."),
+        Flag("What INT8 may lose of the metric. Default: 0.005 of map, top1 and miou, 0.02 of agreement."),
     ] = None
-    metric: Annotated[str, Flag("What INT8 is judged by: auto, agreement (with FP32, no labels), top1 or map.")] = (
-        "auto"
-    )
+    metric: Annotated[
+        str, Flag("What INT8 is judged by: auto, agreement (with FP32, no labels), top1, map or miou.")
+    ] = "auto"
     data: Annotated[
-        Place | None, Flag("Labelled pictures to judge by: a COCO file, or a folder of class folders.", kind=Path)
+        Place | None,
+        Flag("Labelled pictures to judge by: a COCO file, or a folder with class folders or index masks.", kind=Path),
     ] = None
     images: Annotated[
         Place | None, Flag("The pictures of the COCO file. Default: beside it.", metavar="DIR", kind=Path)

@@ -20,7 +20,9 @@ class TrainOptions:
     """Options of `pvt_edge.train`; None leaves it to the recipe."""
 
     task: Annotated[str | None, Flag("classify, detect or segment.")] = None
-    variant: Annotated[str | None, Flag("b0, b1, b2, b2-li, b3, b4 or b5. Default: b0.")] = None
+    variant: Annotated[str | None, Flag("b0 to b5, b2-li, v1-tiny, v1-small, v1-medium or v1-large. Default: b0.")] = (
+        None
+    )
     weights: Annotated[
         str | None,
         Flag(
