@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ArgumentError, ExportError
+from pvt_edge.export.precision.judge import lost
 from pvt_edge.export.precision.record import ApproximationRecord, MoveTrial
 from pvt_edge.models.moves import apply_moves
 from pvt_edge.moves import RECIPE, BlockMoves, Moves, read_moves
@@ -42,7 +43,7 @@ LADDER: tuple[Moves, ...] = (
     ),
 )
 SHARE = 0.6  # of the budget, on the pictures that choose: INT8 wants some of it, and other pictures lose a little more
-FEW, HOPELESS = 8, 3.0  # what loses so many budgets on the first few pictures is not tried on the others
+FEW, HOPELESS = 8, 3.0  # what loses so many budgets on a few of the pictures is not tried on the others
 CLASS_SHARE = 4.0  # a class may lose so many times the budget, for the mean to hold it
 
 
@@ -117,7 +118,7 @@ def choose(
     reference = tuple(map(build(Moves()), judge.inputs))
     judge = replace(judge, reference=reference)
     base, base_classes = judge.rate(reference)
-    few = judge.first(FEW)
+    few, hopeless = judge.few(FEW), max(HOPELESS * budget, 1 / FEW)  # one picture may say another class
     few_base, few_classes = few.rate(few.reference)
     trials: list[MoveTrial] = []
     chosen: Approximation | None = None
@@ -126,10 +127,10 @@ def choose(
         words = moves.words(variant)
         tell(f"trying {words}")
         run = build(moves)
-        outputs = [*map(run, few.inputs)]
-        trial = _trial(few, outputs, words, few_base, few_classes, budget)
-        if trial.drop <= HOPELESS * budget:
-            outputs += map(run, judge.inputs[FEW:])
+        found = {id(picture): run(picture) for picture in few.inputs}
+        trial = _trial(few, [*found.values()], words, few_base, few_classes, budget)
+        if trial.drop <= hopeless:
+            outputs = [found.get(id(picture)) or run(picture) for picture in judge.inputs]
             trial = _trial(judge, outputs, words, base, base_classes, budget)
         trials.append(trial)
         if trial.within_budget:
@@ -155,14 +156,17 @@ def _trial(
     budget: float,
 ) -> MoveTrial:
     value, classes = judge.rate(outputs)
-    drops = {name: base_classes[name] - found for name, found in classes.items() if base_classes[name] >= 0}
-    worst = max(drops, key=drops.__getitem__, default=None)
-    within = base - value <= SHARE * budget and all(drop <= CLASS_SHARE * budget for drop in drops.values())
+    # a class that no picture shows has no figure, or one of its few false alarms, which moves may silence
+    drops = {
+        name: base_classes[name] - found for name, found in classes.items() if base_classes[name] >= 0 and found >= 0
+    }
+    worst, drop = max(drops, key=drops.__getitem__, default=None), lost(base, value)
+    within = drop <= SHARE * budget and all(drop <= CLASS_SHARE * budget for drop in drops.values())
     return MoveTrial(
         words=words,
         pictures=len(outputs),
         value=round(value, 5),
-        drop=round(base - value, 5),
+        drop=round(drop, 5),
         worst_class=worst,
         worst_class_drop=round(drops[worst], 5) if worst else None,
         within_budget=within,

@@ -97,7 +97,7 @@ def export_model(model: Model, out: "str | PathLike[str]", options: ExportOption
                 taken=request.taken,
             ),
         )
-        if chosen is not None or job.tensorrt is not None:
+        if chosen is not None or job.tensorrt is not None or job.approximations is not None:
             folder, search = writer.path("report.md").parent, chosen.record if chosen else None
             write_report(folder, manifest, search, job.tensorrt_record, job.approximations)
         return writer.finish(manifest)

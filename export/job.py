@@ -1,13 +1,15 @@
 """One export under way: what its targets share, and what they leave for each other."""
 
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.bundle import BundleWriter
 from pvt_edge.bundle.schema import MOVED, AccuracyRecord, Artifact, OutputSpec, Precision, TensorRtSpec
-from pvt_edge.errors import ExportError
+from pvt_edge.errors import ExportError, PictureWarning
 from pvt_edge.export.agreement import measure_accuracy, measure_agreement
 from pvt_edge.export.approximation import LADDER, Approximation, choose, take
 from pvt_edge.export.auto_precision import rank_onnx, time_onnx
@@ -180,6 +182,11 @@ class ExportJob:
         """Whether approximations were taken of a plan, at its word."""
         return self.approximations is not None and self.approximations.given
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The blocks that the moves leave out of the graph."""
+        return self.approximation.moves.left_out(self.model.backbone.variant) if self.approximation else ()
+
     @cached_property
     def judge(self) -> "Judge":
         """What judges files: on other pictures than those that chose approximations."""
@@ -248,10 +255,12 @@ class ExportJob:
         return self._converted[moves]
 
     def _convert(self, moves: Moves) -> "openvino.Model":
-        self._conversions += 1  # a file each: a model may read its weights from it for as long as it lives
+        self._conversions += 1
         traced = self.scratch / f"openvino.{self._conversions}.onnx"
         self.trace(take(self.model, moves).model if moves else self.model, "openvino", traced)
         found = read_model(traced)
+        with suppress(OSError):  # a search makes a hundred; Windows keeps a file that a model has its weights in
+            traced.unlink()
         own_biases(found)
         own_names(found)
         return found
@@ -266,6 +275,11 @@ class ExportJob:
             self.approximations = ApproximationRecord(words=words, given=True)
             return
         judge = self.pictures.choosing_judge()
+        if judge is None:
+            warnings.warn(
+                "not approximated: too few pictures to choose by some and judge by others", PictureWarning, stacklevel=2
+            )
+            return
         budget = request.budget(judge.metric.name)
         if budget is None:
             return

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pvt_edge.export.precision.judge import lost
 from pvt_edge.export.precision.record import MoveSensitivity
 from pvt_edge.export.precision.trial import Trial, has_bf16, measure
 from pvt_edge.moves import Moves, single_moves
@@ -42,13 +43,13 @@ def measure_moves(
         variant: The backbone's.
         imgsz: (height, width).
         build: The float model for OpenVINO that makes moves.
-        judge: Whose first pictures say what a move loses, against the exact model in float32.
+        judge: Some of whose pictures say what a move loses, against the exact model in float32.
         tell: Is told each move.
 
     Returns:
         The moves that save time, by loss per millisecond saved, and unions of the first so many of them.
     """
-    few = judge.first(PICTURES)
+    few = judge.few(PICTURES)
     exact = Trial(build(Moves()), bf16=False)
     few = replace(few, reference=tuple(exact.run(picture) for picture in few.inputs))
     base, bf16 = few.value(few.reference), has_bf16()
@@ -64,7 +65,7 @@ def measure_moves(
         ms = measure({"exact": partial(clock.run, picture), "moved": partial(rival.run, picture)}, SECONDS)
         row = MoveSensitivity(
             words=words,
-            drop=round(base - value, 5),
+            drop=round(lost(base, value), 5),
             details={key: round(number, 7) for key, number in details.items()},
             ms_saved=round(ms["exact"].p50 - ms["moved"].p50, 4),
             exact_ms=ms["exact"].p50,

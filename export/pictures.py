@@ -4,8 +4,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pvt_edge.errors import ExportError
-from pvt_edge.export.calibration import CalibrationSet, calibration_from_images, calibration_from_scenes
+from pvt_edge.errors import DataError, ExportError
+from pvt_edge.export.calibration import SCENES, CalibrationSet, calibration_from_images, calibration_from_scenes
 from pvt_edge.export.precision.judge import ALL, AgreementJudge, Judge, LabelledJudge, labelled_judge
 from pvt_edge.tasks import get_task
 from pvt_edge.weights import get_bundled
@@ -35,6 +35,7 @@ class ExportPictures:
     def __init__(self, request: "ExportRequest", task: str, scratch: Path) -> None:
         self.request, self.task, self.scratch = request, task, scratch
         self.calibration: CalibrationSet | None = None
+        self._other_half: Judge | None = None  # what judges where some pictures chose
 
     def collect(self) -> None:
         """Read or draw the calibration pictures."""
@@ -68,14 +69,22 @@ class ExportPictures:
             return None
         return self._draw(ACCURACY_SCENES, ACCURACY_SEED, "scenes")
 
-    def choosing_judge(self) -> Judge:
-        """What chooses approximations: every second picture, or other scenes than those that judge."""
+    def choosing_judge(self) -> Judge | None:
+        """What chooses approximations: every second picture, or other scenes than those that judge.
+
+        None where one half of the pictures says nothing.
+        """
         scenes = self._draw(CHOOSING_SCENES, CHOOSING_SEED, "choosing") if self.scenes else None
-        return self._judge(scenes, CHOOSING)
+        try:
+            self._other_half = self._judge(self.scenes, JUDGING)
+            return self._judge(scenes, CHOOSING)
+        except DataError:
+            self._judge(self.scenes, ALL)  # which says so if it is all of them
+            return None
 
     def judge(self, *, some_chose: bool) -> Judge:
         """What judges files: all pictures, or where `some_chose` approximations the others."""
-        return self._judge(self.scenes, JUDGING if some_chose else ALL)
+        return self._other_half if some_chose and self._other_half else self._judge(self.scenes, ALL)
 
     @cached_property
     def scenes_judge(self) -> LabelledJudge | None:
@@ -98,7 +107,10 @@ class ExportPictures:
         if labelled and scenes is not None:
             return self.scenes_judge if scenes is self.scenes and self.scenes_judge else self._scenes_judge(scenes)
         inputs = self.seen().inputs[part][:AGREEMENT_PICTURES]
-        return AgreementJudge(inputs, task, request.postprocess, f"{len(inputs)} calibration pictures, unlabelled")
+        if not inputs:
+            raise DataError("one picture is too few to choose by some and judge by others")
+        what = "calibration pictures, unlabelled" if options.calib is not None else SCENES
+        return AgreementJudge(inputs, task, request.postprocess, f"{len(inputs)} {what}")
 
     def _scenes_judge(self, scenes: "Scenes") -> LabelledJudge:
         (data, words), r = scenes, self.request

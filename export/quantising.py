@@ -88,11 +88,12 @@ def quantise(
     input_name: str,
     tell: "Callable[[str], None]",
     exact: "openvino.Model | None" = None,
+    left_out: "Sequence[str]" = (),
 ) -> Quantisation:
     """Find INT8's place in `model` (float, OpenVINO's form), as `request` asks; raises a `PvtEdgeError`.
 
-    What it loses is measured against `exact`, where `model` itself is an approximation of that. Without a
-    `calibration`, for no INT8 is asked for, only floats are judged.
+    What it loses is measured against `exact`, where `model` itself is an approximation of that, with blocks `left_out`.
+    Without a `calibration`, for no INT8 is asked for, only floats are judged.
     """
     known = find_blocks(model)
     given: frozenset[str] | None = None
@@ -103,7 +104,7 @@ def quantise(
         record = search.run(frozenset(), "off" if request.tune == "off" else "quick")
         return Quantisation(search, record, None)
     if request.plan is not None:
-        given, placement = request.plan.int8_blocks(known), "given"
+        given, placement = request.plan.int8_blocks(known, left_out), "given"
         if not given:
             raise ExportError("the precision plan runs no block in INT8: leave --int8 out (precisions= in Python)")
     elif request.tune != "full":

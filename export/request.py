@@ -14,6 +14,7 @@ from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.export.preprocessing import resolve_preprocessing
 from pvt_edge.export.tasks import get_task_export
 from pvt_edge.models import Model
+from pvt_edge.models.moves import moves_of
 from pvt_edge.moves import Moves
 from pvt_edge.options.build import BuildOptions
 from pvt_edge.options.export import ExportOptions, Place, Tune
@@ -206,6 +207,11 @@ class ExportRequest:
 def resolve_options(model: Model, options: ExportOptions) -> ExportRequest:
     """The options with all that they leave open, checked; a `PvtEdgeError` for what cannot be met."""
     _check_kinds(options)
+    if moves := moves_of(model):
+        raise ExportError(
+            f"the model makes moves already ({moves.words(model.backbone.variant)}): take them off with "
+            'apply_moves(model, NONE), and give them as a plan, approximate="moves.json"'
+        )
     if options.logits and not get_task_export(model.task).more_outputs:
         raise ArgumentError(f"logits are what a segmenter gives beside its class map; the model's task is {model.task}")
     bundled = get_bundled(model.weights_name)

@@ -47,6 +47,11 @@ class BlockMoves(BaseModel):
     def _given(self) -> dict[str, int | bool]:
         return {name: value for name, value in self if value != type(self).model_fields[name].default}
 
+    def __or__(self, other: "BlockMoves") -> "BlockMoves":
+        if self.leave_out or other.leave_out:
+            return BlockMoves(leave_out=True)
+        return BlockMoves(**{name: max(getattr(self, name), getattr(other, name)) for name in POOLS})
+
     @property
     def names(self) -> tuple[str, ...]:
         """Those it makes: ("pool_keys", "pool_queries")."""
@@ -71,15 +76,13 @@ class Moves(RootModel[dict[str, BlockMoves]]):
         return hash(frozenset(self.root.items()))
 
     def __or__(self, other: "Moves") -> "Moves":
-        """Both; where they give one name, a move of `other` stands over the same move here, and leaving out over all.
+        """Both; where they give one name the larger pools, and leaving out over all.
 
         Names are not spelled out first: see `blocks` for those that cover one block.
         """
         merged = dict(self.root)
         for name, block in other.root.items():
-            before = {} if block.leave_out or name not in merged else merged[name].model_dump()
-            before.pop("leave_out", None)
-            merged[name] = BlockMoves.model_validate(before | block.model_dump())
+            merged[name] = merged[name] | block if name in merged else block
         return Moves(merged)
 
     def blocks(self, variant: Variant) -> dict[str, BlockMoves]:
@@ -105,6 +108,10 @@ class Moves(RootModel[dict[str, BlockMoves]]):
                 if block.names:
                     found[one] = block
         return found
+
+    def left_out(self, variant: Variant) -> tuple[str, ...]:
+        """The blocks of `variant` that are not computed at all."""
+        return tuple(name for name, block in self.blocks(variant).items() if block.leave_out)
 
     def check(self, variant: Variant, imgsz: tuple[int, int]) -> None:
         """Raise unless `variant` at `imgsz` (height, width) can make these moves; see `blocks`.

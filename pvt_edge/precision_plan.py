@@ -28,10 +28,14 @@ class PrecisionPlan(BaseModel):
     blocks: dict[str, BlockPrecision]
     moves: Moves = Moves()
 
-    def int8_blocks(self, known: Sequence[str]) -> frozenset[str]:
-        """Those of the model's blocks `known` that run in INT8; raises `UnknownNameError` for a name of none."""
+    def int8_blocks(self, known: Sequence[str], left_out: Sequence[str] = ()) -> frozenset[str]:
+        """Those of the graph's blocks `known` that run in INT8; raises `UnknownNameError` for a name of none.
+
+        Names of blocks that moves have `left_out` of the graph are none the less names.
+        """
         for name in self.blocks:
-            if not any(_covers(name, block) for block in known):
+            gone = any(_covers(block, name) or _covers(name, block) for block in left_out)
+            if not gone and not any(_covers(name, block) for block in known):
                 raise UnknownNameError("block in the precision plan", name, _nameable(known))
         chosen = set()
         for block in known:

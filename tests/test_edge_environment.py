@@ -8,7 +8,7 @@ import venv
 import cv2
 import pytest
 
-from pvt_edge.scenes import draw_scene
+from pvt_edge.scenes import draw_scene, write_scenes
 
 
 def install(python, wheel, extras, constraints):
@@ -103,10 +103,10 @@ def test_predict_without_torch(edge_python, cells_bundle, tmp_path):
 
 
 def test_verify_without_torch(edge_python, cells_bundle, tmp_path):
-    cv2.imwrite(str(tmp_path / "scene.png"), draw_scene(11).image)
-    script = edge_python.with_name("pvt-edge")
+    write_scenes(tmp_path / "scenes", 6)  # of one alone a box at the threshold is too much
+    images, script = tmp_path / "scenes" / "images", edge_python.with_name("pvt-edge")
     done = subprocess.run(
-        [script, "verify", cells_bundle, "--images", tmp_path / "scene.png", "--out", tmp_path / "v", "--json", "-"],
+        [script, "verify", cells_bundle, "--images", images, "--out", tmp_path / "v", "--json", "-"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

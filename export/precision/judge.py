@@ -1,16 +1,17 @@
 """What accuracy is judged by: agreement with FP32 on any pictures, or AP and top-1 where there are labels."""
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.errors import ExportError, PictureWarning
+from pvt_edge.errors import DataError, ExportError, PictureWarning
 from pvt_edge.export.precision.record import Metric
 from pvt_edge.tasks import agreement, get_task
 
@@ -58,9 +59,23 @@ class Judge(ABC):
         """The metric's value, and how far the outputs agree with `reference`."""
         return self.value(outputs), agreement(self.task, outputs, self.reference, self.post or PostprocessSpec())
 
-    def first(self, count: int) -> "Judge":
-        """The same on the first `count` pictures."""
-        return replace(self, inputs=self.inputs[:count], reference=self.reference[:count])
+    def few(self, count: int) -> "Judge":
+        """The same on at most `count` of the pictures, from all over them: classes often follow each other."""
+        chosen = self._spread(count)
+        return replace(
+            self,
+            inputs=tuple(self.inputs[i] for i in chosen),
+            reference=tuple(self.reference[i] for i in chosen) if self.reference else (),
+        )
+
+    def _spread(self, count: int) -> "list[int]":
+        total = len(self.inputs)
+        return [i * total // count for i in range(count)] if total > count else [*range(total)]
+
+
+def lost(before: float, after: float) -> float:
+    """How much lower a figure is `after`; 0 where nothing on the pictures said it `before`."""
+    return 0.0 if math.isnan(before) else before - after
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,15 @@ class LabelledJudge(Judge):
     def rate(self, outputs: "Sequence[Arrays]") -> tuple[float, dict[str, float]]:
         scores = self.scores(outputs)
         return next(iter(scores.figures.values())), scores.by_class
+
+    def few(self, count: int) -> "LabelledJudge":
+        chosen = self._spread(count)
+        assert self.labelled is not None
+        return replace(
+            cast("LabelledJudge", super().few(count)),
+            labelled=replace(self.labelled, samples=tuple(self.labelled.samples[i] for i in chosen)),
+            placements=tuple(self.placements[i] for i in chosen),
+        )
 
     def scores(self, outputs: "Sequence[Arrays]") -> "Scores":
         """All of `val`'s figures."""
@@ -152,6 +176,8 @@ def labelled_judge(
     for note in dataset.notes:
         warnings.warn(f"{data}: {note}", PictureWarning, stacklevel=2)
     dataset = dataset.take(range(len(dataset.samples))[part])
+    if not dataset.samples:
+        raise DataError(f"{data} has too few labelled pictures: none is left to judge by")
     labelled = kind.judge(dataset, labels, kind.judged_at(post, labels)).brief()
     fitted = [_fit(read_image(sample.path, pixel_max=pixel_max), imgsz, resize) for sample in labelled.samples]
     words = words or f"{len(fitted)} labelled pictures of {data}"

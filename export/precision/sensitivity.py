@@ -6,6 +6,7 @@ The same for every back end: what runs a placement is a function that the caller
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pvt_edge.export.precision.judge import lost
 from pvt_edge.export.precision.record import BlockSensitivity
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ PICTURES = 8
 def measure_blocks(
     blocks: Sequence[str], judge: "Judge", outputs: "Outputs", tell: Callable[[str], None]
 ) -> Iterator[BlockSensitivity]:
-    """What each of `blocks` loses alone, on the first few pictures of `judge`, as it is measured.
+    """What each of `blocks` loses alone, on a few pictures of `judge`, as it is measured.
 
     Args:
         blocks: By name.
@@ -31,13 +32,13 @@ def measure_blocks(
         outputs: (the blocks in INT8, pictures (1, H, W, 3)) -> a mapping a picture.
         tell: Is told what is tried.
     """
-    few = judge.first(PICTURES)
+    few = judge.few(PICTURES)
     base = few.value(few.reference)
     for number, block in enumerate(blocks, 1):
         tell(f"block {number} of {len(blocks)} alone in INT8: {block}")
         value, details = few.judge(outputs({block}, few.inputs))
         rounded = {key: round(figure, 6) for key, figure in details.items()}
-        yield BlockSensitivity(block=block, drop=round(base - value, 6), details=rounded, ms_saved=None)
+        yield BlockSensitivity(block=block, drop=round(lost(base, value), 6), details=rounded, ms_saved=None)
 
 
 def raise_blocks(

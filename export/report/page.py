@@ -34,7 +34,11 @@ def page(
 ) -> str:
     """The text of report.md; `plots` are the relative names of those drawn, None where matplotlib is missing."""
     sections = [
-        *(_searched(manifest, search, plots) if search else [f"# {_title(manifest)} for TensorRT"]),
+        *(
+            _searched(manifest, search, plots)
+            if search
+            else [f"# {_title(manifest)}{' for TensorRT' if tensorrt else ''}"]
+        ),
         *([_approximations(manifest, approximation)] if approximation else []),
         *([alone_section(approximation)] if approximation and approximation.alone else []),
         *_pictures(plots or (), moves="what each move loses and saves alone"),

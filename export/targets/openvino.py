@@ -75,7 +75,8 @@ class OpenVinoTarget(ExportTarget):
         job, request = self.job, self.request
         calibration = job.pictures.calibration if request.cpu_int8 else None
         model, reference = (exact, None) if moved is None else (moved, exact)
-        found = quantise(model, job.judge, calibration, request, job.variant, INPUT_NAME, job.tell_more, reference)
+        more = reference, job.left_out
+        found = quantise(model, job.judge, calibration, request, job.variant, INPUT_NAME, job.tell_more, *more)
         job.quantisation = found
         if "openvino" in request.formats:
             job.preferred["openvino"] = found.search.preferred

@@ -99,7 +99,7 @@ class TensorRtTarget(ExportTarget):
     def _given(self, graphs: TensorRtGraphs) -> Collection[str] | None:
         """The blocks of the plan that was given."""
         plan = self.request.plan
-        return None if plan is None else plan.int8_blocks(graphs.known)
+        return None if plan is None else plan.int8_blocks(graphs.known, self.job.left_out)
 
     def _save(self, model: "onnx.ModelProto", precision: Precision) -> Artifact:
         import onnx
@@ -116,7 +116,7 @@ class TensorRtTarget(ExportTarget):
         options = replace(request.engine, batches=profile_for(request.options.dynamic_batch, request.engine))
         sources = {precision: writer.path(artifact.file) for precision, artifact in graphs.items()}
         passports = write_engines(writer, workshop, options, sources, graphs, tell)
-        for library, fastest in faster_engine(writer, request.input_spec, workshop, list(passports), tell).items():
+        for library, fastest in faster_engine(writer, request.input_spec, workshop, passports, tell).items():
             self.job.preferred[library] = (fastest, *(precision for precision in graphs if precision != fastest))
         return [engine_artifact(writer, name, p, passport) for p, passport in passports.items()]
 

@@ -91,7 +91,8 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
     set_epsilons(backbone, embed_eps, block_eps)
     if config is not None and not fitted.kept:
         model.config = config
-    if not fitted.kept and any(model.owns(name) for name in opened.translation.tensors):
+    fresh = fitted.kept or fitted.reinitialised  # those of a class layer that is another
+    if not fresh and any(model.owns(name) for name in opened.translation.tensors):
         model.thresholds = head.thresholds or None
     model.sidecar = opened.sidecar_of(type(model))
     name = path.name if path.suffix else f"./{path.name}"  # or it would read as the name of bundled or published ones

@@ -65,8 +65,6 @@ def train(
             data, out=out, val=val, images=images, resume=resume, watcher=watcher.as_watcher(), **vars(options)
         )
     _print(console, run)
-    if export:
-        _export(run, int8)
     if json:
         write_json(
             {
@@ -81,6 +79,8 @@ def train(
         )
     if run.stopped == "Ctrl-C":
         raise typer.Exit(130)
+    if export and run.figures:
+        _export(run, int8)
 
 
 class _Shown:
@@ -169,4 +169,5 @@ def _export(run: "TrainRun", int8: bool) -> None:
     """`pvt-edge export` of the best weights."""
     from pvt_edge.cli.app import app
 
-    app(_export_words(run, int8=int8), standalone_mode=False)
+    if code := app(_export_words(run, int8=int8), standalone_mode=False):
+        raise typer.Exit(code)

@@ -9,6 +9,7 @@ from typing import Any
 from pvt_edge.class_map import VOID
 from pvt_edge.errors import DataError
 
+BACKGROUND = "background"  # the name of the class of what is none of the others
 FILES = ("classes.txt", "classes.json")
 EXPECTED = (
     'expected is a list of names, or an object with "names" or with "categories" of id and name, and perhaps '
@@ -75,9 +76,9 @@ def table_of_categories(categories: Any, file: Path, reduce_zero_label: bool = F
 
 def with_background(table: ClassTable) -> ClassTable:
     """The table with a class for what is none of them, 0, where 0 is not taken."""
-    if 0 in table.values or "background" in table.names:
+    if 0 in table.values or BACKGROUND in table.names:
         return table
-    return replace(table, names=("background", *table.names), values=(0, *table.values))
+    return replace(table, names=(BACKGROUND, *table.names), values=(0, *table.values))
 
 
 def numbered(names: Sequence[str], reduce_zero_label: bool, source: Path, *, known: bool = True) -> ClassTable:

@@ -1,7 +1,7 @@
 """COCO files with polygons or run lengths, drawn as masks of classes."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.class_map import VOID
-from pvt_edge.data.class_table import table_of_categories, with_background
+from pvt_edge.data.class_table import BACKGROUND, table_of_categories
 from pvt_edge.data.coco_faults import Item
 from pvt_edge.data.coco_file import read_coco_file
 from pvt_edge.data.labelled_set import MaskSample, MaskSet
@@ -24,14 +24,15 @@ SHOWN = 3  # faults that a message lists
 @dataclass(frozen=True)
 class RegionSample(MaskSample):
     """A picture of `size_wh` pixels with `regions`, (class, COCO's segmentation) each, from the back to the front;
-    what none covers is class 0."""
+    what none covers is the class `background`."""
 
     size_wh: tuple[int, int] = (1, 1)
     regions: tuple[tuple[int, Any], ...] = ()
+    background: int = 0
 
     def mask(self) -> NDArray[np.uint8]:
         width, height = self.size_wh
-        ids = np.zeros((height, width), np.uint8)
+        ids = np.full((height, width), self.background, np.uint8)
         for label, segmentation in self.regions:
             ids[draw_region(segmentation, height, width)] = label
         return ids
@@ -76,8 +77,10 @@ def read_coco_masks(annotations: Path, images: Path) -> MaskSet:
     boxes = sum(not item.get("segmentation") for item in items)
     if boxes:
         notes.append(f"annotations without a segmentation: {boxes} of {len(items)}; what they show is background")
-    table = with_background(table_of_categories(content["categories"], annotations))
-    class_of = {number: i for i, number in enumerate(table.values)}
+    table = table_of_categories(content["categories"], annotations)
+    names = table.names if BACKGROUND in table.names else (BACKGROUND, *table.names)
+    background = names.index(BACKGROUND)
+    class_of = {number: names.index(name) for number, name in zip(table.values, table.names, strict=True)}
     of_image: dict[Any, list[Item]] = defaultdict(list)
     for item in items:
         of_image[item["image_id"]].append(item)
@@ -93,13 +96,14 @@ def read_coco_masks(annotations: Path, images: Path) -> MaskSet:
                 f"image {image['id']!r} is told to have {stated[0]}x{stated[1]} pixels, {path} has {size[0]}x{size[1]}"
             )
             continue
-        sample = RegionSample(path, annotations, size_wh=size, regions=tuple(_ordered(of_image[image["id"]], class_of)))
+        regions = tuple(_ordered(of_image[image["id"]], class_of))
+        sample = RegionSample(path, annotations, size_wh=size, regions=regions, background=background)
         try:
             present = np.flatnonzero(np.bincount(sample.mask().ravel(), minlength=VOID)).tolist()
         except (ValueError, TypeError) as error:
             faults.append(f"image {image['id']!r}: {error}")
             continue
-        samples.append(RegionSample(path, annotations, labels=tuple(present), size_wh=size, regions=sample.regions))
+        samples.append(replace(sample, labels=tuple(present)))
     if faults:
         more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise DataError(f"cannot use the regions of {annotations}: {'; '.join(faults[:SHOWN])}{more}")
@@ -107,7 +111,7 @@ def read_coco_masks(annotations: Path, images: Path) -> MaskSet:
         raise DataError(
             f"none of the pictures of {annotations} can be read: {left_out[0] if left_out else 'it has none'}"
         )
-    return MaskSet(annotations, table.names, tuple(samples), tuple(notes), tuple(left_out))
+    return MaskSet(annotations, names, tuple(samples), tuple(notes), tuple(left_out))
 
 
 def _ordered(items: list[Item], class_of: dict[int, int]) -> list[tuple[int, Any]]:

@@ -42,7 +42,7 @@ def read_boxes(data: Path, images: Path | None = None, part: str = "val") -> tup
         found = read_yolo(data, part)
         if found is not None:
             return found, True
-        other = read_yolo(data, "val" if part == "train" else "train")
+        other = read_yolo(data, _other(part))
         if other is None:
             raise DataError(f"{data} names no pictures: expected are the keys train and val")
         return other, False
@@ -64,8 +64,10 @@ def read_classes(
         parts = list_parts(data)
         name = next((name for name in PARTS[part] if name in parts), None)
         return read_image_list(data, images or default_images(data), labels, name), name is not None
-    if (folder := part_folder(data, part)) and not any(name in (labels or ()) for name in PARTS[part]):
-        return read_image_folder(folder, labels), True
+    parted = not any(name in (labels or ()) for names in PARTS.values() for name in names)
+    for name in (part, _other(part)) if parted else ():
+        if folder := part_folder(data, name):
+            return read_image_folder(folder, labels), name == part
     return read_image_folder(data, labels), False
 
 
@@ -94,6 +96,7 @@ def read_masks(
             return read_mask_folder(data, place, labels, reduce_zero_label=reduce_zero_label), place.own
         file = coco_part(data, part)
         own, jsons = file is not None, sorted(data.glob("*.json"))
+        file = file or coco_part(data, _other(part))
         if file is None and len(jsons) == 1:
             file = jsons[0]
         if file is None:
@@ -127,12 +130,18 @@ def coco_part(folder: Path, part: str) -> Path | None:
     return None
 
 
+def _other(part: str) -> str:
+    """The part that stands in where the data lacks the one that was asked for."""
+    return "val" if part == "train" else "train"
+
+
 def _boxes_of_folder(folder: Path, images: Path | None, part: str) -> tuple[BoxSet, bool]:
     for file in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
         if {"names", "train", "val"} & load_yaml(file).keys():
             return read_boxes(file, images, part)
-    if (annotations := coco_part(folder, part)) is not None:
-        return read_coco(annotations, images or _pictures_of(folder, annotations)), True
+    for name in (part, _other(part)):
+        if (annotations := coco_part(folder, name)) is not None:
+            return read_coco(annotations, images or _pictures_of(folder, annotations)), name == part
     if has_voc(folder):
         parts = voc_parts(folder)
         listed = next((name for name in PARTS[part] if name in parts), None)

@@ -27,7 +27,7 @@ def assign(
     """
     anchors = len(centres)
     if len(truth_boxes) == 0:
-        return torch.full((anchors,), -1), torch.zeros(anchors)
+        return torch.full((anchors,), -1, device=centres.device), torch.zeros(anchors, device=centres.device)
     inside = (centres[None] > truth_boxes[:, None, :2]) & (centres[None] < truth_boxes[:, None, 2:])
     iou = pairwise_iou(truth_boxes, boxes)  # (n, N)
     metric = scores[:, truth_labels].T.pow(SCORE_POWER) * iou.pow(IOU_POWER) * inside.all(dim=-1)  # (n, N)
@@ -35,7 +35,7 @@ def assign(
     chosen = torch.zeros_like(metric, dtype=torch.bool).scatter_(1, best.indices, best.values > 1e-9)
     owner_iou, owner = (iou * chosen).max(dim=0)  # an anchor that several boxes chose goes to the nearest
     truth = torch.where(owner_iou > 0, owner, -1)
-    own = chosen & (owner[None] == torch.arange(len(truth_boxes))[:, None])  # (n, N)
+    own = chosen & (owner[None] == torch.arange(len(truth_boxes), device=owner.device)[:, None])  # (n, N)
     metric, iou = metric * own, iou * own
     scaled = metric / metric.amax(dim=1, keepdim=True).clamp(min=1e-9) * iou.amax(dim=1, keepdim=True)
     return truth, scaled.amax(dim=0)

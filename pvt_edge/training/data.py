@@ -22,7 +22,6 @@ class Parts:
     val: LabelledSet[Any]
     names: tuple[str, ...]
     note: str
-    seeded: bool = False
 
 
 def read_parts(
@@ -59,7 +58,7 @@ def read_parts(
     part = learnt if own or not held else judged
     train_places, val_places = split(part, share=share or SHARE, seed=seed)
     note = f"{len(val_places)} of {len(part.samples)} pictures of {data} held back to judge by, seed {seed}"
-    return Parts(part.take(train_places), part.take(val_places), names, note, seeded=True)
+    return Parts(part.take(train_places), part.take(val_places), names, note)
 
 
 def read_extra(task: Task, extra: str, names: tuple[str, ...], folder: Path) -> LabelledSet[Any]:

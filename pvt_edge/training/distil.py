@@ -4,7 +4,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -90,11 +90,17 @@ def make_pupil(options: TrainOptions) -> Pupil:
     bundled = get_bundled(str(options.distil))
     beside = teacher.sidecar.preprocessing if teacher.sidecar else None
     own = bundled.imgsz if bundled else beside.imgsz if beside else None
-    imgsz = options.imgsz or own or (224, 224)
+    imgsz = options.imgsz or own
+    if imgsz is None:
+        raise ArgumentError(
+            f"train(): {options.distil} does not say what size its pictures are to have: give it with --imgsz "
+            "(imgsz in Python), 224 for most classifiers"
+        )
     moves.check(teacher.backbone.variant, imgsz)
     said = beside.said if beside else {}
     fields: dict[str, Any] = {key: said[key] for key in ("mean", "std", "channel_order") if key in said}
-    labels = chosen.labels or (bundled.labels if bundled else tuple(map(str, range(teacher.num_classes))))
+    own_labels = bundled.labels if bundled else teacher.sidecar.labels if teacher.sidecar else None
+    labels = chosen.labels or own_labels or tuple(map(str, range(teacher.num_classes)))
     model = apply_moves(copy.deepcopy(teacher), moves)
     words = [moves.words(teacher.backbone.variant)] if moves else []
     words += [f"INT8 simulated in {len(int8)} blocks"] if int8 else []
@@ -107,7 +113,8 @@ def heal(plan: Plan, watcher: Watcher) -> TrainRun:
     """Let the pupil that `plan` asks for learn from its teacher."""
     began = time.monotonic()
     options, place = plan.options, plan.places
-    pupil = make_pupil(options)
+    # what the run once began with, whatever became of the file it came from
+    pupil = make_pupil(replace(options, plan=str(plan.folder / PLAN)) if plan.goes_on else options)
     name = pupil.model.task
     training, task = get_training(name), get_task(name)
     images = Path(place["images"]) if "images" in place else None
@@ -125,6 +132,11 @@ def heal(plan: Plan, watcher: Watcher) -> TrainRun:
     recipe = plan.again()[0] if plan.goes_on else None
     recipe = recipe or choose_recipe(options, training, imgsz=pupil.imgsz, fresh=False, **counts)
     describe_pictures(pupil.model, training, pupil.normalise, pupil.imgsz, pupil.labels)
+    if (
+        pupil.teacher.sidecar and pupil.model.sidecar
+    ):  # its pictures are made as the teacher's are, whatever it learnt on
+        beside = replace(pupil.teacher.sidecar.preprocessing, imgsz=pupil.imgsz)
+        pupil.model.sidecar = replace(pupil.model.sidecar, preprocessing=beside.over(pupil.model.sidecar.preprocessing))
     plan.write(recipe, pupil.labels, (counts["train_count"], counts["val_count"]), pupil.normalise, pupil.note)
     write_file(plan.folder / PLAN, pupil.plan)
     write_split(plan.folder, what, pupil.labels, learnt, compared)

@@ -20,7 +20,7 @@ from pvt_edge.moves import NONE, Moves
 from pvt_edge.options.train import TrainOptions
 from pvt_edge.tasks import get_task
 from pvt_edge.training.data import Parts, read_extra, read_parts
-from pvt_edge.training.data_check import CheckedData, check_data
+from pvt_edge.training.data_check import CheckedData, check_data, leave_out_broken
 from pvt_edge.training.judging import Judge, Judging
 from pvt_edge.training.loop import Trainer, Update
 from pvt_edge.training.options import Recipe, dump
@@ -152,11 +152,13 @@ def _carry_out(plan: Plan, watcher: Watcher) -> TrainRun:
         task, place["data"], place.get("val"), place.get("images"), plan.folder, options.val_share, options.seed or 0
     )
     plan.check_same(parts.names, *_paths(parts))
-    extra = read_extra(task, options.extra, parts.names, plan.folder) if options.extra else None
+    extra = leave_out_broken(read_extra(task, options.extra, parts.names, plan.folder)) if options.extra else None
     checked = _checked(plan, training, parts, watcher)
     start, recipe = _begin(plan, training, parts, checked)
     if extra:
         watcher.say(f"{len(extra.samples)} more pictures of {options.extra} to learn from")
+        for line in extra.left_out:
+            watcher.say(f"note: left out: {line}")
     describe_pictures(start.model, training, start.normalise, recipe.imgsz, parts.names)
     plan.write(recipe, parts.names, (len(parts.train.samples), len(parts.val.samples)), start.normalise, start.note)
     labelled = task.judge(checked.val, parts.names, task.judged_at(PostprocessSpec(iou=NMS_IOU), parts.names))

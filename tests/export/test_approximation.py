@@ -9,14 +9,18 @@ import torch
 import pvt_edge
 from pvt_edge.errors import ArgumentError, ExportError, UnknownNameError
 from pvt_edge.export import move_costs
-from pvt_edge.export.approximation import CLASS_SHARE, LADDER, SHARE, choose, read_approximation, take
+from pvt_edge.export.approximation import CLASS_SHARE, FEW, LADDER, SHARE, choose, read_approximation, take
 from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.move_costs import greedy_sets, loss_per_ms, measure_moves
 from pvt_edge.export.parity import model_outputs
+from pvt_edge.export.pictures import ExportPictures
 from pvt_edge.export.precision.judge import AgreementJudge
 from pvt_edge.export.precision.record import ApproximationRecord, MoveSensitivity
+from pvt_edge.export.request import resolve_options
 from pvt_edge.models.moves import moves_of
 from pvt_edge.moves import Moves, read_moves
+from pvt_edge.options.export import ExportOptions
+from pvt_edge.precision_plan import PrecisionPlan
 from pvt_edge.runtimes import missing
 from pvt_edge.scenes import draw_scene
 from pvt_edge.variants import get_variant
@@ -89,6 +93,61 @@ def test_a_rare_class_is_not_sold_for_the_mean(model, pictures):
     assert none is None
     assert {trial.worst_class for trial in record.trials} == {"rare"}
     assert record.unjudged == ("unseen",)
+
+
+def test_what_no_picture_says_rejects_no_set(model, pictures):
+    """The few pictures that are looked at first show nothing to find, and moves silence a false alarm."""
+    unsaid = float("nan")
+
+    def values(outputs, reference):
+        if len(outputs) == FEW:
+            return unsaid, {"seen": unsaid, "unseen": 0.0}
+        exact = all(np.array_equal(a["logits"], b["logits"]) for a, b in zip(outputs, reference, strict=True))
+        return 0.9, {"seen": 0.9, "unseen": 0.0 if exact else unsaid}
+
+    judge = by_class(values)(pictures * 3, "classify", None, "drawn pictures")
+    chosen, record = choose(model, IMGSZ, runs(model), judge, 0.005, lambda text: None)
+    assert chosen is not None
+    assert [(trial.pictures, trial.drop) for trial in record.trials] == [(12, 0.0)]
+
+
+def test_one_class_that_changes_among_few_is_no_end(model, pictures):
+    def values(outputs, reference):
+        exact = all(np.array_equal(a["logits"], b["logits"]) for a, b in zip(outputs, reference, strict=True))
+        return (1.0 if exact else 1 - 1 / FEW if len(outputs) == FEW else 1.0), {}
+
+    judge = by_class(values)(pictures * 3, "classify", None, "drawn pictures")
+    assert choose(model, IMGSZ, runs(model), judge, 0.005, lambda text: None)[0] is not None
+
+
+def test_one_picture_cannot_choose_and_judge(model, tmp_path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "one.png"), draw_scene(0, *IMGSZ).image)
+    options = ExportOptions(calib=tmp_path / "one.png", allow_small=True, imgsz=IMGSZ, precisions=("fp32", "int8"))
+    pictures = ExportPictures(resolve_options(model, options), "classify", tmp_path)
+    pictures.collect()
+    assert pictures.choosing_judge() is None
+    assert len(pictures.judge(some_chose=False).inputs) == 1
+
+
+def test_a_model_that_makes_moves_already(model, tmp_path):
+    moved = take(model, read_moves(PLAN)).model
+    with pytest.raises(ExportError, match=r"makes moves already \(keys pooled 2x2 in stage 1.*apply_moves"):
+        pvt_edge.export_model(moved, tmp_path / "out", imgsz=IMGSZ)
+
+
+def test_a_plan_names_blocks_that_moves_leave_out():
+    moves = read_moves({"stages.0.blocks.1.mlp": {"leave_out": True}, "stages.0": {"pool_queries": 2}})
+    gone = moves.left_out(get_variant("b0"))
+    assert gone == ("stages.0.blocks.1.mlp",)
+    plan = PrecisionPlan(
+        variant="b0", task="classify", blocks={"stages.0.blocks.1.mlp.fc1": "int8", "stages.0.blocks.0.mlp": "int8"}
+    )
+    there = ["stages.0.blocks.0.mlp.fc1", "stages.0.blocks.1.attn.q"]
+    assert plan.int8_blocks(there, gone) == {"stages.0.blocks.0.mlp.fc1"}
+    with pytest.raises(UnknownNameError):
+        plan.int8_blocks(there)
 
 
 REFUSED = {
@@ -247,6 +306,14 @@ def test_greedy_sets_grow_to_all():
     assert set(sets[0].root) < set(sets[-1].root)
     assert set(sets[-1].root) == {name for moves in order for name in moves.root}
     assert greedy_sets([]) == []
+
+
+def test_greedy_sets_never_grow_weaker():
+    order = [read_moves({"stages.0.blocks.0.attn": move}) for move in (
+        {"pool_queries": 4}, {"pool_queries": 2}, {"leave_out": True}, {"pool_keys": 2}
+    )]  # fmt: skip
+    found = [moves.root["stages.0.blocks.0.attn"] for moves in greedy_sets(order)]
+    assert [(block.pool_queries, block.leave_out) for block in found] == [(4, False), (4, False), (1, True), (1, True)]
 
 
 def test_moves_are_measured_alone(pictures, tmp_path, monkeypatch):

@@ -207,6 +207,19 @@ def test_class_folders_with_parts(tmp_path, part, count):
     assert [label for _, label in swapped.samples] == [1 - label for _, label in found.samples]
 
 
+def test_data_with_one_part_is_split_as_data_without(tmp_path):
+    for place in ("train/cat/1", "train/dog/1"):
+        picture(tmp_path / "folders" / f"{place}.png")
+    known = None
+    for part in ("train", "val"):
+        found, own = read_classes(tmp_path / "folders", part=part, labels=known)
+        assert (found.names, own, len(found.samples)) == (NAMES, part == "train", 2)
+        known = found.names
+    for place in ("instances_{}.json", "annotations/instances_{}.json"):
+        boxes, own = read_boxes(coco(tmp_path / place[:5], stems=("train",), place=place), part="val")
+        assert (boxes_of(boxes), own) == (whole(), False)
+
+
 def test_class_folders_without_parts(tmp_path):
     for place in ("cat/1", "dog/1", "dog/2"):
         picture(tmp_path / f"{place}.png")

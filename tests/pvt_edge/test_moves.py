@@ -61,7 +61,8 @@ def test_a_name_stands_for_what_lies_below_and_the_longest_counts():
         ({"x": {"pool_keys": 2}}, {"x": {"pool_queries": 2}}, {"x": {"pool_keys": 2, "pool_queries": 2}}),
         ({"x": {"pool_keys": 2}}, {"x": {"pool_keys": 4}}, {"x": {"pool_keys": 4}}),
         ({"x": {"pool_keys": 2}}, {"x": {"leave_out": True}}, {"x": {"leave_out": True}}),
-        ({"x": {"leave_out": True}}, {"x": {"pool": 2}}, {"x": {"pool": 2}}),
+        ({"x": {"leave_out": True}}, {"x": {"pool": 2}}, {"x": {"leave_out": True}}),
+        ({"x": {"pool_queries": 4}}, {"x": {"pool_queries": 2}}, {"x": {"pool_queries": 4}}),
     ],
 )
 def test_both(a, b, both):

@@ -169,12 +169,12 @@ def test_a_box_judge_also_tells_the_agreement(boxes, found):
     assert details["f1"] == 1.0
 
 
-def test_a_box_judge_of_the_first_pictures(boxes, dataset, found):
-    first = boxes.first(2)
-    assert len(first.inputs) == 2
-    subset = replace(dataset, samples=dataset.samples[:2])
-    wanted = detector_accuracy(Played(found), subset, RESIZE, POST)["AP"]
-    assert first.value(found[:2]) == pytest.approx(wanted)
+def test_a_box_judge_of_few_pictures(boxes, dataset, found):
+    few = boxes.few(2)
+    assert len(few.inputs) == 2
+    subset = replace(dataset, samples=dataset.samples[::2])
+    wanted = detector_accuracy(Played(found[::2]), subset, RESIZE, POST)["AP"]
+    assert few.value(found[::2]) == pytest.approx(wanted)
     assert wanted != boxes.value(found)
 
 
@@ -201,7 +201,7 @@ def test_a_top1_judge_counts_right_classes(folder):
     assert (judge.metric.name, judge.metric.words) == ("top1", "top-1")
     assert judge.metric.data == f"5 labelled pictures of {folder}"
     assert [picture.shape for picture in judge.inputs] == [(1, *IMGSZ, 3)] * 5
-    assert judge.first(3).value(logits(3, 0, 1)) == pytest.approx(2 / 3)
+    assert judge.few(3).value(logits(3, 0, 1)) == pytest.approx(2 / 3)  # of 3, 3 and 1, which stand behind each other
     image = cv2.imread(str(folder / "cat" / "1.png"))
     assert (judge.inputs[2] == apply(image, plan(image.shape[:2], IMGSZ, RESIZE), RESIZE)[None]).all()
 
@@ -211,10 +211,13 @@ def test_a_folder_of_no_class(folder):
         top1_judge(folder, ("dog", "bird", "cow", "hen"), IMGSZ, RESIZE)
 
 
-def test_the_first_pictures(scenes):
+def test_few_pictures_from_all_over(scenes):
     judge = AgreementJudge(tuple(scenes), "classify", None, "three", logits(0, 1, 2))
-    first = judge.first(2)
-    assert (len(first.inputs), len(first.reference)) == (2, 2)
-    assert first.value(logits(0, 0)) == 0.5
+    assert judge.few(1).value(logits(0)) == 1.0
+    few = judge.few(2)
+    assert (len(few.inputs), len(few.reference)) == (2, 2)
+    assert few.value(logits(0, 0)) == 0.5
     assert len(judge.inputs) == 3
-    assert len(judge.first(9).inputs) == 3
+    assert len(judge.few(9).inputs) == 3
+    of_ten = AgreementJudge(tuple(np.full((1, 1), i) for i in range(10)), "classify", None, "ten").few(4)
+    assert [int(picture[0, 0]) for picture in of_ten.inputs] == [0, 2, 5, 7]

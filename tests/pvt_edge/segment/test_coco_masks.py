@@ -14,13 +14,13 @@ SQUARE = [[2, 2, 8, 2, 8, 8, 2, 8]]
 BOX = [2, 2, 6, 6]
 
 
-def write(folder, *annotations, **image):
+def write(folder, *annotations, categories=({"id": 9, "name": "b"}, {"id": 3, "name": "a"}), **image):
     (folder / "images").mkdir(exist_ok=True)
     cv2.imwrite(str(folder / "images" / "x.png"), np.zeros((10, 12, 3), np.uint8))
     content = {
         "images": [{"id": 1, "file_name": "x.png", "height": 10, "width": 12, **image}],
         "annotations": [{"image_id": 1, "bbox": BOX, **one} for one in annotations],
-        "categories": [{"id": 9, "name": "b"}, {"id": 3, "name": "a"}],
+        "categories": list(categories),
     }
     (folder / "instances.json").write_text(json.dumps(content))
     return folder / "instances.json"
@@ -53,6 +53,23 @@ def test_polygons_and_run_lengths_become_classes_with_the_smaller_in_front(tmp_p
     expected[:3, 0] = 1
     assert np.array_equal(dataset.samples[0].mask(), expected)
     assert dataset.counts() == {"background": 1, "a": 1, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("categories", "names", "uncovered"),
+    [
+        ({0: "cat", 1: "dog"}, ("background", "cat", "dog"), 0),
+        ({1: "cat", 7: "background"}, ("cat", "background"), 1),
+    ],
+)
+def test_what_no_annotation_covers_is_background_whatever_the_ids(categories, names, uncovered, tmp_path):
+    rows = [{"id": number, "name": name} for number, name in categories.items()]
+    cat = next(number for number, name in categories.items() if name == "cat")
+    dataset = read(write(tmp_path, {"category_id": cat, "segmentation": SQUARE, "area": 36}, categories=rows))
+    assert dataset.names == names
+    expected = np.full((10, 12), uncovered, np.uint8)
+    expected[2:8, 2:8] = names.index("cat")
+    assert np.array_equal(dataset.samples[0].mask(), expected)
 
 
 def test_exact_masks_beside_the_file_go_before_its_boxes(tmp_path):

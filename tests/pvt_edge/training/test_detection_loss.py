@@ -26,6 +26,15 @@ def test_no_truth_is_all_background():
     assert target.tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_all_is_on_the_device_of_what_is_given(count):
+    """On "meta", which is as unlike the CPU as a GPU is and here without one."""
+    given = (torch.rand(40, size, device="meta") for size in (3, 4, 2))
+    truths = torch.rand(count, 4, device="meta"), torch.zeros(count, dtype=torch.long, device="meta")
+    truth, target = assign(*given, *truths)
+    assert truth.is_meta and target.is_meta
+
+
 def test_anchors_inside_a_box_learn_it_by_their_alignment():
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 10], [0, 0, 10, 10]])
     centres = torch.tensor([[5.0, 5], [5, 4], [15, 5], [10, 5]])  # the last two outside, one of them on the edge

@@ -9,9 +9,11 @@ for package in ("matplotlib", "pycocotools", "safetensors"):
     pytest.importorskip(package, reason=f"training needs {package}")
 
 import pvt_edge  # noqa: E402
+from pvt_edge.checkpoints.sidecar import Sidecar  # noqa: E402
 from pvt_edge.errors import ArgumentError, DataError, ExportError, UnknownNameError  # noqa: E402
 from pvt_edge.models.moves import moves_of  # noqa: E402
 from pvt_edge.moves import NONE, Moves, read_moves  # noqa: E402
+from pvt_edge.options.preprocessing import Preprocessing  # noqa: E402
 from pvt_edge.scenes import write_scenes  # noqa: E402
 from pvt_edge.training.detect import DetectTraining  # noqa: E402
 from pvt_edge.training.distil import AgreementJudging  # noqa: E402
@@ -39,8 +41,27 @@ def test_a_model_with_moves_is_taught_by_itself(tmp_path):
     healed = pvt_edge.create_model(None, "detect", weights=run.best)
     assert not moves_of(healed)  # the file holds weights; which moves a graph makes is said again
     assert json.loads(metadata_of(run.best)["moves"]) == MOVES
+    (tmp_path / "plan.json").write_text(json.dumps({"stages.0": {"pool_queries": 4}}))  # which is another plan now
     again = pvt_edge.train(resume=run.folder, epochs=3)
     assert again.epochs == 3
+    assert json.loads((run.folder / "plan.json").read_text()) == MOVES
+
+
+def test_healed_weights_are_what_their_teacher_was_but_for_values(colours, tmp_path):
+    """A segmenter of two classes in one logit, evaluated on stretched pictures."""
+    teacher = pvt_edge.create_model("b0", "segment", 1, head="linear")
+    pictures = Preprocessing(resize="stretch", imgsz=(64, 96), interpolation="bicubic")
+    teacher.sidecar = Sidecar(preprocessing=pictures)
+    teacher.thresholds = {"threshold": 0.4}
+    labels = {"labels": json.dumps(["background", "blot"])}
+    pvt_edge.save_weights(teacher, tmp_path / "teacher.safetensors", metadata=labels)
+    (tmp_path / "plan.json").write_text(json.dumps(MOVES))
+    options = {"distil": str(tmp_path / "teacher.safetensors"), "plan": str(tmp_path / "plan.json"), "workers": 0}
+    run = pvt_edge.train(colours / "blue", task="segment", out=tmp_path / "run", epochs=1, batch=2, **options)
+    healed = pvt_edge.create_model(None, "segment", weights=run.best)
+    assert healed.sidecar.labels == ("background", "blot")
+    assert healed.sidecar.preprocessing == pictures
+    assert healed.thresholds == {"threshold": 0.4}
 
 
 def test_one_file_for_both(tmp_path, monkeypatch):
@@ -153,3 +174,16 @@ def test_plans_that_are_refused(colours, tmp_path, options, error, told):
         options = {**options, "plan": str(tmp_path / "plan.json")}
     with pytest.raises(error, match=told):
         pvt_edge.train(colours / "blue", out=tmp_path / "run", distil="cells", imgsz=(64, 96), **options)
+
+
+def test_weights_that_do_not_say_their_size(colours, tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps(MOVES))
+    pvt_edge.save_weights(pvt_edge.create_model("b0", num_classes=2), tmp_path / "plain.safetensors")
+    with pytest.raises(ArgumentError, match="give it with --imgsz"):
+        pvt_edge.train(
+            colours / "blue",
+            task="classify",
+            out=tmp_path / "run",
+            distil=str(tmp_path / "plain.safetensors"),
+            plan=str(tmp_path / "plan.json"),
+        )

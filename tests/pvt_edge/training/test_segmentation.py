@@ -189,6 +189,21 @@ def test_one_class_is_learnt_and_the_weights_say_so(tmp_path):
         assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 1, 16, 16)
 
 
+def test_another_segmenters_threshold_is_not_that_of_a_new_class_layer(tmp_path):
+    model = pvt_edge.create_model("b0", "segment", 1, head="lite")
+    model.thresholds = {"threshold": 0.3}
+    pvt_edge.save_weights(model, tmp_path / "other.safetensors")
+    discs = write_discs(tmp_path / "discs", 6)
+    run = pvt_edge.train(
+        discs,
+        out=tmp_path / "run",
+        imgsz=(64, 64),
+        epochs=1,
+        **SMALL | {"weights": str(tmp_path / "other.safetensors")},
+    )
+    assert pvt_edge.create_model(None, "segment", weights=run.best).thresholds == {"threshold": 0.5}
+
+
 def test_generated_scenes_have_masks_to_learn_from(tmp_path):
     run = pvt_edge.train("scenes:8", out=tmp_path / "run", imgsz=(64, 96), epochs=1, **SMALL)
     assert set(run.figures) >= {"mIoU", "pixel_accuracy"}
