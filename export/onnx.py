@@ -72,11 +72,23 @@ def _trace(graph: DeployGraph, batch: int, dynamic_batch: bool) -> "onnx.ModelPr
                 torch.ops.aten.floor_divide.default: _integer_divide,
                 torch.ops.aten.upsample_bilinear2d.vec: _bilinear,
             },
+            optimize=False,  # a third of its time, for rewrites that onnxsim makes too
             verbose=False,
         )
-    if program is None:
-        raise ExportError("the ONNX exporter returned no model")
+        if program is None:
+            raise ExportError("the ONNX exporter returned no model")
+        _fold(program.model)
     return program.model_proto
+
+
+def _fold(model: Any) -> None:
+    """Make constants of what is computed from constants alone, in place: onnxsim leaves some of it."""
+    from onnx_ir.passes.common import LiftConstantsToInitializersPass, RemoveUnusedNodesPass
+    from onnxscript.optimizer import fold_constants
+
+    fold_constants(model)
+    RemoveUnusedNodesPass()(model)
+    LiftConstantsToInitializersPass(lift_all_constants=False, size_limit=0)(model)
 
 
 def _integer_divide(numerator: Any, denominator: Any) -> Any:

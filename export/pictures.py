@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Scenes = tuple[Path, str]  # labels of generated scenes, as the task reads them, and what they are
 
+CALIBRATION_SCENES = 32  # drawn for ranges, whose averages hardly move with more
 AUDIT_SCENES = 16  # drawn ones, where no pictures were given
 ACCURACY_SCENES, ACCURACY_SEED = 48, 3  # seeds of training and calibration lie elsewhere
 CHOOSING_SCENES, CHOOSING_SEED = 24, 5
@@ -40,7 +41,7 @@ class ExportPictures:
     def collect(self) -> None:
         """Read or draw the calibration pictures."""
         self.calibration = self._read(
-            scenes=min(self.request.options.calib_n, 64), allow_small=self.request.options.allow_small
+            scenes=min(self.request.options.calib_n, CALIBRATION_SCENES), allow_small=self.request.options.allow_small
         )
 
     def seen(self) -> CalibrationSet:

@@ -60,7 +60,7 @@ class Search:
     approx: bool = False  # whether `model` is a candidate in float, too
     candidates: dict[str, Candidate] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)  # of the candidates: each is compiled once
-    outputs: "dict[str, tuple[Arrays, ...]]" = field(default_factory=dict)  # of the floats, on the judge's pictures
+    outputs: "dict[str, tuple[Arrays, ...]]" = field(default_factory=dict)  # on the judge's pictures, see `run`
     placements: dict[str, frozenset[str]] = field(default_factory=dict)
     sensitivities: list[BlockSensitivity] = field(default_factory=list)
     groups: tuple[LayerGroup, ...] = ()
@@ -75,8 +75,8 @@ class Search:
         """Measure, choose, and say so.
 
         With `given` blocks only their placement is tried, as it is; of no blocks, floats alone. "quick" tries no block
-        alone; "off" times nothing either: `given` is judged and kept if the budget holds. Raises
-        `SearchInterruptedError` on Ctrl-C.
+        alone; "off" times nothing either: `given` is judged and kept if the budget holds. `outputs` has those of fp32
+        and approx afterwards, and of int8 where one placement was tried. Raises `SearchInterruptedError` on Ctrl-C.
         """
         full, timed = tune == "full", tune != "off"
         try:
@@ -191,7 +191,10 @@ class Search:
             self.tell(f"{name}: {len(blocks)} of {len(self.blocks)} blocks in INT8")
             self.trials[name] = Trial(self.placed(blocks), bf16=self.bf16)
             self.placements[name] = blocks
-            self._add(name, words, blocks, self._run(name))
+            outputs = self._run(name)
+            if self.placement != "searched":
+                self.outputs["int8"] = outputs
+            self._add(name, words, blocks, outputs)
             same = name
         return same is not None and self.candidates[same].within_budget
 
