@@ -108,11 +108,11 @@ class LabelledJudge(Judge):
         return next(iter(self.scores(outputs).figures.values()))
 
     def by_class(self, outputs: "Sequence[Arrays]") -> dict[str, float]:
-        return self.scores(outputs).by_class
+        return self.rate(outputs)[1]
 
     def rate(self, outputs: "Sequence[Arrays]") -> tuple[float, dict[str, float]]:
-        scores = self.scores(outputs)
-        return next(iter(scores.figures.values())), scores.by_class
+        scores, unseen = self.scores(outputs), dict.fromkeys(self.labels, math.nan)
+        return next(iter(scores.figures.values())), unseen | scores.by_class
 
     def few(self, count: int) -> "LabelledJudge":
         chosen = self._spread(count)

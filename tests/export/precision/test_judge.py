@@ -10,7 +10,7 @@ import pytest
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.data.coco import read_coco
 from pvt_edge.errors import DataError, ExportError, PictureWarning
-from pvt_edge.evaluation.arrays import score_runtime
+from pvt_edge.evaluation.arrays import answers_of
 from pvt_edge.export.precision.judge import AgreementJudge, labelled_judge
 from pvt_edge.pictures.resizing import apply, plan
 from pvt_edge.runtimes import TensorSpec
@@ -28,7 +28,8 @@ def detector_accuracy(runtime, dataset, resize, post):
     """AP as an export measures it."""
     task, names = get_task("detect"), dataset.names
     labelled = task.judge(dataset, names, task.judged_at(post, names))
-    return score_runtime(task, labelled, runtime, resize, names).figures
+    answers = answers_of(task, labelled, runtime, resize, names)
+    return labelled.score([labelled.rate(*answer) for answer in answers]).figures
 
 
 def logits(*best: int, classes: int = CLASSES) -> tuple[dict[str, np.ndarray], ...]:
@@ -201,6 +202,8 @@ def test_a_top1_judge_counts_right_classes(folder):
     assert (judge.metric.name, judge.metric.words) == ("top1", "top-1")
     assert judge.metric.data == f"5 labelled pictures of {folder}"
     assert [picture.shape for picture in judge.inputs] == [(1, *IMGSZ, 3)] * 5
+    classes = judge.by_class(logits(*truth))
+    assert {name for name, value in classes.items() if np.isnan(value)} == {"bird"}  # which no picture shows
     assert judge.few(3).value(logits(3, 0, 1)) == pytest.approx(2 / 3)  # of 3, 3 and 1, which stand behind each other
     image = cv2.imread(str(folder / "cat" / "1.png"))
     assert (judge.inputs[2] == apply(image, plan(image.shape[:2], IMGSZ, RESIZE), RESIZE)[None]).all()
