@@ -9,7 +9,8 @@ USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 # rtsp://user:12/34@camera/1; so does an address whose scheme is cut short: rtsp:/user:1234@camera
 BROKEN_USER_INFO = re.compile(r"^(\w+:/{0,2}(?!/))?[^/:@]+:.*@", re.DOTALL)
 SECRET_KEY = re.compile(
-    r"((?:^|[?&;/_,])(?:\w*(?:passw(?:or)?d?|pwd|token|secret|signature)\w*|user(?:name)?|login|api_?key|key|auth|sig)=)[^&;/_?#\s]*",
+    r"((?:^|[?&;/_,])(?:\w*(?:passw(?:or)?d?|pwd|token|secret|signature)\w*|user(?:name)?|login|api_?key|key|auth|sig)=)"
+    r"(?:(?!_[a-z]\w*=)[^&;/?#])*",  # some cameras part what follows by a _
     re.IGNORECASE,
 )
 

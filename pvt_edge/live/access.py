@@ -40,17 +40,17 @@ class Access:
             raise DataError(f"the live page's token needs {LEAST_TOKEN} characters or more, not {len(token)}")
         self._address, self._token = address, token
         self.cookie = f"pvt_edge_{address.port}"  # cookies are not kept apart by port
-        self.cookie_value = hmac.new((token or "").encode(), b"live page", hashlib.sha256).hexdigest()
+        self.cookie_value = hmac.new(_bytes(token or ""), b"live page", hashlib.sha256).hexdigest()
 
     def knows(self, token: str) -> bool:
         """Whether this is the token, told in the same time either way."""
-        return self._token is None or hmac.compare_digest(token.encode(), self._token.encode())
+        return self._token is None or hmac.compare_digest(_bytes(token), _bytes(self._token))
 
     def allows(self, request: "Request") -> bool:
         """Whether the request may see anything."""
         if self._token is None or request.path in LOGIN_PATHS:
             return True
-        if hmac.compare_digest(request.cookies.get(self.cookie, ""), self.cookie_value):
+        if hmac.compare_digest(_bytes(request.cookies.get(self.cookie, "")), _bytes(self.cookie_value)):
             return True
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
@@ -86,3 +86,8 @@ class Access:
             return await handler(request)
 
         return check
+
+
+def _bytes(text: str) -> bytes:
+    """What was given as it can be compared, though it be no text: aiohttp decodes bytes that are none to surrogates."""
+    return text.encode(errors="surrogatepass")

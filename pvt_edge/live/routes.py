@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pvt_edge.streams.status import StreamStatus
 
 BOUNDARY = "frame"
-WAIT_S = 10.0  # that a viewer may wait for a newer picture, before it has to ask again
+WAIT_S = 10.0  # for a newer picture, before a viewer has to ask again, or is looked for where it watches the video
 PATIENCE_S = 5.0  # that a viewer may take for one picture
 SEND_BYTES = 128 << 10  # of a viewer's socket: what lies in it is lag
 SAMPLE_S = 1.0
@@ -86,7 +86,10 @@ class Routes:
     async def _login(self, request: "Request") -> "Response":
         from aiohttp import web
 
-        given = (await request.post()).get("token")
+        try:
+            given = (await request.post()).get("token")
+        except (ValueError, LookupError):  # no text, or of a character set that nobody knows
+            given = None
         if not isinstance(given, str) or not self._access.knows(given.strip()):
             await asyncio.sleep(0.5)  # who guesses shall wait
             return _file("login.html", status=401)
@@ -177,8 +180,11 @@ class Routes:
         self._watching += 1
         try:
             await response.write(f"--{BOUNDARY}\r\n".encode())
-            while True:
-                picture = await view.after(shown)
+            while request.transport is not None:  # else it went away
+                try:
+                    picture = await asyncio.wait_for(view.after(shown), WAIT_S)
+                except (asyncio.TimeoutError, TimeoutError):  # no picture came: see whether it is still there
+                    continue
                 shown = picture.number
                 head = f"Content-Type: image/jpeg\r\nX-Frame-Id: {picture.frame_id}\r\n"
                 head += f"Content-Length: {len(picture.jpeg)}\r\n\r\n"

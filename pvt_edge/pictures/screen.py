@@ -56,13 +56,14 @@ def show_image(image: NDArray[np.uint8], name: str) -> None:
         cv2.imshow(name, image)
     except cv2.error as error:
         raise DataError(f"show() cannot open a window ({error.err}): write the picture with save()") from error
-    while cv2.waitKey(ANSWER_MS) & 0xFF not in CLOSING_KEYS and _is_open(name):
+    while cv2.waitKey(ANSWER_MS) & 0xFF not in CLOSING_KEYS and is_open(name):
         pass
-    if _is_open(name):
+    if is_open(name):
         cv2.destroyWindow(name)
 
 
-def _is_open(name: str) -> bool:
+def is_open(name: str) -> bool:
+    """Whether the window of that name is still there."""
     import cv2
 
     try:

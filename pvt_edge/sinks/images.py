@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
 from pvt_edge.pictures.files import WRITABLE, write_image
-from pvt_edge.sinks.place import check_folder, check_place, check_replaceable
+from pvt_edge.sinks.place import check_apart, check_folder, check_place
 from pvt_edge.sinks.sink import Sink
 from pvt_edge.sources.source import VIDEO_SUFFIXES
 
@@ -107,10 +107,3 @@ class ImageFile(Sink):
 
     def written(self) -> list[Path]:
         return [self.path] if self._written else []
-
-
-def check_apart(path: Path, result: "Result") -> None:
-    """`DataError` where saving to `path` would write over the result's own picture, or a file not of pvt-edge."""
-    if result.path is not None and os.path.exists(result.path) and path.exists() and path.samefile(result.path):
-        raise DataError(f"saving to {path} would write over its source; choose another place")
-    check_replaceable(path)

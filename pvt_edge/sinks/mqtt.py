@@ -1,9 +1,11 @@
 """Results published to an MQTT broker."""
 
 import logging
+import socket
 import ssl
 import threading
 from collections import deque
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -23,6 +25,7 @@ STATUS = "status"  # the topic's own sub-topic that says whether the run is ther
 ONLINE, OFFLINE = "online", "offline"
 TIMEOUT_S = 5.0  # for the broker's first answer
 LAST_S = 2.0  # for what still waits when the run ends
+FAREWELL_S, STOP_S = 0.5, 1.0  # then for its last word, and for the client's thread, which may be connecting
 KEEPALIVE_S = 30
 MOST_WAITING = 1000  # results that wait for a broker that is away or slow; then the oldest go
 MOST_UNDER_WAY = 20  # of them that the client was given and the broker does not have yet
@@ -78,6 +81,7 @@ class Mqtt(Sink):
         if tls:
             client.tls_set_context(ssl.create_default_context())
         client.will_set(f"{self._topic}/{STATUS}", OFFLINE, qos=1, retain=True)
+        client.max_inflight_messages_set(MOST_UNDER_WAY + 2)  # both words of the status have their place beside results
         client.reconnect_delay_set(1, 10)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         return client
@@ -100,6 +104,9 @@ class Mqtt(Sink):
             raise DataError(f"cannot publish to {self.target}: {why}")
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if self._closed:  # while it connected
+            client.disconnect()
+            return
         if reason.is_failure:
             if self._answered.is_set() and not self._refusal:  # once, not at every attempt
                 log.warning("%s: the broker refuses: %s", self.target, reason)
@@ -151,13 +158,23 @@ class Mqtt(Sink):
             self.idle()
         self.lost += len(self._waiting) + len(self._under_way)
         self._waiting.clear()
+        heard = True
         if self._connected:
             last = self._client.publish(f"{self._topic}/{STATUS}", OFFLINE, qos=1, retain=True)
-            while not self._done(last) and monotonic() < until:
+            until = monotonic() + FAREWELL_S
+            while not (heard := self._done(last)) and monotonic() < until:
                 sleep(0.01)
-        self._stop()
+        self._stop(farewell=heard)
 
-    def _stop(self) -> None:
+    def _stop(self, *, farewell: bool = True) -> None:
+        """End the connection; without `farewell` it breaks, and the broker tells the last will."""
         self._closed = True
-        self._client.disconnect()
-        self._client.loop_stop()
+        channel = self._client.socket()
+        if farewell or channel is None:
+            self._client.disconnect()
+        else:
+            with suppress(OSError):  # it broke by itself
+                channel.shutdown(socket.SHUT_RDWR)
+        stopping = threading.Thread(target=self._client.loop_stop, name="pvt-edge mqtt", daemon=True)
+        stopping.start()  # it waits for the client's thread without a limit
+        stopping.join(STOP_S)

@@ -12,7 +12,7 @@ from pvt_edge.sinks.encoders import CODECS
 from pvt_edge.sinks.images import ImageFile, ImageFolder, MaskFolder
 from pvt_edge.sinks.json_lines import JsonLines
 from pvt_edge.sinks.mqtt import Mqtt
-from pvt_edge.sinks.place import dated
+from pvt_edge.sinks.place import check_replaceable, dated
 from pvt_edge.sinks.sink import Sink, Sinks
 from pvt_edge.sinks.video import VideoFile
 from pvt_edge.sinks.videos import VideoFiles
@@ -51,16 +51,18 @@ def open_sinks(
         sinks = [opened.enter_context(open_viewer()) for open_viewer in viewers]  # files are emptied last
         if mqtt is not None:
             sinks.append(opened.enter_context(Mqtt(mqtt, qos=mqtt_qos)))
+        if webhook is not None:
+            sinks.append(opened.enter_context(Webhook(webhook, every_s=webhook_every_s)))
         if save is not None:
             sinks.append(opened.enter_context(_open_save(save, fps, live, segment_s)))
+        if masks is not None:
+            sinks.append(opened.enter_context(MaskFolder(dated(masks))))
+        if csv is not None:
+            check_replaceable(dated(csv))  # or the JSON lines would be emptied before it is refused
         if json is not None:
             sinks.append(opened.enter_context(JsonLines(dated(json))))
         if csv is not None:
             sinks.append(opened.enter_context(CsvRows(dated(csv))))
-        if masks is not None:
-            sinks.append(opened.enter_context(MaskFolder(dated(masks))))
-        if webhook is not None:
-            sinks.append(opened.enter_context(Webhook(webhook, every_s=webhook_every_s)))
         opened.pop_all()
     return Sinks(sinks)
 

@@ -4,10 +4,14 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pvt_edge.errors import DataError
 from pvt_edge.pictures.files import MARK
+
+if TYPE_CHECKING:
+    from pvt_edge.results import Result
 
 DIRECTIVE = re.compile("%[aAbBcdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ%]")  # of strftime, without flags and widths
 LOOKED_AT_BYTES = 64 << 10  # of a file's beginning and end, for the mark
@@ -53,6 +57,16 @@ def check_replaceable(path: Path) -> None:
         raise DataError(
             f"{path} is there already and was not written by pvt-edge, so it stays: choose another place, or move it"
         )
+
+
+def check_apart(path: Path, result: "Result") -> None:
+    """`DataError` where saving to `path` would write over the result's own picture or video, or a file not of pvt-edge.
+
+    A source may also be an address, with nothing of its name here.
+    """
+    if result.path is not None and os.path.exists(result.path) and path.exists() and path.samefile(result.path):
+        raise DataError(f"saving to {path} would write over its source; choose another place")
+    check_replaceable(path)
 
 
 def _is_ours(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Annotated frames as a video file."""
 
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.sinks.encoders import CODECS, Encoder, holds_a_picture, open_encoder
-from pvt_edge.sinks.place import check_place, mark_video
+from pvt_edge.sinks.place import check_apart, check_place, mark_video
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -40,21 +41,21 @@ class VideoFile(Sink):
         if self.path.suffix.lower() not in CODECS:
             raise DataError(f"cannot write {path}: a video's suffix must be one of {' '.join(CODECS)}")
         check_place(self.path)
-        self._aside = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
+        self._place = Path(os.path.realpath(self.path))  # a link goes on pointing where it points
+        self._aside = self._place.with_name(f".{self._place.stem}.part{self.path.suffix}")
         self._encoder: Encoder | None = None
         self._wh = (0, 0)
         self._begin_s = 0.0  # by the clock of the frames
         self._image: NDArray[np.uint8] | None = None  # the last one
         self._last_id = 0
         self.length_s = 0.0
-        self._finished = False
+        self._finished = self._kept = False
 
     def write(self, result: "Result") -> None:
         if self._finished:
             raise DataError(f"cannot write to {self.path}: it is closed")
         if self._encoder is None:
-            if result.path is not None and self.path.exists() and self.path.samefile(result.path):
-                raise DataError(f"saving to {self.path} would write over its source; choose another name")
+            check_apart(self.path, result)
             self._wh = (result.orig_hw[1], result.orig_hw[0])
             self._encoder = self._open()
         at_s = self._shown_at(result.frame)
@@ -108,7 +109,7 @@ class VideoFile(Sink):
         return apply(image, plan(result.orig_hw, (self._wh[1], self._wh[0]), fit), fit)
 
     def _check_disk(self, encoder: Encoder) -> None:
-        free = shutil.disk_usage(self.path.parent).free
+        free = shutil.disk_usage(self._place.parent).free
         if free < RESERVE_BYTES + encoder.frames * INDEX_BYTES + encoder.reserve_bytes:
             raise DataError(
                 f"the disk of {self.path} is full ({free >> 20} MiB left): the recording ends after {encoder.frames} "
@@ -148,14 +149,15 @@ class VideoFile(Sink):
                 mark_video(self._aside)
             except OSError as error:  # what can be played is kept all the same
                 failure = failure or DataError(f"cannot finish {self.path}: {error.strerror or error}")
-            self._aside.replace(self.path)
+            self._aside.replace(self._place)
+            self._kept = True
         except OSError as error:
             raise DataError(f"cannot finish {self.path}: {error.strerror or error}") from error
         if failure is not None:
             raise DataError(self._named(failure)) from failure
 
     def written(self) -> list[Path]:
-        return [self.path] if self._encoder is not None and (not self._finished or self.path.exists()) else []
+        return [self.path] if self._kept else []
 
 
 def clock_s(frame: "FrameInfo", *, live: bool) -> float | None:

@@ -28,7 +28,7 @@ class VideoFiles(Sink):
         self._fps, self._live, self._segment_s = fps, live, segment_s
         self._open: dict[int, tuple[VideoFile, float | None]] = {}  # with when it began
         self._segments: dict[int, int] = {}
-        self._last: dict[int, Path] = {}
+        self._last: dict[int, VideoFile] = {}
         VideoFile(dated(path))  # refuses at once what cannot be written
 
     def write(self, result: "Result") -> None:
@@ -36,13 +36,14 @@ class VideoFiles(Sink):
         now = clock_s(result.frame, live=self._live)
         if stream in self._open and self._segment_s and self._lasts_s(stream, now) >= self._segment_s - ROUNDING_S:
             video = self._open.pop(stream)[0]
-            video.hold_until(result.frame)
-            video.close()
+            try:
+                video.hold_until(result.frame)
+            finally:
+                video.close()
         if stream not in self._open:
             self._segments[stream] = self._segments.get(stream, 0) + 1
-            self._last[stream] = self._name(stream)
-            video = VideoFile(self._last[stream], fps=self._fps.get(stream), live=self._live)
-            self._open[stream] = (video, now)
+            self._last[stream] = VideoFile(self._name(stream), fps=self._fps.get(stream), live=self._live)
+            self._open[stream] = (self._last[stream], now)
         self._open[stream][0].write(result)
 
     def _lasts_s(self, stream: int, now: float | None) -> float:
@@ -62,4 +63,4 @@ class VideoFiles(Sink):
         self._open.clear()
 
     def written(self) -> list[Path]:
-        return [path for _, path in sorted(self._last.items())]
+        return [path for _, video in sorted(self._last.items()) for path in video.written()]

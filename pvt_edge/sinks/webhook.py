@@ -7,11 +7,12 @@ import ssl
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from pvt_edge.credentials import basic_authorization, login_of
 from pvt_edge.errors import DataError
 from pvt_edge.sinks.sink import Sink
+from pvt_edge.sources.web_address import encoded
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result
@@ -33,7 +34,7 @@ class Webhook(Sink):
 
     def __init__(self, address: str, *, every_s: float = 0.0) -> None:
         try:
-            parts = urlsplit(address)
+            parts = urlsplit(encoded(address))
             self._host, self._port = parts.hostname or "", parts.port
         except ValueError:
             self._host = ""
@@ -42,8 +43,7 @@ class Webhook(Sink):
         host = f"[{self._host}]" if ":" in self._host else self._host
         self.target = f"webhook {parts.scheme}://{host}" + (f":{self._port}" if self._port else "")
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
-        self._path += f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {"Content-Type": "application/json", "User-Agent": "pvt-edge"}
         if login := login_of(address):
             self._headers["Authorization"] = basic_authorization(login)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pvt_edge.pictures.screen import CLOSING_KEYS, check_screen, open_window
+from pvt_edge.pictures.screen import CLOSING_KEYS, check_screen, is_open, open_window
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -24,9 +24,13 @@ class Window(Sink):
         check_screen("--show", "watch in a browser with --serve 127.0.0.1:8080")
         self._on_close = on_close
         self._names: dict[int, str] = {}
+        self._closed = False
 
     def write(self, result: "Result") -> None:
         import cv2
+
+        if self._closed:  # what still comes would open a window anew
+            return
 
         stream = result.frame.stream
         number = stream.id if stream is not None else 0
@@ -41,10 +45,11 @@ class Window(Sink):
         """Take keys and clicks."""
         import cv2
 
-        if not self._names:
+        if not self._names or self._closed:
             return
-        closed = cv2.waitKey(1) & 0xFF in CLOSING_KEYS
-        if closed or any(cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) < 1 for name in self._names.values()):
+        pressed = cv2.waitKey(1) & 0xFF in CLOSING_KEYS
+        self._closed = pressed or not all(is_open(name) for name in self._names.values())
+        if self._closed:
             self._on_close()
 
     def close(self) -> None:

@@ -107,9 +107,8 @@ class CaptureSource(LiveSource):
                     self.decode_errors += bad
                     self.wh = (image.shape[1], image.shape[0])
                     self._count += 1
-                    return Frame(
-                        to_bgr(np.asarray(image), self.options.pixel_max), self._count - 1, at, fps=self.fps, tick=tick
-                    )
+                    bgr = to_bgr(np.asarray(image), self.options.pixel_max)
+                    return Frame(bgr, self._count - 1, at, tick=tick)
                 bad += 1  # OpenCV says the same of a damaged picture and of a camera that is gone
                 if time.monotonic() - began >= self.options.stall_s:
                     break

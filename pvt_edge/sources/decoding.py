@@ -5,7 +5,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,24 +32,24 @@ def overheard(work: Callable[[], T]) -> tuple[T, list[str]]:
     import cv2
 
     logging = cv2.utils.logging
-    with terminal:
+    with terminal, ExitStack() as opened:
         try:
-            kept, file = os.dup(STDERR), tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+            file = opened.enter_context(tempfile.TemporaryFile())
+            kept = os.dup(STDERR)
         except OSError:  # there is no standard error, or no place for a file
             return work(), []
+        opened.callback(os.close, kept)
         level = logging.getLogLevel()
-        with file:
-            os.dup2(file.fileno(), STDERR)
-            logging.setLogLevel(logging.LOG_LEVEL_ERROR)
-            try:
-                done = work()
-            finally:
-                logging.setLogLevel(level)
-                os.dup2(kept, STDERR)
-                os.close(kept)
-                file.seek(0)
-                text = file.read()
-                _pass_on(LIBRARY_LINE.sub(b"", OPENCV_LINE.sub(b"", text)))
+        os.dup2(file.fileno(), STDERR)
+        logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+        try:
+            done = work()
+        finally:
+            logging.setLogLevel(level)
+            os.dup2(kept, STDERR)
+            file.seek(0)
+            text = file.read()
+            _pass_on(LIBRARY_LINE.sub(b"", OPENCV_LINE.sub(b"", text)))
     return done, [line.decode(errors="replace").strip() for line in text.splitlines() if line.strip()]
 
 

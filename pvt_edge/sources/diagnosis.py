@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pvt_edge.credentials import basic_authorization, is_broken, login_of, without_login
 from pvt_edge.sources.port import PORTS
+from pvt_edge.sources.web_address import encoded
 
 MOST_REPLY_BYTES = 65536
 ENCODED = "signs such as / @ # in a user or password are written %2F %40 %23"
@@ -17,7 +18,7 @@ ENCODED = "signs such as / @ # in a user or password are written %2F %40 %23"
 def why_not(address: str, timeout_s: float) -> str:
     """What stands between us and the stream, and the mend, after asking its server; names no secret."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(encoded(address))
         host, port = parts.hostname, parts.port or PORTS[parts.scheme]
     except ValueError:  # whose text may hold a part of the password
         return f"the address is malformed; {ENCODED}"
@@ -29,7 +30,7 @@ def why_not(address: str, timeout_s: float) -> str:
         if parts.scheme.startswith("http"):
             return _ask_http(parts, host, port, address, timeout_s)
         return _ask_rtsp(parts, host, port, address, timeout_s)
-    except (socket.gaierror, UnicodeError):
+    except (socket.gaierror, UnicodeError):  # of the name alone: the rest of what is asked is ASCII
         return f"no host is known by the name {'***' if broken else host}; check the name, or give its IP address{hint}"
     except ConnectionRefusedError:
         return f"nothing listens on {place}; check the port, and that the camera's server is on{hint}"

@@ -1,19 +1,19 @@
 """Image files, one after the other."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.errors import DataError, PictureWarning
-from pvt_edge.pictures.pixel_depth import LOW, PixelMax, nearest_depth
+from pvt_edge.errors import DataError
+from pvt_edge.pictures.pixel_depth import PixelMax
+from pvt_edge.sources.page_warnings import PageWarnings, read_first
 from pvt_edge.sources.picture import Page, Picture, open_picture
 from pvt_edge.sources.picture_kind import is_picture_file
 from pvt_edge.sources.source import Frame, Source
 
-MAY_HOLD_SEVERAL = (".tif", ".tiff", ".gif", ".apng", ".mpo")
+MAY_HOLD_SEVERAL = (".tif", ".tiff", ".gif", ".apng", ".mpo", ".webp", ".avif")  # hardly a .png: it counts as one
 
 
 def read_image(path: str | Path, *, pixel_max: PixelMax = None) -> NDArray[np.uint8]:
@@ -24,17 +24,9 @@ def read_image(path: str | Path, *, pixel_max: PixelMax = None) -> NDArray[np.ui
     `DataError` for a file that is missing, empty, cut short, damaged or no image.
     """
     try:
-        picture = open_picture(Path(path))
-        page = picture.read(0, pixel_max)
+        return read_first(open_picture(Path(path)), str(path), pixel_max)
     except DataError as error:
         raise DataError(f"cannot read {path}: {error}") from error
-    if picture.count > 1:
-        _warn(f"{path}: of {picture.count} pages only the first is used")
-    if page.oddity is not None:
-        _warn(f"{path}: {page.oddity}")
-    if pixel_max is None and page.highest is not None:
-        _warn_of_depth(str(path), page.highest, 1, 1)
-    return page.image
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -55,7 +47,7 @@ class ImageFiles(Source):
         super().__init__(name)
         self.paths, self.pixel_max = tuple(paths), pixel_max
         self.frame_count = None if any(path.suffix.lower() in MAY_HOLD_SEVERAL for path in paths) else len(self.paths)
-        self._deep, self._dark, self._highest = 0, 0, 0.0  # pictures of 16 bits; those whose upper bits are unused
+        self._warnings = PageWarnings(pixel_max)
         if len(self.paths) == 1 and (picture := self._open(self.paths[0])) is not None:
             self.frame_count, self.fps = picture.count, picture.fps
         self.skipped.clear()  # it will be told when it is read
@@ -72,8 +64,7 @@ class ImageFiles(Source):
                     count += 1
             if picture is not None and picture.tiff is not None and picture.tiff.cut:
                 self._skip(path, DataError(f"the TIFF file is cut short after page {picture.count}"))
-        if self.pixel_max is None:
-            _warn_of_depth(self.name, self._highest, self._dark, self._deep)
+        self._warnings.end(self.name)
         if count == 0 and len(self.paths) == 1:
             raise DataError(self.skipped[-1])
         if count == 0 and self.paths:
@@ -100,8 +91,7 @@ class ImageFiles(Source):
                 else:
                     yield self._frame(page, i + index * len(self.paths), self.paths[i])
             left, index = more, index + 1
-        if self.pixel_max is None:
-            _warn_of_depth(self.name, self._highest, self._dark, self._deep)
+        self._warnings.end(self.name)
 
     def _open(self, path: Path) -> Picture | None:
         try:
@@ -114,24 +104,5 @@ class ImageFiles(Source):
         self.skipped.append(f"cannot read {path}: {error}")
 
     def _frame(self, page: Page, number: int, path: Path) -> Frame:
-        if page.oddity is not None:
-            _warn(f"{path}: {page.oddity}")
-        if page.highest is not None:
-            self._deep += 1
-            if page.highest <= LOW:
-                self._dark, self._highest = self._dark + 1, max(self._highest, page.highest)
-        return Frame(page.image, number, path=str(path), fps=self.fps, page=page.number)
-
-
-def _warn_of_depth(name: str, highest: float, dark: int, deep: int) -> None:
-    """Say that `dark` of the `deep` pictures of 16 bits leave the upper bits unused, `highest` being their greatest."""
-    if dark and 0 < highest <= LOW:
-        depth = nearest_depth(max(highest, 255))
-        _warn(
-            f"{name}: {'pixels' if dark == deep else f'in {dark} of {deep} pictures pixels'} of 16 bits go no higher "
-            f"than {highest:g}, so they are dark: say which value is white with --pixel-max {depth} (pixel_max={depth})"
-        )
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, PictureWarning, stacklevel=3)
+        self._warnings.see(page, str(path))
+        return Frame(page.image, number, path=str(path), page=page.number)

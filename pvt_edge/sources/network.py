@@ -19,6 +19,7 @@ from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.diagnosis import refusal, why_not
 from pvt_edge.sources.lateness import Lateness
 from pvt_edge.sources.live import LiveSource
+from pvt_edge.sources.page_warnings import read_first
 from pvt_edge.sources.port import Port
 from pvt_edge.sources.source import Frame
 from pvt_edge.sources.video_faults import fault_lines
@@ -126,7 +127,7 @@ class NetworkStream(LiveSource):
                 if image is not None:
                     self.wh = (image.shape[1], image.shape[0])
                     self._count += 1
-                    return Frame(image, self._count - 1, at, fps=self.fps, tick=tick)
+                    return Frame(image, self._count - 1, at, tick=tick)
                 self.decode_errors += 1
             return None
 
@@ -206,9 +207,10 @@ class RtspStream(NetworkStream):
 
 class HttpStream(NetworkStream):
     """MJPEG, or a file on a web server: `live` is False once that has told its length, in seconds or bytes, or that it
-    is a picture."""
+    is a picture (`is_picture`)."""
 
     tells_time = False  # MJPEG has no times; FFMPEG makes them up
+    is_picture = False
 
     def __init__(self, address: str, options: SourceOptions) -> None:
         super().__init__(address, options)
@@ -221,8 +223,8 @@ class HttpStream(NetworkStream):
         if container is not None and container.format.name.endswith("_pipe"):  # a single picture
             picture = fetch_picture(self._address, self.options.stall_s)
             if picture is not None:
-                self._first = Frame(picture.read(0, self.options.pixel_max).image)
-                self.live, self.frame_count = False, 1
+                self._first = Frame(read_first(picture, self.name, self.options.pixel_max))
+                self.live, self.is_picture, self.frame_count = False, True, 1
 
     def _open(self) -> str | None:
         why = super()._open()
@@ -253,7 +255,7 @@ class HttpStream(NetworkStream):
             return None
         self.wh = (shown.image.shape[1], shown.image.shape[0])
         self._count, self._last_s = self._count + 1, shown.video_s
-        return Frame(shown.image, self._count - 1 + file.damaged, fps=self.fps, video_s=shown.video_s)
+        return Frame(shown.image, self._count - 1 + file.damaged, video_s=shown.video_s)
 
     def disconnect(self) -> None:
         super().disconnect()

@@ -45,7 +45,7 @@ def open_source(
         return spec
     options = options or SourceOptions()
     if isinstance(spec, int) or (isinstance(spec, str) and _is_live(spec)):
-        if isinstance(spec, str) and (found := _web_picture(spec, options)) is not None:
+        if isinstance(spec, str) and (found := _web_picture(spec, options, needed=connect)) is not None:
             return found
         source = _live_source(spec, options)
         if source is None:
@@ -73,12 +73,20 @@ def _is_live(spec: str) -> bool:
     return "://" in spec
 
 
-def _web_picture(spec: str, options: SourceOptions) -> WebPicture | None:
-    """The picture at an address that ends like one; None for other addresses, and where a camera streams from it."""
+def _web_picture(spec: str, options: SourceOptions, *, needed: bool) -> WebPicture | None:
+    """The picture at an address that ends like one; None for other addresses, and where a camera streams from it.
+
+    What is not there is an error where it is `needed`, else None: a stream, which may be connected later.
+    """
     scheme = spec.partition("://")[0].lower()
     if scheme not in ("http", "https") or not names_picture(spec):
         return None
-    picture = fetch_picture(f"{scheme}://{spec.partition('://')[2]}", options.stall_s)
+    try:
+        picture = fetch_picture(f"{scheme}://{spec.partition('://')[2]}", options.stall_s)
+    except DataError:
+        if needed:
+            raise
+        return None
     return None if picture is None else WebPicture(spec, picture, options)
 
 

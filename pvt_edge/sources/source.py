@@ -24,14 +24,13 @@ class Frame:
     """One picture: `image` (H, W, 3) uint8 BGR, `id` counting from 0, `captured_at` in Unix seconds.
 
     `path` is the file it came from, `page` its number there from 1 where that has several, `video_s` when a video file
-    shows it, in seconds after its first frame, `fps` the source's frames per second; None where there is none.
+    shows it, in seconds after its first frame; None where there is none.
     """
 
     image: NDArray[np.uint8] = field(repr=False)
     id: int = 0
     captured_at: float = field(default_factory=time.time)
     path: str | None = None
-    fps: float | None = None
     page: int | None = None
     video_s: float | None = None
     tick: float = field(default_factory=time.perf_counter, repr=False)  # steady, where the wall clock may jump

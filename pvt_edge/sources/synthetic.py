@@ -52,7 +52,7 @@ class SyntheticCells(LiveSource):
         top = int(swing[1] * (self._field.shape[0] - height))
         left = int(swing[0] * (self._field.shape[1] - width))
         self._count += 1
-        return Frame(self._field[top : top + height, left : left + width].copy(), count, fps=self.fps)
+        return Frame(self._field[top : top + height, left : left + width].copy(), count)
 
     def disconnect(self) -> None:
         self.connected = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NEW_SUBFILE_TYPE, TYPE_SHORT, TYPE_LONG = 254, 3, 4
+NEW_SUBFILE_TYPE = 254
 REDUCED, MASK = 1, 4  # bits of that tag: a thumbnail of another page, its transparency
 
 

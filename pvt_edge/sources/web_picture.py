@@ -1,5 +1,6 @@
 """A picture on a web server."""
 
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,9 +13,11 @@ from pvt_edge.credentials import basic_authorization, login_of, redact, without_
 from pvt_edge.errors import DataError
 from pvt_edge.options.source import SourceOptions
 from pvt_edge.sources.diagnosis import refusal, why_not
+from pvt_edge.sources.page_warnings import PageWarnings
 from pvt_edge.sources.picture import Picture, open_picture
 from pvt_edge.sources.picture_kind import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
 from pvt_edge.sources.source import Frame, Source
+from pvt_edge.sources.web_address import encoded
 
 MOST_BYTES = 256 << 20
 MOST_SECONDS = 60.0  # for the whole of a picture, however steadily its server drips
@@ -32,20 +35,25 @@ class WebPicture(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         path = self.name.partition("?")[0]
-        count = 0
+        count, told = 0, PageWarnings(self._pixel_max)
         for page in self._picture.pages(self._pixel_max):
             if isinstance(page, DataError):
                 self.skipped.append(f"cannot read {self.name}: {page}")
                 continue
-            yield Frame(page.image, count, path=path, fps=self.fps, page=page.number)
+            told.see(page, path)
+            yield Frame(page.image, count, path=path, page=page.number)
             count += 1
+        told.end(self.name)
         if count == 0:
             raise DataError(self.skipped[-1])
 
 
 def names_picture(address: str) -> bool:
     """Whether the address's path ends like a picture's."""
-    suffix = PurePosixPath(unquote(urlsplit(address).path)).suffix.lower()
+    try:
+        suffix = PurePosixPath(unquote(urlsplit(address).path)).suffix.lower()
+    except ValueError:  # a malformed address
+        return False
     return suffix in (*PICTURE_SUFFIXES, *UNREADABLE_SUFFIXES)
 
 
@@ -53,7 +61,7 @@ def fetch_picture(address: str, timeout_s: float) -> Picture | None:
     """The picture at the address; None where its server gives a stream. `DataError` says why there is neither."""
     name = redact(address)
     login = login_of(address)
-    request = urllib.request.Request(without_login(address), headers={"User-Agent": "pvt-edge"})
+    request = urllib.request.Request(without_login(encoded(address)), headers={"User-Agent": "pvt-edge"})
     if login:
         request.add_unredirected_header("Authorization", basic_authorization(login))  # not for another host
     opener = urllib.request.build_opener(_Redirects)
@@ -66,7 +74,7 @@ def fetch_picture(address: str, timeout_s: float) -> Picture | None:
         error.close()
         why = refusal(error.code, login) or f"its server answers {error.code}"
         raise DataError(f"cannot read {name}: {why.replace('no such stream', 'no such picture')}") from error
-    except (OSError, ValueError, urllib.error.URLError) as error:  # whose text may hold a password
+    except (OSError, ValueError, http.client.HTTPException) as error:  # whose text may hold a password
         raise DataError(f"cannot read {name}: {why_not(address, timeout_s)}") from error
     try:
         picture = open_picture(data)

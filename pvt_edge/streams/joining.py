@@ -19,10 +19,12 @@ def open_sources(specs: Sequence[str], options: SourceOptions) -> Iterator[list[
     those that cannot are logged and left for their readers to connect, unless none can.
     """
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(spec, options, connect=False)) for spec in specs]
+        alone = len(specs) == 1
+        sources = [stack.enter_context(open_source(spec, options, connect=alone)) for spec in specs]
         live = [source for source in sources if isinstance(source, LiveSource)]
-        with ThreadPoolExecutor(max_workers=max(1, len(live)), thread_name_prefix="pvt-edge opening") as pool:
-            errors = [error for error in pool.map(_connect, live) if error is not None]
+        away = [source for source in live if not source.connected]
+        with ThreadPoolExecutor(max_workers=max(1, len(away)), thread_name_prefix="pvt-edge opening") as pool:
+            errors = [error for error in pool.map(_connect, away) if error is not None]
         if errors and len(errors) == len(sources):
             raise errors[0]
         for error in errors:

@@ -93,6 +93,11 @@ class Reader(Generic[Prepared]):
         while not self._stop.is_set() and not source.ended:
             if not source.connected and not self._connect(source, backoff):
                 continue
+            if not source.live:  # a file on a web server that was away at the start
+                self._box.live = self.record.live = False
+                self._tell_back(source)
+                self._read_through()
+                return
             since = monotonic()
             reason = self._read_until_lost(source, still)
             backoff.held(monotonic() - since)
@@ -133,15 +138,19 @@ class Reader(Generic[Prepared]):
                     return None
                 slow = waited >= 0.8 * source.options.stall_s
                 return f"no frame for {waited:.1f} s" if slow else "the stream broke off"
-            if self._lost_at is not None:
-                log.warning("%s: back after %.1f s", source.name, monotonic() - self._lost_at)
-                self._lost_at = None
-                if self._next_id:  # a source that was not there at the start only comes late
-                    self.record.reconnect()
+            self._tell_back(source)
             self._give(frame)
             if still.frozen(frame.image):
                 return f"the picture has not changed in {still.after_s:g} s"
         return None
+
+    def _tell_back(self, source: LiveSource) -> None:
+        if self._lost_at is None:
+            return
+        log.warning("%s: back after %.1f s", source.name, monotonic() - self._lost_at)
+        self._lost_at = None
+        if self._next_id:  # a source that was not there at the start only comes late
+            self.record.reconnect()
 
     def _count_losses(self, source: LiveSource) -> None:
         decode_errors, passed_over = source.decode_errors, source.passed_over

@@ -58,7 +58,8 @@ class StreamRunner:
         self.records = [StreamRecord(i, source.name, live=source.live) for i, source in enumerate(sources)]
         self._follow = [follow(source) if follow else None for source in sources]
         self._inbox: Inbox[tuple[StreamRecord, Prepared]] = Inbox()
-        depth = max(READ_AHEAD, 2 * (predictor.batch or 1))
+        # the last file that goes on must fill a batch by itself
+        depth = max(READ_AHEAD, self._together(), 2 * (predictor.batch or 1))
         prepare = partial(predictor.prepare, slicing=slicing) if slicing is not None else predictor.prepare
         self._readers = [
             Reader(source, record, self._inbox, prepare, depth=depth)

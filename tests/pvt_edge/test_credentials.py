@@ -28,6 +28,7 @@ from pvt_edge.credentials import is_broken, login_of, redact, without_login
         ("http://cam/v?access_token=abc", "http://cam/v?access_token=***"),
         ("http://cam/v?API_KEY=abc;sig=def", "http://cam/v?API_KEY=***;sig=***"),
         ("rtsp://cam/user=me_password=1234_channel=1", "rtsp://cam/user=***_password=***_channel=1"),
+        ("http://cam/v?token=ab_cd e&size=2", "http://cam/v?token=***&size=2"),
         ("rtsp://cam/a?monkey=1&keyframe=2", "rtsp://cam/a?monkey=1&keyframe=2"),
     ],
 )

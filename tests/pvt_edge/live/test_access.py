@@ -1,6 +1,7 @@
 """Who gets in: everybody on this machine, nobody without the token elsewhere."""
 
 import http.client
+import socket
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener, urlopen
@@ -84,6 +85,39 @@ def test_a_wrong_token_shows_the_form_again(open_page):
     with caught.value as error:
         assert error.code == 401
         assert b'action="/login"' in error.read()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Cookie: pvt_edge_PORT=\xe9",
+        "Cookie: pvt_edge_PORT=\xc3\xa9",
+        'Cookie: pvt_edge_PORT="\\351"',
+        "Authorization: Bearer \xe9",
+        "Authorization: Bearer \xc3\xa9",
+    ],
+)
+def test_what_is_no_text_opens_nothing(open_page, caplog, header):
+    page = open_page(token=TOKEN)
+    port = urlsplit(page.url).port
+    asked = f"GET /api/status HTTP/1.1\r\nHost: localhost\r\n{header.replace('PORT', str(port))}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(asked.encode("latin-1"))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
+    assert ask(f"{page.url}api/status?token=%ED%B3%A9")[0] == 401
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "none"])
+@pytest.mark.parametrize("form", [b"token=\xe9", b"token=%E9", b"\xff\xfe"])
+def test_a_form_that_is_no_text_is_a_wrong_one(open_page, caplog, form, charset):
+    page = open_page(token=TOKEN)
+    headers = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}"}
+    with pytest.raises(HTTPError) as caught:
+        urlopen(Request(f"{page.url}login", form, headers), timeout=5)
+    with caught.value as error:
+        assert error.code == 401
+    assert caplog.text == ""
 
 
 def test_another_sites_name_for_this_machine_is_refused(page):

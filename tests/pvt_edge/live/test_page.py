@@ -197,6 +197,22 @@ def test_a_viewer_that_does_not_read_is_dropped(slow_viewer, write_large, monkey
     wait_until(lambda: write_large() == 1, 30)
 
 
+def test_a_viewer_that_goes_while_the_camera_is_away_is_noticed(page, streams, monkeypatch):
+    monkeypatch.setattr("pvt_edge.live.routes.WAIT_S", 0.1)
+    page.write(streams.result(0))
+    viewers = [Viewer(f"{page.url}stream/0") for _ in range(3)]
+    for viewer in viewers:
+        viewer.next()
+    viewers[0].close()
+    viewers[1].close()
+    wait_until(lambda: status_of(f"{page.url}api/status")[1]["viewers"] == 1)
+    time.sleep(0.3)  # longer than it may wait
+    page.write(streams.result(1))
+    assert viewers[2].next()[0] == 1
+    viewers[2].close()
+    assert status_of(f"{page.url}api/status")[1]["viewers_dropped"] == 0
+
+
 def test_what_the_status_says(page):
     told = json.loads(get(f"{page.url}api/status"))
     stream = told["streams"][0]

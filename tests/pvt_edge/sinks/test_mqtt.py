@@ -5,7 +5,8 @@ import logging
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -174,6 +175,63 @@ def test_a_broker_that_goes_away_is_waited_for_and_nobody_waits(tmp_path, caplog
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2  # gone, and back
     assert PASSWORD not in caplog.text
     assert "s3cret" not in caplog.text
+
+
+class DeafBroker:
+    """Takes one client and acknowledges nothing; `said` is all that the client sent."""
+
+    def __init__(self):
+        self.server = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.address = f"mqtt://127.0.0.1:{self.server.getsockname()[1]}/door"
+        self.said = b""
+        self.thread = threading.Thread(target=self._listen)
+
+    def _listen(self):
+        self.client, _ = self.server.accept()
+        self.client.sendall(b"\x20\x02\x00\x00")  # CONNACK
+        with suppress(OSError):
+            while part := self.client.recv(4096):
+                self.said += part
+
+    def stop(self):
+        """Hang up, and let who knocks stand at the door."""
+        self.waiting = [socket.socket() for _ in range(4)]
+        for one in self.waiting:
+            one.setblocking(False)
+            one.connect_ex(self.server.getsockname())
+        self.client.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.thread.join()
+        for one in (self.client, self.server, *getattr(self, "waiting", [])):
+            one.close()
+
+
+DISCONNECT = b"\xe0\x00"
+
+
+@pytest.mark.parametrize("results", [0, 30])
+def test_a_broker_that_acknowledges_nothing_hears_the_end_and_keeps_the_last_will(results):
+    with DeafBroker() as broker, Mqtt(broker.address) as sink:
+        for number in range(results):
+            sink.write(result(number))
+    assert broker.said.count(b"offline") == 2  # the last will and the end itself
+    assert not broker.said.endswith(DISCONNECT)  # after which the will is void
+    assert sink.lost == results
+
+
+def test_a_broker_that_is_away_at_the_end_is_not_waited_for_longer_than_is_granted():
+    with DeafBroker() as broker, Delivery([sink := Mqtt(broker.address)], live=True) as delivery:
+        delivery.put(result())
+        broker.stop()
+        assert until(lambda: not sink.healthy)
+        sleep(1.5)  # until it knocks
+    assert delivery.failures == []
 
 
 def test_the_command(broker, pvt_edge_command, cells_bundle):

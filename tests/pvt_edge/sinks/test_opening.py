@@ -74,6 +74,20 @@ def test_what_was_open_is_closed_when_another_cannot_be_and_no_file_was_emptied(
     assert (tmp_path / "old.jsonl").read_text() == "old"
 
 
+@pytest.mark.parametrize(
+    "refused", [{"webhook": "ftp://host/"}, {"masks": "file/masks"}, {"csv": "file"}, {"save": "file/out.jpg"}]
+)
+def test_no_file_is_emptied_when_another_output_is_refused(tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("not ours, and no folder")
+    with open_sinks(json="old.jsonl") as sinks:
+        sinks.write(result())
+    old = (tmp_path / "old.jsonl").read_text()
+    with pytest.raises(DataError):
+        open_sinks(json="old.jsonl", **refused)
+    assert (tmp_path / "old.jsonl").read_text() == old != ""
+
+
 def test_all_sinks_are_closed_when_one_fails():
     class Broken(Log):
         def close(self):

@@ -14,6 +14,7 @@ import pytest
 
 from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.sinks import VideoFile, open_sinks
+from pvt_edge.sinks.encoders import TimedEncoder
 from pvt_edge.sources import open_source
 
 from .made import read_video, result
@@ -82,6 +83,39 @@ def test_nothing_is_written_over_its_source(tmp_path):
     with pytest.raises(DataError, match="would write over"), VideoFile(source) as sink:
         sink.write(result(path=str(source)))
     assert source.read_bytes() == before
+
+
+def test_a_link_goes_on_pointing_where_it_points(tmp_path):
+    (tmp_path / "disk").mkdir()
+    link, place = tmp_path / "out.mp4", tmp_path / "disk" / "recording"
+    link.symlink_to(place)
+    for _ in range(2):
+        with VideoFile(link) as sink:
+            sink.write(result())
+    assert link.is_symlink()
+    assert len(read_video(place)[0]) == 1
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["recording"]
+    assert sink.written() == [link]
+
+
+def test_a_source_on_the_web_lies_nowhere_here(tmp_path):
+    for _ in range(2):  # the second run finds the first one's video
+        with VideoFile(tmp_path / "out.mp4") as sink:
+            sink.write(result(path="http://camera/x.png"))
+    assert len(read_video(tmp_path / "out.mp4")[0]) == 1
+
+
+def test_a_video_of_before_is_not_called_written(tmp_path):
+    with VideoFile(tmp_path / "out.mp4") as sink:
+        sink.write(result())
+    assert sink.written() == [tmp_path / "out.mp4"]
+    sink = VideoFile(tmp_path / "out.mp4")
+    sink.write(result())
+    assert sink.written() == []
+    (tmp_path / ".out.part.mp4").unlink()
+    with pytest.raises(DataError, match="nothing of it can be played"):
+        sink.close()
+    assert sink.written() == []
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".webm", ".mov"])
@@ -172,6 +206,20 @@ def test_a_video_a_stream_and_segment(tmp_path):
     first = {"out_0_0001.avi": (10, 10), "out_0_0002.avi": (5, 10)}
     assert lengths == first | {"out_1_0001.avi": (5, 5), "out_1_0002.avi": (3, 5)}
     assert [path.name for path in sinks.sinks[0].written()] == ["out_0_0002.avi", "out_1_0002.avi"]
+
+
+def test_a_segment_is_finished_though_its_last_frame_cannot_be_held(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise DataError("the disk is full")
+
+    with open_sinks(tmp_path / "out.mp4", fps=10, segment_s=0.5, live=True) as sinks:
+        sinks.write(result(0, at=1000.0))
+        sinks.write(result(1, at=1000.1))
+        monkeypatch.setattr(TimedEncoder, "write", refuse)
+        with pytest.raises(DataError, match="the disk is full"):
+            sinks.write(result(2, at=1001.0))
+    assert [path.name for path in tmp_path.iterdir()] == ["out_0001.mp4"]
+    assert len(read_video(tmp_path / "out_0001.mp4")[0]) == 2
 
 
 def test_the_time_of_day_in_a_name_is_when_the_file_begins(tmp_path):

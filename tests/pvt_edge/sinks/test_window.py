@@ -35,6 +35,28 @@ with Delivery([window], live=True) as delivery:
 assert delivery.failures == []
 """
 
+SHOW_ONE_STREAM = """
+import threading
+
+import cv2
+
+from pvt_edge.streams import Delivery
+from pvt_edge.sinks import Window
+from made import result
+
+closed = threading.Event()
+window = Window(closed.set)
+with Delivery([window], live=True) as delivery:
+    delivery.put(result(0, stream=0, hw=(240, 320)))
+    while not window._names:
+        closed.wait(0.01)
+    assert not closed.wait(0.5), "nobody closed it"
+    cv2.destroyWindow("pvt-edge 0: camera 0")
+    assert closed.wait(10), "the last window ends the run"
+    delivery.put(result(1, stream=0, hw=(240, 320)))  # until the run has ended
+assert delivery.failures == []
+"""
+
 
 @pytest.fixture(scope="module")
 def screen():
@@ -52,14 +74,24 @@ def screen():
     server.wait()
 
 
-def test_windows_show_and_end_the_run_when_one_is_closed(screen, tmp_path):
-    environment = {**os.environ, "DISPLAY": screen, "PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-c", SHOW_TWO_STREAMS]
+def run(code, screen, folder):
+    """What the code prints on that screen."""
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "DISPLAY": screen, "PYTHONPATH": paths}
+    command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path
+        command, env=environment, capture_output=True, text=True, check=False, timeout=120, cwd=folder
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "['pvt-edge 0: camera 0', 'pvt-edge 1: camera 1']"
+    return done.stdout.strip()
+
+
+def test_windows_show_and_end_the_run_when_one_is_closed(screen, tmp_path):
+    assert run(SHOW_TWO_STREAMS, screen, tmp_path) == "['pvt-edge 0: camera 0', 'pvt-edge 1: camera 1']"
+
+
+def test_the_only_window_ends_the_run_too(screen, tmp_path):
+    run(SHOW_ONE_STREAM, screen, tmp_path)
 
 
 def test_no_screen_is_told_with_another_way_to_watch(monkeypatch):

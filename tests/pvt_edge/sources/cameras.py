@@ -87,6 +87,7 @@ class MjpegCamera:
     def __init__(self, frames=(), *, every_s=0.02, authorization="", hang=False, files=None, status=200) -> None:
         camera = self
         self.gone = threading.Event()
+        self.streams_at = ["/cam", "/cam.jpg"]
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.0"
@@ -103,7 +104,7 @@ class MjpegCamera:
                     self.end_headers()
                     self.wfile.write(files[self.path])
                     return
-                if self.path.split("?")[0] not in ("/cam", "/cam.jpg") or status != 200:
+                if self.path.split("?")[0] not in camera.streams_at or status != 200:
                     self.send_error(status if status != 200 else 404)
                     return
                 self.send_response(200)

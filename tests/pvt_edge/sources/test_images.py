@@ -138,6 +138,13 @@ def test_what_others_write_meanwhile_is_not_lost(capfd):
     assert capfd.readouterr().err == "a line of another thread\n"
 
 
+def test_without_a_place_for_a_file_nothing_stays_open(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    before = len(os.listdir("/dev/fd"))
+    assert overheard(lambda: "done") == ("done", [])
+    assert len(os.listdir("/dev/fd")) == before
+
+
 @pytest.mark.parametrize(
     ("name", "data", "why"),
     [

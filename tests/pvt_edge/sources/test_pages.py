@@ -54,6 +54,15 @@ def test_every_page_is_a_frame(tmp_path, name, options):
         assert int(read_image(path)[0, 0].mean()) == pytest.approx(GREYS[0], abs=3)
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.gif", "a.webp"])
+def test_a_folder_promises_no_number_where_files_may_hold_several(tmp_path, name):
+    save_several(tmp_path / name)
+    cv2.imwrite(str(tmp_path / "b.bmp"), np.full((8, 8), 9, np.uint8))
+    source = open_source(tmp_path)
+    assert source.frame_count is None
+    assert len(list(source)) == 4
+
+
 @pytest.mark.parametrize("name", ["a.gif", "\u00e4.gif", "b\udce4.gif"])
 def test_an_animation_is_decoded_in_parts_as_in_one(tmp_path, monkeypatch, name):
     path = save_several(tmp_path / "one.gif").rename(tmp_path / name)

@@ -22,7 +22,7 @@ def test_any_size(wh):
     source = open_source(f"synthetic://cells?width={wh[0]}&height={wh[1]}&frames=1")
     (frame,) = source
     assert frame.image.shape == (wh[1], wh[0], 3)
-    assert (frame.fps, source.ended) == (30.0, True)
+    assert (source.fps, source.ended) == (30.0, True)
 
 
 def test_frames_come_in_their_own_time_and_none_is_caught_up():

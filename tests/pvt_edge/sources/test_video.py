@@ -25,7 +25,6 @@ def test_a_video(tmp_path, suffix, codec):
         frames = list(source)
     assert [frame.id for frame in frames] == list(range(12))
     assert {frame.path for frame in frames} == {str(path)}
-    assert {frame.fps for frame in frames} == {10.0}
     means = [frame.image.mean() for frame in frames]
     np.testing.assert_allclose(means, [20 * number for number in range(12)], atol=4)
     assert source.skipped == []

@@ -3,16 +3,17 @@
 import threading
 from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import cv2
 import numpy as np
 import pytest
 
-from pvt_edge.errors import DataError
+from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.sources import SourceOptions, open_source
 from pvt_edge.sources import web_picture as module
 
-from .cameras import MjpegCamera, numbered_jpeg
+from .cameras import MjpegCamera, SilentHost, numbered_jpeg
 
 GREY = cv2.imencode(".png", np.full((20, 30), 77, np.uint8))[1].tobytes()
 
@@ -23,6 +24,49 @@ def test_a_picture_is_one_frame(path):
         (frame,) = source
     assert (source.live, source.frame_count, frame.image.shape) == (False, 1, (20, 30, 3))
     assert (frame.image == 77).all()
+
+
+@pytest.mark.parametrize("name", ["a b.png?token=secret", "K\u00fcche.png?token=secret", "b\udce9.png?token=secret"])
+def test_blanks_and_letters_in_an_address_are_sent_encoded(name):
+    path = f"/{quote(name, safe='?=', errors='surrogateescape')}"
+    with MjpegCamera(files={path: GREY}) as camera, open_source(f"http://{camera.host}/{name}") as source:
+        assert len(list(source)) == 1
+    with pytest.raises(DataError, match="nothing listens") as caught:
+        open_source(f"http://{camera.host}/{name}")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [(b"SSH-2.0-OpenSSH_9.2\r\n", r"no answer that can be read \(BadStatusLine\)"), (b"\r\n", "no answer that can be")],
+)
+def test_a_server_of_another_kind_is_told(says, why):
+    with SilentHost(says) as host, pytest.raises(DataError, match=why) as caught:
+        open_source(f"http://127.0.0.1:{host.port}/x.png?token=secret", SourceOptions(stall_s=1))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["[::1", "me:secret\u2100@camera", "camera:port", "ca mera"])
+def test_a_malformed_address_is_told(host):
+    with pytest.raises(DataError, match=r"malformed|no answer that can be read") as caught:
+        open_source(f"http://{host}/x.png?token=secret")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/x.png?token=abc", "/snapshot"])
+def test_what_is_odd_with_a_picture_is_told(path):
+    dark = cv2.imencode(".png", np.full((20, 30), 900, np.uint16))[1].tobytes()
+    odd = cv2.imencode(".jpg", np.full((20, 30, 3), 77, np.uint8))[1].tobytes()[:-2] + bytes(9) + b"\xff\xd9"
+    for data, words in ((dark, "16 bits go no higher than 900"), (odd, "damaged at its end")):
+        with (
+            MjpegCamera(files={path: data}) as camera,
+            pytest.warns(PictureWarning, match=words) as told,
+            open_source(f"http://{camera.host}{path}") as source,
+        ):
+            assert len(list(source)) == 1
+        assert "abc" not in str(told[0].message)
+    with MjpegCamera(files={path: dark}) as camera:  # a warning would be an error
+        assert len(list(open_source(f"http://{camera.host}{path}", SourceOptions(pixel_max=1023)))) == 1
 
 
 def test_a_camera_that_streams_from_such_an_address_is_a_stream():

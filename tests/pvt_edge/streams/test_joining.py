@@ -23,16 +23,18 @@ def test_they_are_open_within_and_closed_after(tmp_path):
     assert sources[2]._reader._container is None
 
 
-def test_one_alone_that_is_not_there_is_an_error():
+@pytest.mark.parametrize("address", ["rtsp://127.0.0.1:PORT/cam", "http://127.0.0.1:PORT/cam.jpg"])
+def test_one_alone_that_is_not_there_is_an_error(address):
     with (
         pytest.raises(DataError, match="nothing listens on"),
-        open_sources([f"rtsp://127.0.0.1:{closed_port()}/cam"], SourceOptions()),
+        open_sources([address.replace("PORT", str(closed_port()))], SourceOptions()),
     ):
         pass
 
 
-def test_one_of_several_is_waited_for(caplog):
-    address = f"rtsp://me:secret@127.0.0.1:{closed_port()}/cam"
+@pytest.mark.parametrize("address", ["rtsp://me:secret@127.0.0.1:PORT/cam", "http://me:secret@127.0.0.1:PORT/cam.jpg"])
+def test_one_of_several_is_waited_for(caplog, address):
+    address = address.replace("PORT", str(closed_port()))
     with caplog.at_level(logging.WARNING), open_sources([CELLS, address], SourceOptions()) as sources:
         assert [source.connected for source in sources] == [True, False]
     (line,) = caplog.messages

@@ -10,7 +10,7 @@ from pvt_edge.sources import Frame, SourceOptions, open_source
 from pvt_edge.streams import backoff
 from pvt_edge.streams.status import ENDED, FAILED, LOST, RUNNING
 
-from .cameras import MjpegCamera, RtspCamera, numbered_jpeg, read_number, wait_until, write_picture
+from .cameras import MjpegCamera, RtspCamera, numbered_jpeg, read_number, wait_until, write_picture, write_video
 from .reading import Readings, Scripted, gone, picture
 
 OPTIONS = SourceOptions(stall_s=1.0)
@@ -180,6 +180,36 @@ def test_a_file_is_read_in_order_and_its_error_kept(tmp_path):
     with Readings(open_source(tmp_path / "bad")) as readings:
         readings.join()
     assert "not an image" in str(readings.readers[0].error)
+
+
+def test_a_web_video_that_is_away_at_the_start_is_read_through_once_it_is_there(tmp_path, told):
+    files = {}
+    with MjpegCamera(files=files) as camera:
+        source = open_source(f"http://{camera.host}/clip.mp4", OPTIONS, connect=False)
+        with Readings(source) as readings:
+            wait_until(lambda: readings.status().state == LOST)
+            files["/clip.mp4"] = write_video(tmp_path / "clip.mp4", frames=12, codec="mp4v").read_bytes()
+            readings.join()
+    assert [frame.video_s for frame in readings.frames[0]] == pytest.approx([n / 10 for n in range(12)])
+    status = readings.status()
+    assert (status.live, status.state, status.dropped, status.reconnects) == (False, ENDED, 0, 0)
+    assert "back after" in told()[-1]
+
+
+@pytest.mark.parametrize("comes_as", ["a picture", "a camera"])
+def test_what_is_away_at_a_pictures_address_may_be_either(tmp_path, comes_as):
+    files, jpegs = {}, [numbered_jpeg(number) for number in range(5)]
+    path = "/x.png" if comes_as == "a picture" else "/late.jpg"
+    with MjpegCamera(jpegs, files=files) as camera:
+        source = open_source(f"http://{camera.host}{path}", OPTIONS, connect=False)
+        with Readings(source, keep_all=True) as readings:
+            wait_until(lambda: readings.status().state == LOST)
+            if comes_as == "a picture":
+                files["/x.png"] = write_picture(tmp_path / "x.png", 77).read_bytes()
+            else:
+                camera.streams_at.append("/late.jpg")
+            wait_until(lambda: len(readings.frames[0]) == (1 if comes_as == "a picture" else 5))
+    assert readings.status().live == (comes_as == "a camera")
 
 
 def test_a_camera_that_is_killed_and_restarted_gives_no_frame_twice_and_none_of_its_own(told):

@@ -92,6 +92,16 @@ def test_several_files_take_turns_and_share_a_batch(tmp_path):
     assert predictor.together == [3] * 6
 
 
+@pytest.mark.timeout(60)
+def test_many_files_of_unlike_length_end_with_the_longest(tmp_path):
+    predictor = Echo(None)
+    sources = [folder(tmp_path / str(count), count) for count in (1, 2, 3, 4, 14)]
+    with StreamRunner(predictor, sources, THRESHOLDS) as runner:
+        results = list(runner)
+    assert Counter(result.frame.stream.id for result in results) == {0: 1, 1: 2, 2: 3, 3: 4, 4: 14}
+    assert predictor.together == [5] * 4 + [4]
+
+
 def test_live_streams_are_served_alike_however_slow_the_model_is():
     rates = (200, 100, 50)
     sources = [open_source(f"synthetic://cells?width=64&height=64&fps={rate}") for rate in rates]
