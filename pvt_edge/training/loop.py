@@ -32,6 +32,7 @@ from pvt_edge.training.task import TrainingTask
 CHANNELS_LAST_FROM = 160  # pixels
 LONGEST_UNJUDGED = 0.2  # of the time asked for
 RESERVE = 0.08  # of the time asked for, for what comes after the last step
+OVER = "the time is over"
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -114,6 +115,10 @@ class Trainer:
         return min(max(by_steps, self.seconds / (self.recipe.time - self._reserve)), 1.0)
 
     @property
+    def _out_of_time(self) -> bool:
+        return bool(self.recipe.time) and self.share >= 1
+
+    @property
     def kept(self) -> Model:
         """The weights that are judged and saved: the averaged ones where there are such."""
         kept: Any = self.average.module if self.average is not None else self.model
@@ -129,6 +134,8 @@ class Trainer:
         """Train to the end. Raises `TrainingError` for a loss that is no number, or files that cannot be written."""
         if self.recipe.time:
             self._reserve_for(self.judging.estimate(self.kept.eval()))
+        if self.progress.epoch and self._out_of_time:  # a run that had come to its end
+            self.stopped = OVER
         try:
             while self.progress.epoch < self.recipe.epochs and not self.stopped:
                 self._epoch()
@@ -141,8 +148,7 @@ class Trainer:
         losses, images, waited = self._steps()
         trained = time.monotonic() - began
         progress.epoch += 1
-        out_of_time = bool(self.recipe.time) and self.share >= 1
-        due = progress.epoch == self.recipe.epochs or out_of_time or self._is_due()
+        due = progress.epoch == self.recipe.epochs or self._out_of_time or self._is_due()
         row: dict[str, Any] = {
             "epoch": progress.epoch,
             "step": progress.step,
@@ -168,8 +174,8 @@ class Trainer:
         total = sum(value for name, value in row.items() if name.endswith("_loss"))
         figures = {name: scores.figures[name] for name in self.judging.shown_figures} if scores else None
         self.report(self._update(total, row["images_per_s"], row["waiting"], figures, is_best))
-        if out_of_time and progress.epoch < self.recipe.epochs:
-            self.stopped = "the time is over"
+        if self._out_of_time and progress.epoch < self.recipe.epochs:
+            self.stopped = OVER
         if self.recipe.patience and progress.since_best >= self.recipe.patience:
             self.stopped = f"no better for {progress.since_best} validations"
 
@@ -193,7 +199,7 @@ class Trainer:
             steps, images = steps + 1, images + len(batch.indices)
             mark = time.monotonic()
             self.report(self._update(sum(parts.values()), images / (mark - began), waited / (mark - began)))
-            if self.recipe.time and self.share >= 1:
+            if self._out_of_time:
                 break
         return losses, (steps, images), waited
 

@@ -154,6 +154,8 @@ def test_time_ends_a_run_in_time(colours, tmp_path):
     assert run.stopped == "the time is over"
     assert 1 <= run.epochs < 1000
     assert float(rows_of(run.folder)[-1]["seconds"]) < 60  # not the 30 epochs or more of a run without
+    again = pvt_edge.train(resume=run.folder)
+    assert (again.epochs, again.stopped) == (run.epochs, run.stopped)
 
 
 @pytest.mark.parametrize("task", ["detect", "segment"])
