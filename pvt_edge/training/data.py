@@ -41,7 +41,7 @@ def read_parts(
     Raises:
         DataError: For data that is broken or has nothing to learn from, and parts of different classes.
     """
-    place = _place(data, folder)
+    place = data_place(data, folder)
     pictures = Path(images) if images else None
     if pictures is not None and not pictures.is_dir():
         raise DataError(f"{images} is no folder of pictures: give the one that {data} has its paths from with --images")
@@ -50,7 +50,7 @@ def read_parts(
     if not names:
         raise DataError(f"{data} has no classes: nothing to learn from")
     if val is not None:
-        judged, _ = task.read_labels(_place(val, folder), pictures, part="val", labels=names)
+        judged, _ = task.read_labels(data_place(val, folder), pictures, part="val", labels=names)
         return Parts(learnt, _same_classes(judged, names, val), names, f"learnt from {data}, judged by {val}")
     judged, held = task.read_labels(place, pictures, part="val", labels=names)
     if own and held:
@@ -63,7 +63,7 @@ def read_parts(
 
 def read_extra(task: Task, extra: str, names: tuple[str, ...], folder: Path) -> LabelledSet[Any]:
     """More pictures to learn from, of the same classes in the same order. Raises `DataError` for others."""
-    found, _ = task.read_labels(_place(extra, folder), part="train", labels=names)
+    found, _ = task.read_labels(data_place(extra, folder), part="train", labels=names)
     found = _same_classes(found, names, extra)
     used = [name for name, count in found.counts().items() if count]
     if any(found.names.index(name) != names.index(name) for name in used):
@@ -81,7 +81,7 @@ def _same_classes(dataset: LabelledSet[Any], names: tuple[str, ...], where: str)
     return dataset
 
 
-def _place(data: str, folder: Path) -> Path:
+def data_place(data: str, folder: Path) -> Path:
     """The path of the data; generated scenes are written first."""
     if not data.startswith(SCENES):
         if not Path(data).exists():

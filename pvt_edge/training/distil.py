@@ -27,6 +27,7 @@ from pvt_edge.precision_plan import read_plan
 from pvt_edge.sources import read_image
 from pvt_edge.sources.images import list_pictures
 from pvt_edge.tasks import get_task
+from pvt_edge.training.data import data_place
 from pvt_edge.training.data_check import leave_out_broken
 from pvt_edge.training.judging import Judge, Judging
 from pvt_edge.training.pictures import Pictures
@@ -41,6 +42,7 @@ from pvt_edge.training.task import TrainingTask, get_training
 from pvt_edge.weights import get_bundled
 from pvt_edge.zoo import resolve_weights
 
+IDLE = ("weights", "extra", "extra_share", "val_share", "drop", "drop_path")  # options that healing has no use for
 CALIBRATION = 64  # pictures that the grids of INT8 are taken from
 
 
@@ -82,6 +84,8 @@ def make_pupil(options: TrainOptions) -> Pupil:
             "train(): distil heals what a plan approximates: give --plan PLAN, a file of moves, a precision plan or a "
             "bundle with one"
         )
+    if idle := [name for name in IDLE if getattr(options, name) is not None]:
+        raise ArgumentError(f"train(): {idle[0]} does nothing where distil heals: leave it out")
     chosen = resolve_weights(options.variant, options.task, options.distil, head=options.head)
     teacher = chosen.model
     moves, int8, content = _plan(options.plan, teacher)
@@ -118,12 +122,12 @@ def heal(plan: Plan, watcher: Watcher) -> TrainRun:
     name = pupil.model.task
     training, task = get_training(name), get_task(name)
     images = Path(place["images"]) if "images" in place else None
-    taught, held, what = read_pictures(name, place["data"], images, options.seed or 0)
+    taught, held, what = read_pictures(name, data_place(place["data"], plan.folder), images, options.seed or 0)
     learnt, compared = ([sample.path for sample in part.samples] for part in (taught, held))
     plan.check_same(pupil.labels, learnt, compared)
     judging: Judge = AgreementJudging(training, pupil, held)
     if "val" in place:
-        dataset, _ = task.read_labels(Path(place["val"]), images, labels=pupil.labels)
+        dataset, _ = task.read_labels(data_place(place["val"], plan.folder), images, labels=pupil.labels)
         labelled = task.judge(dataset, pupil.labels, task.judged_at(PostprocessSpec(iou=NMS_IOU), pupil.labels))
         judging = Judging(training, labelled, pupil.labels, pupil.imgsz, pupil.normalise)
     notes = {} if options.exact_share else {"moves": pupil.moves.model_dump_json()}
@@ -204,26 +208,25 @@ def _plan(file: str, model: Model) -> tuple[Moves, frozenset[str], str]:
     return moves, int8, given + "\n"
 
 
-def read_pictures(task: str, data: str, images: Path | None, seed: int) -> tuple[UnlabelledSet, UnlabelledSet, str]:
+def read_pictures(task: str, place: Path, images: Path | None, seed: int) -> tuple[UnlabelledSet, UnlabelledSet, str]:
     """(pictures to be taught on, pictures held back to compare by, what they are), of a folder or of labelled data.
 
     Of labelled data the train part is taken, and its labels are not looked at. Pictures that cannot be read are left
     out. Raises `DataError` where there are too few, or more than half cannot be read.
     """
-    place = Path(data)
     try:
         found, _ = get_task(task).read_labels(place, images, part="train")
         paths = [sample.path for sample in found.samples]
-        what = f"{len(paths)} pictures of {data}, whose labels are not used"
+        what = f"{len(paths)} pictures of {place}, whose labels are not used"
     except DataError:
         if not place.is_dir():
             raise
         folders = sorted((place, *(inner for inner in place.rglob("*") if inner.is_dir())))
         paths = [path for folder in folders for path in list_pictures(folder)]
-        what = f"{len(paths)} pictures of {data}"
+        what = f"{len(paths)} pictures of {place}"
     whole = leave_out_broken(UnlabelledSet(place, (), tuple(map(Unlabelled, paths))))
     if len(whole.samples) < 2:
-        raise DataError(f"{data} has {len(whole.samples)} pictures: to learn and to compare takes two")
+        raise DataError(f"{place} has {len(whole.samples)} pictures: to learn and to compare takes two")
     order = np.random.default_rng(seed).permutation(len(whole.samples))
     count = max(1, round(SHARE * len(whole.samples)))
     return whole.take(sorted(order[count:].tolist())), whole.take(sorted(order[:count].tolist())), what

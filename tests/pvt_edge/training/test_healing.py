@@ -164,6 +164,7 @@ def metadata_of(path):
         ({"plan": {**PLAN, "blocks": {"stages.4": "int8"}}}, UnknownNameError, "block in the precision plan"),
         ({"plan": {**PLAN, "variant": "b1"}}, ExportError, "is for b1 detect, not b0 detect"),
         ({"plan": {"stages.9": {"pool_keys": 2}}}, UnknownNameError, "block in the moves"),
+        ({"plan": PLAN, "extra": "scenes:2"}, ArgumentError, "extra does nothing where distil heals"),
         ({"plan": PLAN, "exact_share": 0.5}, ArgumentError, "plan of moves alone"),
         ({"plan": {"stages.0.blocks.0.attn": {"pool_keys": 64}}}, ArgumentError, "larger than its map"),
     ],
