@@ -109,7 +109,7 @@ class Run:
             judged_on = f"{counted(len(labelled.samples), 'labelled picture')} of {options.data.name}"
         load = read_counters().load
         machine, timer = describe_machine(), measure_timer()
-        pictures = read_pictures(options.images) if options.images else draw_pictures()
+        pictures = self._pictures(labelled)
         with tempfile.TemporaryDirectory() as scratch, own_compiler_cache(Path(scratch)):
             plans, compared = plan_run(
                 self.bundle, options, self.torch_model, Path(scratch), tell=self.tell, announce=self.announce
@@ -151,6 +151,15 @@ class Run:
             compared=tuple(compared),
         )
         return Measured(measured, samples)
+
+    def _pictures(self, labelled: Labelled[Any] | None) -> Pictures:
+        """Those for end-to-end; with labels, of the pictures they are of, which may lie in folders of folders."""
+        place = self.options.images
+        if place is None:
+            return draw_pictures()
+        pictures = read_pictures(place, [sample.path for sample in labelled.samples] if labelled else ())
+        self.notes += (f"left out: {line}" for line in pictures.skipped)
+        return pictures
 
     def _cold_starts(self, plans: Sequence[Plan]) -> list[Plan]:
         """The plans whose runtimes survive a process of their own."""

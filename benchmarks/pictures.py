@@ -1,11 +1,13 @@
 """The pictures of an end-to-end run: JPEG bytes as a camera or a disk gives them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice, takewhile
 from pathlib import Path
 
 from pvt_edge.errors import DataError
-from pvt_edge.runtimes.boundary import one_line
+from pvt_edge.reporting.rounding import counted
 
 SCENES = 8
 SCENE_HW = (720, 1280)  # what a usual camera gives
@@ -19,6 +21,7 @@ class Pictures:
 
     encoded: tuple[bytes, ...]
     words: str
+    skipped: tuple[str, ...] = ()  # what could not be read, and why
 
 
 @cache
@@ -35,28 +38,23 @@ def draw_pictures() -> Pictures:
     return Pictures(tuple(encoded), f"{SCENES} generated scenes, {SCENE_HW[1]}x{SCENE_HW[0]} JPEG")
 
 
-def read_pictures(place: Path) -> Pictures:
-    """The bytes of a picture, or of the first `MOST` of a folder. Raises `DataError` where one cannot be read."""
-    from pvt_edge.sources.images import read_image
+def read_pictures(place: Path, files: Sequence[Path] = ()) -> Pictures:
+    """The bytes of the first `MOST` pictures of a file, a folder or a pattern, or of those `files` that lie there.
 
-    if not place.exists():
-        raise DataError(f"no pictures at {place}: check the path given with --images")
-    files = sorted(file for file in place.rglob("*") if _is_usable(file)) if place.is_dir() else [place]
-    if not files:
-        raise DataError(f"{place} holds no pictures: put some there, or leave --images out for generated scenes")
-    encoded = []
-    for file in files[:MOST]:
-        read_image(file)  # a damaged file would spoil every row
-        try:
-            encoded.append(file.read_bytes())
-        except OSError as error:
-            raise DataError(f"cannot read {file}: {one_line(error)}") from error
-    kinds = ", ".join(sorted({file.suffix.lower().lstrip(".") or "no suffix" for file in files[:MOST]}))
-    count = len(encoded)
-    return Pictures(tuple(encoded), f"{count} {'picture' if count == 1 else 'pictures'} of {place.name} ({kinds})")
+    Read as every command reads pictures: what is damaged would spoil every row, and is left out. Raises `DataError`
+    where nothing is left.
+    """
+    from pvt_edge.sources import ImageFiles, open_source
 
-
-def _is_usable(file: Path) -> bool:
-    from pvt_edge.sources.picture_kind import is_picture_file, why_unusable
-
-    return not file.name.startswith(".") and is_picture_file(file) and why_unusable(file) is None
+    source = open_source(files or place)
+    if not isinstance(source, ImageFiles):
+        raise DataError(f"{place} is no picture: give --images pictures, or leave it out for generated scenes")
+    count = len(source.paths)
+    first_pages = takewhile(lambda frame: frame.id < count, source.drawn(range(count)))
+    paths = [Path(str(frame.path)) for frame in islice(first_pages, MOST)]
+    if not paths:
+        raise DataError(f"no picture of {place} can be read: {source.skipped[-1]}")
+    kinds = ", ".join(sorted({path.suffix.lower().lstrip(".") or "no suffix" for path in paths}))
+    name = place.name if place.exists() else place  # a pattern is told whole
+    words = f"{counted(len(paths), 'picture')} of {name} ({kinds})"
+    return Pictures(tuple(path.read_bytes() for path in paths), words, tuple(source.skipped))

@@ -63,8 +63,10 @@ class OwnedFolder:
         try:
             if (reason := self.refusal(place)) is not None:
                 raise DataError(f"{reason}: {self._elsewhere}")
+            made = [trial, *(parent for parent in trial.parents if not parent.exists())]
             trial.mkdir(parents=True)
-            trial.rmdir()
+            for each in made:  # what comes to nothing leaves nothing
+                each.rmdir()
         except OSError as error:
             raise DataError(f"cannot write {folder}: {error.strerror or error}: {self._elsewhere}") from error
         return place

@@ -6,7 +6,7 @@
 """
 
 from pvt_edge.runtimes.runtime import ModelSpec, Runtime, TensorSpec
-from pvt_edge.runtimes.table import RUNTIMES, RuntimeEntry, available, bundled_runtimes, missing, open_runtime
+from pvt_edge.runtimes.table import RUNTIMES, RuntimeEntry, bundled_runtimes, missing, open_runtime
 
 __all__ = [
     "RUNTIMES",
@@ -14,7 +14,6 @@ __all__ = [
     "Runtime",
     "RuntimeEntry",
     "TensorSpec",
-    "available",
     "bundled_runtimes",
     "missing",
     "open_runtime",

@@ -134,6 +134,11 @@ def _driver_mend() -> str:
     return "install NVIDIA's driver (nvidia-smi must list the GPU); in a container start it with --gpus all"
 
 
+def use_gpu(index: int) -> None:
+    """Let what this thread asks of CUDA go to that GPU; a thread that was never told so has the first."""
+    check(bindings().cudaSetDevice(index))
+
+
 class Owned:
     """Something of CUDA's, freed once: by `close`, or when the last reference goes."""
 

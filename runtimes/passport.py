@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pvt_edge.errors import BundleError
+from pvt_edge.runtimes.boundary import one_line
+
 if TYPE_CHECKING:
     from pvt_edge.runtimes.cuda import CudaDevice
     from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary
@@ -78,7 +81,10 @@ def _other_gpu(passport: Mapping[str, str], machine: Mapping[str, str]) -> list[
 
 
 def sidecar(engine: Path) -> tuple[str, dict[str, str]] | None:
-    """SHA-256 and passport of an engine, by the `model.json` of the bundle it lies in; None for one in no bundle."""
+    """SHA-256 and passport of an engine, by the `model.json` of the bundle it lies in; None for one in no bundle.
+
+    Raises `BundleError` for a `model.json` that does not tell: the engine would run unchecked.
+    """
     for folder in list(engine.resolve().parents)[: _LEVELS + 1]:
         manifest = folder / MANIFEST
         if not manifest.is_file():
@@ -88,6 +94,9 @@ def sidecar(engine: Path) -> tuple[str, dict[str, str]] | None:
             for artifact in artifacts:
                 if (folder / artifact["file"]).resolve() == engine.resolve():
                     return str(artifact["sha256"]), dict(artifact.get("passport") or {})
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(
+                f"{manifest} cannot be read, so that nothing says what {engine.name} is ({one_line(error)}): export "
+                "the bundle again, or move the engine out of it"
+            ) from error
     return None

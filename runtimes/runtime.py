@@ -49,6 +49,11 @@ class Runtime(Protocol):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
+    @property
+    def batch_range(self) -> tuple[int, int | None]:
+        """The fewest and the most pictures of a call; None where nothing but memory bounds them."""
+        ...
+
     def infer(self, feeds: "Mapping[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
         """Arrays by output name, owned by the caller, for arrays by input name.
 

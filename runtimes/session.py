@@ -61,6 +61,12 @@ class Session(ABC):
         """What the float part of the model runs in."""
         return "fp32" if self.precision in ("int8", "approx") else self.precision
 
+    @property
+    def batch_range(self) -> tuple[int, int | None]:
+        """The fewest and the most pictures of a call; None where nothing but memory bounds them."""
+        batch = self.inputs[0].shape[0]
+        return (1, None) if batch == -1 else (batch, batch)
+
     def again(self) -> "Session":
         """The same loaded model for another thread; close it on its own."""
         raise RuntimeInputError(f"the {self.name} runtime serves one thread: open the file again for another")

@@ -198,11 +198,6 @@ def installed(package: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
-def available() -> tuple[str, ...]:
-    """The runtimes whose packages are installed, in the table's order."""
-    return tuple(name for name in RUNTIMES if missing(name) is None)
-
-
 def require(name: str) -> None:
     """Import the runtime's packages. Raises `RuntimeMissingError` where one is absent or broken."""
     reason = missing(name)

@@ -40,6 +40,7 @@ class TensorRtRuntime(Session):
     An engine of a bundle is opened only where its hash is the one in `model.json` and its passport fits this machine.
     `precision` is "auto" or the engine's own, by its passport. With `cuda_graph` everything between host and host is
     launched at once, from the second call on; where the GPU cannot capture it, the attribute becomes False.
+    `passport` is for an engine that lies in no bundle yet.
     """
 
     library_name = "tensorrt"
@@ -52,6 +53,7 @@ class TensorRtRuntime(Session):
         device: str = "auto",
         threads: int | None = None,
         cuda_graph: bool = True,
+        passport: Mapping[str, str] | None = None,
     ) -> None:
         check_precision(self.library_name, precision)
         check_threads(threads)
@@ -59,16 +61,16 @@ class TensorRtRuntime(Session):
         file = model_file(path)
         gpu = cuda.probe_cuda(device)  # before TensorRT is touched: it crashes without a driver
         library = load_library(self.library_name)
-        content, passport = _checked(file, gpu, library)
+        content, passport = _checked(file, gpu, library, passport)
         held = passport.get("precision", "fp16")
         if precision not in ("auto", held):
             raise RuntimeInputError(f"{file} holds {held}, asked for {precision}: ask for {held} or auto")
-        self.cuda_graph, self._busy = cuda_graph, threading.Lock()
+        self.cuda_graph, self._busy, self._gpu = cuda_graph, threading.Lock(), gpu.index
         self._graph: cuda.Owned | None = None
         self._warm: tuple[int, ...] | None = None  # the input shape that has been run
         what = f"{library.name} {library.version} cannot load {file}"
         with boundary(what, "build it again with pvt-edge build --rebuild"):
-            cuda.check(cuda.bindings().cudaSetDevice(gpu.index))
+            cuda.use_gpu(gpu.index)
             self._logger = library.logger()
             self._runtime: Any = library.module.Runtime(self._logger)
             if passport.get("version_compatible") == "yes":
@@ -80,9 +82,9 @@ class TensorRtRuntime(Session):
             if self._context is None:
                 raise BundleError(f"{what}: {self._told()}: close other programs on the GPU")
             inputs, outputs = _specs(self._engine, library)
-            self._lowest, self._highest = _profile(self._engine, inputs[0])
+            self._profile = _profile(self._engine, inputs[0])
             self._stream = cuda.make_stream()
-            self._buffers = Buffers(inputs, outputs, self._highest, mapped=gpu.integrated)
+            self._buffers = Buffers(inputs, outputs, self._profile[1], mapped=gpu.integrated)
             for name, address in self._buffers.addresses.items():
                 self._context.set_tensor_address(name, address)
         super().__init__(
@@ -116,6 +118,11 @@ class TensorRtRuntime(Session):
         able = ["fp32", "fp16", *(["int8"] if float(gpu.compute_capability) >= 6.1 else [])]
         facts["devices"] = [device_row(f"cuda:{gpu.index}", gpu.name, able)]
 
+    @property
+    def batch_range(self) -> tuple[int, int]:
+        """The fewest and the most pictures of a call, by the profile that the engine was built with."""
+        return self._profile
+
     def infer(self, feeds: "Mapping[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
         """As every runtime's; a second thread that comes in meanwhile is refused with `RuntimeInputError`."""
         if not self._busy.acquire(blocking=False):
@@ -132,6 +139,7 @@ class TensorRtRuntime(Session):
         self._check_open()
         arrays = check_feeds(feeds, self.inputs)
         compute, whole = [], []
+        cuda.use_gpu(self._gpu)
         events = [cuda.make_event() for _ in range(4)]
         try:
             with self._busy, boundary(f"{self.name} failed while running {self.source}", "build it again"):
@@ -155,6 +163,7 @@ class TensorRtRuntime(Session):
         return GpuLatency(compute, whole)
 
     def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
+        cuda.use_gpu(self._gpu)  # of every call, since any thread may make it
         shape = self._set_shape(arrays)
         self._buffers.fill(arrays)
         if self.cuda_graph and self._graph is None and self._warm == shape:
@@ -171,9 +180,10 @@ class TensorRtRuntime(Session):
         """Tell TensorRT the input's shape; what was captured for another one is dropped."""
         name = self.inputs[0].name
         shape = arrays[name].shape
-        if not self._lowest <= shape[0] <= self._highest:
+        lowest, highest = self._profile
+        if not lowest <= shape[0] <= highest:
             raise RuntimeInputError(
-                f"the engine takes batches of {self._lowest} to {self._highest}, got {shape[0]}: feed that many at a "
+                f"the engine takes batches of {lowest} to {highest}, got {shape[0]}: feed that many at a "
                 "time, or build it for more with pvt-edge build --batch lowest,best,highest"
             )
         if shape != self._warm:
@@ -222,19 +232,22 @@ class TensorRtRtxRuntime(TensorRtRuntime):
     library_name = "tensorrt-rtx"
 
 
-def _checked(file: Path, gpu: cuda.CudaDevice, library: TensorRtLibrary) -> tuple[bytes, dict[str, str]]:
+def _checked(
+    file: Path, gpu: cuda.CudaDevice, library: TensorRtLibrary, passport: Mapping[str, str] | None
+) -> tuple[bytes, Mapping[str, str]]:
     """The engine's bytes, never deserialised before they are what `model.json` says, and its passport."""
     content = file.read_bytes()
-    known = sidecar(file)
-    if known is None:
-        return content, {}
-    sha256, passport = known
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise BundleError(
-            f"{file} was edited or cut short: sha256 is {found}, model.json says {sha256}; build it again with "
-            "pvt-edge build --rebuild"
-        )
+    if passport is None:
+        known = sidecar(file)
+        if known is None:
+            return content, {}
+        sha256, passport = known
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise BundleError(
+                f"{file} was edited or cut short: sha256 is {found}, model.json says {sha256}; build it again with "
+                "pvt-edge build --rebuild"
+            )
     wrong = differences(passport, here(gpu, library))
     if wrong:
         raise BundleError(

@@ -68,13 +68,6 @@ REQUIRED = (
     "TensorIOMode.INPUT",
     "nptype",
 )
-# Used where they are there.
-OPTIONAL = (
-    "ComputeCapability",  # TensorRT-RTX, and TensorRT from 10.8: building for another GPU
-    "HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY",
-    "IBuilderConfig.num_compute_capabilities",
-    "IBuilderConfig.set_compute_capability",
-)
 
 
 @dataclass(frozen=True)
@@ -90,7 +83,7 @@ class TensorRtLibrary:
         return _has(self.module, path)
 
     def logger(self) -> Any:
-        """A logger that keeps what it is told: `messages` [(severity, text)], `errors()` in one line, `clear()`."""
+        """A logger that keeps what it is told: `messages` [(severity, text)], and `errors()` in one line."""
         return _make_logger(self.module)
 
     def network_flags(self) -> int:
@@ -163,8 +156,5 @@ def _make_logger(module: Any) -> Any:
         def errors(self) -> str:
             bad = {severity.ERROR.name, severity.INTERNAL_ERROR.name}
             return "; ".join(" ".join(text.split()) for level, text in self.messages if level in bad)
-
-        def clear(self) -> None:
-            self.messages.clear()
 
     return Logger()

@@ -52,7 +52,7 @@ class TorchRuntime(Session):
         self._threads = threads
         weights = [*source.parameters(), *source.buffers()]
         self._device = weights[0].device if weights else torch.device("cpu" if device == "auto" else device)
-        if device != "auto" and torch.device(device).type != self._device.type:
+        if device != "auto" and not _is_on(self._device, torch.device(device)):
             raise RuntimeInputError(f"{where} is on {self._device}, asked for {device}: call .to({device!r})")
         held = next((tensor.dtype for tensor in weights if tensor.is_floating_point()), torch.float32)
         held_name = _PRECISIONS.get(str(held).removeprefix("torch."), str(held))
@@ -121,6 +121,11 @@ def _owned(tensor: "torch.Tensor") -> "NDArray[np.generic]":
 def _common(shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
     """The sizes both shapes have, -1 where they differ."""
     return tuple(a if a == b else -1 for a, b in zip(shape, other, strict=True))
+
+
+def _is_on(own: "torch.device", asked: "torch.device") -> bool:
+    """Whether that is the device that was asked for; "cuda" is any of the GPUs."""
+    return own.type == asked.type and asked.index in (None, own.index or 0)
 
 
 def _check_device(device: str) -> None:

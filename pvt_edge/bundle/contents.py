@@ -9,7 +9,8 @@ from pvt_edge.errors import BundleError
 
 MANIFEST = "model.json"
 # Written beside the artifacts without being listed in model.json: what an export and a benchmark report.
-_REPORTS = ("report.md", "report.json", "plots/")
+_REPORTS = ("report.md", "report.json")
+_PLOTS = PurePosixPath("plots")
 _CHUNK_BYTES = 1 << 20
 
 
@@ -49,9 +50,8 @@ def records(manifest: Manifest) -> tuple[FileRecord, ...]:
 
 def reports(folder: Path) -> tuple[str, ...]:
     """The reports in the folder, by relative path: what is there without being listed in model.json."""
-    places = [folder / name for name in _REPORTS]
-    found = [path for place in places for path in ([place] if place.is_file() else place.rglob("*")) if path.is_file()]
-    return tuple(sorted(path.relative_to(folder).as_posix() for path in found))
+    found = (path.relative_to(folder).as_posix() for path in folder.glob("**/*") if path.is_file())
+    return tuple(sorted(filter(_is_report, found)))
 
 
 def unlisted(folder: Path, files: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,4 +63,10 @@ def unlisted(folder: Path, files: tuple[str, ...]) -> tuple[str, ...]:
         # A link to a folder is not walked into; it is listed like a file.
         for name in (*names, *(sub for sub in folders if (Path(place) / sub).is_symlink()))
     )
-    return tuple(sorted(file for file in found if file not in known and not file.startswith(_REPORTS)))
+    return tuple(sorted(file for file in found if file not in known and not _is_report(file)))
+
+
+def _is_report(file: str) -> bool:
+    """Whether a report is called that; what is called nearly so, report.md.bak, is a user's own."""
+    path = PurePosixPath(file)
+    return file in _REPORTS or (path.parent == _PLOTS and path.suffix == ".png")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pvt_edge.bundle.schema import Artifact
-from pvt_edge.errors import BundleError
 from pvt_edge.runtimes.table import RUNTIMES, RuntimeEntry, bundled_runtimes
 
 
@@ -39,13 +38,6 @@ class Way:
     def by_default(self) -> bool:
         """Whether the runtime runs the file like this without being asked to."""
         return not self.rounded or self.precision == RUNTIMES[self.runtime].rounds_to
-
-    @property
-    def file(self) -> Artifact:
-        """The artifact. Raises `BundleError` where there is none."""
-        if self.artifact is None:
-            raise BundleError(f"the bundle has no {self.runtime} {self.precision}: {self.absent}")
-        return self.artifact
 
 
 def ways_of(artifacts: Iterable[Artifact], build: Path | None = None) -> tuple[Way, ...]:

@@ -58,8 +58,8 @@ def measure(
     from pvt_edge.bundle import read_bundle
 
     console = target.console
-    if target.out is not None:
-        check_folder(target.out)
+    # The default place bears the model's name, known only after an export; whether one can be made is known now.
+    check_folder(target.out or _default_out(variant or "bundle"))
     if folder is None:
         check_models(options.compare, task or "classify")  # before the export, which knows the task only after
     with tempfile.TemporaryDirectory() as scratch, _progress(console) as tell:
@@ -104,10 +104,9 @@ def measure(
         console.print(WITHOUT_PLOTS, style="yellow", markup=False, highlight=False)
     if target.json:
         write_json(benchmark.model_dump(mode="json"), target.json)
-    console.print(f"wrote {place.absolute()}", highlight=False)
-    console.print(
-        f"next: pvt-edge benchmark ... --against {shlex.quote(str(place / 'benchmark.json'))}", highlight=False
-    )
+    console.print(f"wrote {place.absolute()}", markup=False, highlight=False)
+    baseline_path = shlex.quote(str(place / "benchmark.json"))
+    console.print(f"next: pvt-edge benchmark ... --against {baseline_path}", markup=False, highlight=False)
     return benchmark
 
 
@@ -121,8 +120,8 @@ def study(
     from pvt_edge.benchmarks.study_table import SIZES, study_columns, study_lines, study_rows
 
     console = target.console
-    if target.out is not None:
-        check_folder(target.out, STUDY_RESULT)
+    place = target.out or _default_out("study")
+    check_folder(place, STUDY_RESULT)
     with _progress(console) as tell:
         found = run_study(variants, sizes, options, task=task, command=target.command, progress=tell)
     columns, rows = study_columns(found), study_rows(found)
@@ -136,11 +135,10 @@ def study(
     for line in study_lines(found):
         style = "bold yellow" if "BUSY" in line or "FAILED" in line else "dim"
         console.print(line, style=style, markup=False, highlight=False)
-    place = target.out or _default_out("study")
     write_study(place, found)
     if target.json:
         write_json(found.model_dump(mode="json"), target.json)
-    console.print(f"wrote {place.absolute()}", highlight=False)
+    console.print(f"wrote {place.absolute()}", markup=False, highlight=False)
     return any(row.status == "measured" for entry in found.entries for row in entry.rows)
 
 
@@ -177,7 +175,7 @@ def _progress(console: "Console") -> "Iterator[Tell]":
     """Within, a bar with the step at work; a log keeps a line for each kind of step."""
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
+    columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
     # drawn between turns only: what draws while the clock runs takes from what is measured
     bar = passing_bar(console, *columns, TimeElapsedColumn(), auto_refresh=False)
     with interruption_told("stopped; nothing was written"), bar:

@@ -26,6 +26,7 @@ def build(
 ) -> None:
     """Build a bundle's TensorRT engines on this machine; needs TensorRT and cuda-python, no torch."""
     from rich.table import Table
+    from rich.text import Text
 
     from pvt_edge.cli.inspect import artifact_rows
     from pvt_edge.engines.bundle_build import build_bundle
@@ -42,7 +43,7 @@ def build(
     with interruption_told(), console.status("starting") as status:
 
         def tell(text: str) -> None:
-            status.update(text)
+            status.update(Text(text))
             log(text)
 
         found = build_bundle(
@@ -56,5 +57,5 @@ def build(
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    console.print(f"wrote {found.folder} in {perf_counter() - started:.0f} s", highlight=False)
-    console.print(f"next: pvt-edge predict {bundle} your-images/ --runtime {library}", highlight=False)
+    console.print(f"wrote {found.folder} in {perf_counter() - started:.0f} s", markup=False, highlight=False)
+    console.print(f"next: pvt-edge predict {bundle} your-images/ --runtime {library}", markup=False, highlight=False)

@@ -31,6 +31,7 @@ def inspect(
     """Show what a bundle holds, and check every file against its hash; or what a checkpoint holds."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from pvt_edge.bundle import read_bundle
 
@@ -47,7 +48,7 @@ def inspect(
     console = Console(soft_wrap=True)
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(found):
-        facts.add_row(f"[bold]{name}[/bold]", value)
+        facts.add_row(Text(name, "bold"), Text(value))
     console.print(facts, highlight=False)
     columns, rows = artifact_rows(found)
     table = Table(*columns, pad_edge=False)

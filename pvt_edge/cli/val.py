@@ -102,6 +102,8 @@ def _figures(evaluation: "Evaluation") -> "Table":
 
 def _classes(evaluation: "Evaluation") -> "Table":
     """A row a class: of one artifact its figures, of several each one's first."""
+    from rich.text import Text
+
     first, *others = evaluation.rows
     count, *names = next(iter(first.classes.values()))
     curves = first.curves.classes if first.curves and evaluation.settings and not others else {}
@@ -112,7 +114,7 @@ def _classes(evaluation: "Evaluation") -> "Table":
         values = [row.classes[name][names[0]] for row in evaluation.rows] if others else [figures[n] for n in names]
         best = curves[name].best if name in curves else None
         told = [_shown(best.f1), f"{best.conf:g}"] if best else ["-" for _ in extra]
-        table.add_row(name, f"{figures[count]:.0f}", *map(_shown, values), *told)
+        table.add_row(Text(name), f"{figures[count]:.0f}", *map(_shown, values), *told)
     return table
 
 

@@ -33,22 +33,12 @@ class Answer:
     with_mend: bool = False
 
 
-def ask_all(names: Iterable[str], patience_s: float = PATIENCE_S) -> dict[str, Answer]:
-    """The answers of the probes named (`pvt_edge.doctor.probes`), asked at the same time."""
-    with asking(names, patience_s) as answers:
-        return answers()
-
-
-def ask(name: str, patience_s: float = PATIENCE_S) -> Answer:
-    """The answer of one probe. Never raises for what happens in it."""
-    return ask_all([name], patience_s)[name]
-
-
 @contextmanager
 def asking(names: Iterable[str], patience_s: float = PATIENCE_S) -> Iterator[Callable[[], dict[str, Answer]]]:
-    """Ask as `ask_all` does, with time for other things until the function that is given waits for the answers.
+    """Ask the probes named (`pvt_edge.doctor.probes`) at the same time.
 
-    What still runs at the end is killed, on Ctrl-C as well.
+    The function that is given waits for the answers, and never raises for what happens in a probe. What still runs at
+    the end is killed, on Ctrl-C as well.
     """
     with ExitStack() as stack:
         asked = {name: stack.enter_context(Question(_command(name, patience_s), patience_s)) for name in names}

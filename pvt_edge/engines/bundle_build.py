@@ -55,7 +55,7 @@ def build_bundle(
             for engine in sorted([*kept, *built], key=lambda a: list(graphs).index(a.precision))
         ]
         excluded = bundle.manifest.auto_excluded
-        held = [a.precision for a in engines if f"{library}-{a.precision}" not in excluded]
+        held = {a.precision: a.passport or {} for a in engines if f"{library}-{a.precision}" not in excluded}
         auto = faster_engine(writer, bundle.manifest.input, workshop, held, tell)
         manifest = bundle.manifest.model_copy(
             update={
@@ -124,16 +124,20 @@ def engine_artifact(writer: BundleWriter, library: str, precision: str, passport
 
 
 def faster_engine(
-    writer: BundleWriter, spec: InputSpec, workshop: Workshop, held: list[Precision], tell: Tell
+    writer: BundleWriter,
+    spec: InputSpec,
+    workshop: Workshop,
+    passports: Mapping[Precision, Mapping[str, str]],
+    tell: Tell,
 ) -> dict[str, Precision]:
     """The faster of several engines, timed where there is a GPU, by the library's name; else nothing."""
     name = workshop.library.name
-    if workshop.device is None or len(held) < 2:
+    if workshop.device is None or len(passports) < 2:
         return {}
-    tell(f"timing {' and '.join(held)} in turns")
-    engines = {precision: writer.path(engine_file(name, precision)) for precision in held}
+    tell(f"timing {' and '.join(passports)} in turns")
+    engines = {precision: writer.path(engine_file(name, precision)) for precision in passports}
     try:
-        times = engine_latency(name, engines, spec)
+        times = engine_latency(name, engines, passports, spec)
     except PvtEdgeError as error:  # an engine for other GPUs than this one
         tell(f"not timed: {error}")
         return {}

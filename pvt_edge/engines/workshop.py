@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from pvt_edge.bundle.schema import FileRecord, InputSpec, Precision
 from pvt_edge.engines.engine import build_engine
 from pvt_edge.errors import ExportError, RuntimeMissingError, UnknownNameError
 from pvt_edge.options.build import BuildOptions
-from pvt_edge.runtimes import open_runtime
+from pvt_edge.runtimes import RUNTIMES
 from pvt_edge.runtimes.cuda import CudaDevice, probe_cuda
 from pvt_edge.runtimes.passport import here
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary, load_library
@@ -92,17 +93,33 @@ def write_engine(
     }
 
 
-def engine_latency(name: str, engines: Mapping[Precision, Path], spec: InputSpec) -> dict[Precision, float]:
-    """Median milliseconds on the GPU, copies included, of every engine; run in turns on one grey picture."""
-    feeds = {spec.name: np.full((spec.batch, spec.height, spec.width, 3), 128, np.uint8)}
+def engine_latency(
+    name: str, engines: Mapping[Precision, Path], passports: Mapping[Precision, Mapping[str, str]], spec: InputSpec
+) -> dict[Precision, float]:
+    """Median milliseconds on the GPU, copies included, of every engine; run in turns on grey pictures.
+
+    Args:
+        name: Of the library.
+        engines: Built with one set of options; they need not lie in a bundle.
+        passports: Theirs, as `write_engine` gave them.
+        spec: Of the bundle's input.
+    """
+    opener: Any = RUNTIMES[name].opener
+    feeds = {spec.name: np.full((_best_batch(passports, spec), spec.height, spec.width, 3), 128, np.uint8)}
     times: dict[Precision, list[float]] = {precision: [] for precision in engines}
-    runtimes = {precision: open_runtime(name, path) for precision, path in engines.items()}
+    runtimes = {precision: opener(path, passport=passports[precision]) for precision, path in engines.items()}
     try:
         for _ in range(TIMED_ROUNDS):
             for precision, runtime in runtimes.items():
-                latency = runtime.gpu_latency(feeds, TIMED_RUNS)  # type: ignore[attr-defined]
+                latency = runtime.gpu_latency(feeds, TIMED_RUNS)
                 times[precision] += latency.with_copies_ms
     finally:
         for runtime in runtimes.values():
             runtime.close()
     return {precision: median(values) for precision, values in times.items()}
+
+
+def _best_batch(passports: Mapping[Precision, Mapping[str, str]], spec: InputSpec) -> int:
+    """The batch that engines were built to be fastest with."""
+    profile = next(iter(passports.values()))["profile"]
+    return spec.batch if profile == "static" else int(profile.split("/")[1])

@@ -45,14 +45,6 @@ def score_arrays(
     return labelled.score(rated)
 
 
-def score_runtime(
-    task: Task, labelled: Labelled[Any], runtime: "Runtime", resize: "ResizeSpec", labels: Sequence[str]
-) -> Scores:
-    """The figures of what `runtime` runs on all the pictures, resized by `resize`. Errors as of `read_image`."""
-    answers = answers_of(task, labelled, runtime, resize, labels)
-    return labelled.score([labelled.rate(sample, answer, image_hw) for sample, answer, image_hw in answers])
-
-
 def answers_of(
     task: Task,
     labelled: Labelled[Any],

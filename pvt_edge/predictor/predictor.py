@@ -124,7 +124,10 @@ class Predictor:
                 f"a {self.manifest.task} bundle needs the output {absent[0]}, the {runtime.name} artifact "
                 f"gives {', '.join(gives)}; export again"
             )
-        self.batch = None if takes.shape[0] == -1 else takes.shape[0]
+        fewest, most = runtime.batch_range
+        # What a call is filled up to; None where one picture may go alone, or others with it.
+        self.batch = None if fewest == 1 != most else fewest
+        self._most = max(fewest, min(most or MAX_BATCH, MAX_BATCH))
 
     def __repr__(self) -> str:
         height, width = self.input_hw
@@ -177,10 +180,10 @@ class Predictor:
         return self.complete([self.prepare(frame_of(frames, pixel_max=self.pixel_max), slicing)], thresholds)[0]
 
     def _run_path(self, path: str, thresholds: Thresholds, slicing: Slicing | None) -> Result | list[Result]:
-        with open_source(path, SourceOptions(pixel_max=self.pixel_max), connect=False) as source:
-            if isinstance(source, HttpStream):  # only its server knows whether it is one picture
-                source.connect()
-            if source.live or isinstance(source, VideoFile):
+        on_web = path.lower().startswith("http")  # only its server knows whether it is one picture
+        with open_source(path, SourceOptions(pixel_max=self.pixel_max), connect=on_web) as source:
+            web_video = isinstance(source, HttpStream) and not source.is_picture
+            if source.live or web_video or isinstance(source, VideoFile):
                 raise DataError(f"{source.name} is a video: use predictor.stream({source.name!r})")
             results = list(self._run(source, thresholds, slicing))
         for line in source.skipped:
@@ -248,7 +251,7 @@ class Predictor:
         return choose_options(self.manifest, self.task, cast(PredictOptions, options))[0]
 
     def _run(self, frames: Iterable[Frame], thresholds: Thresholds, slicing: Slicing | None) -> Iterator[Result]:
-        size = 1 if slicing is not None else self.batch or MAX_BATCH  # tiles fill a batch of their own
+        size = 1 if slicing is not None else self._most  # tiles fill a batch of their own
         waiting = iter(frames)
         while group := list(islice(waiting, size)):
             yield from self.complete([self.prepare(frame, slicing) for frame in group], thresholds)
@@ -264,14 +267,13 @@ class Predictor:
         return Prepared(frame, image, views[0].placement, views[0].input, took_ms, views if len(views) > 1 else ())
 
     def complete(self, prepared: Sequence[Prepared], thresholds: Thresholds) -> list[Result]:
-        """Results of frames; a static batch is filled up with the last one."""
+        """Results of frames; a batch of too few is filled up with the last one."""
         answers = self._infer([view for one in prepared for view in one.inputs])
         return [self._result(one, list(islice(answers, len(one.inputs))), thresholds) for one in prepared]
 
     def _infer(self, views: Sequence[NDArray[np.uint8]]) -> Iterator[Answer]:
-        size = self.batch or MAX_BATCH
-        for start in range(0, len(views), size):
-            inputs = [*views[start : start + size]]
+        for start in range(0, len(views), self._most):
+            inputs = [*views[start : start + self._most]]
             count = len(inputs)
             inputs += [inputs[-1]] * ((self.batch or count) - count)
             started = perf_counter()

@@ -78,7 +78,7 @@ class ContactSheet:
         for number, entry in enumerate(self._entries):
             left = MARGIN + number % columns * (pair_w + MARGIN)
             top = HEAD + number // columns * (pair_h + MARGIN)
-            _pair(sheet[top : top + pair_h, left : left + pair_w], entry, self.reference)
+            _pair(sheet[top : top + pair_h, left : left + pair_w], entry)
         return sheet
 
     def _panels(
@@ -117,7 +117,7 @@ def _chip(sheet: NDArray[np.uint8], at: int, colour: tuple[int, int, int], text:
     return write(sheet, text, (at + 22, 68), GREY) + 18
 
 
-def _pair(area: NDArray[np.uint8], entry: Entry, reference: str) -> None:
+def _pair(area: NDArray[np.uint8], entry: Entry) -> None:
     """Names above, panels, figures below; red those beyond their limit."""
     width = PANEL_HW[1]
     write(area, shorten(entry.picture, width), (0, CAPTION - 8))

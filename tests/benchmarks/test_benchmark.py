@@ -11,7 +11,7 @@ from pvt_edge.benchmarks.options import Options
 from pvt_edge.benchmarks.pictures import read_pictures
 from pvt_edge.benchmarks.rows import Choice
 from pvt_edge.bundle import read_bundle
-from pvt_edge.errors import BundleError
+from pvt_edge.errors import BundleError, DataError
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.session import Session
 from pvt_edge.scenes import write_scenes
@@ -160,10 +160,33 @@ def test_torch_runs_the_trained_model(cells_bundle):
     assert (row.name, row.threads, row.route) == ("torch fp32", 1, "torch")
 
 
-def test_pictures_may_lie_in_folders_of_folders(tmp_path):
-    images = write_scenes(tmp_path / "scenes", 2, seed=9).parent / "images"
-    outer, inner = tmp_path / "all" / "a", tmp_path / "all" / "a" / "b"
-    inner.mkdir(parents=True)
-    for folder, picture in zip((outer, inner), sorted(images.iterdir()), strict=True):
-        picture.rename(folder / picture.name)
-    assert len(read_pictures(tmp_path / "all").encoded) == 2
+def test_pictures_are_read_as_by_other_commands(tmp_path):
+    images = write_scenes(tmp_path / "scenes", 3, seed=9).parent / "images"
+    first, second, inner = sorted(images.iterdir())
+    (images / "inner").mkdir()
+    inner = inner.rename(images / "inner" / inner.name)
+    assert read_pictures(images).encoded == (first.read_bytes(), second.read_bytes())  # not of its sub-folders
+    found = read_pictures(images / "**" / "*")
+    assert len(found.encoded) == 3
+    assert found.words == f"3 pictures of {images}/**/* (jpg)"
+    assert read_pictures(images, [inner]).encoded == (inner.read_bytes(),)
+
+    second.write_bytes(second.read_bytes()[:-500])
+    found = read_pictures(images)
+    assert found.encoded == (first.read_bytes(),)
+    assert found.words == "1 picture of images (jpg)"
+    (line,) = found.skipped
+    assert line.startswith(f"cannot read {second}: ")
+    first.unlink()
+    with pytest.raises(DataError, match=f"no picture of {images} can be read: cannot read {second}: "):
+        read_pictures(images)
+
+
+def test_pictures_left_out_are_noted(cells_bundle, tmp_path):
+    labels = write_scenes(tmp_path / "scenes", 2, seed=9)
+    picture = labels.parent / "images" / "damaged.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    options = replace(QUICK, choice=replace(QUICK.choice, precisions=("int8",)), images=picture.parent)
+    benchmark = run_benchmark(read_bundle(cells_bundle), options).benchmark
+    assert any(note.startswith(f"left out: cannot read {picture}: ") for note in benchmark.notes)
+    assert benchmark.measured

@@ -345,7 +345,7 @@ def coco(tmp_path_factory):
 
 def test_map_on_a_coco_file(coco, calib, tmp_path, monkeypatch):
     from pvt_edge.data.coco import read_coco
-    from pvt_edge.evaluation.arrays import score_runtime
+    from pvt_edge.evaluation.arrays import answers_of
     from pvt_edge.runtimes import open_runtime
     from pvt_edge.tasks import get_task
 
@@ -359,7 +359,8 @@ def test_map_on_a_coco_file(coco, calib, tmp_path, monkeypatch):
     dataset, task = read_coco(coco, coco.parent / "images"), get_task("detect")
     with open_runtime("openvino", out.folder / "openvino" / "fp32.xml", precision="fp32", threads=1) as runtime:
         labelled = task.judge(dataset, dataset.names, task.judged_at(out.manifest.postprocess, dataset.names))
-        wanted = score_runtime(task, labelled, runtime, out.manifest.resize, dataset.names).figures["AP"]
+        answers = answers_of(task, labelled, runtime, out.manifest.resize, dataset.names)
+        wanted = labelled.score([labelled.rate(*answer) for answer in answers]).figures["AP"]
     assert wanted > 0.1
     assert record.candidates[0].value == pytest.approx(wanted, abs=1e-3)
 

@@ -12,7 +12,7 @@ pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.data.coco import read_coco
-from pvt_edge.evaluation.arrays import score_runtime
+from pvt_edge.evaluation.arrays import answers_of
 from pvt_edge.metrics.average_precision import CLASS_FIGURES, FIGURES, coco_figures, coco_rows
 from pvt_edge.postprocessing import Detections
 from pvt_edge.runtimes import TensorSpec
@@ -222,7 +222,8 @@ def detector_accuracy(runtime, dataset, resize, post):
     """AP as an export measures it."""
     task, names = get_task("detect"), dataset.names
     labelled = task.judge(dataset, names, task.judged_at(post, names))
-    return score_runtime(task, labelled, runtime, resize, names).figures
+    answers = answers_of(task, labelled, runtime, resize, names)
+    return labelled.score([labelled.rate(*answer) for answer in answers]).figures
 
 
 class Seer:

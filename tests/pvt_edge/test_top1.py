@@ -10,7 +10,7 @@ from pvt_edge.bundle.schema import ResizeSpec
 from pvt_edge.data.image_folder import read_image_folder
 from pvt_edge.data.labelled_set import ClassSample, ClassSet
 from pvt_edge.errors import DataError
-from pvt_edge.evaluation.arrays import score_runtime
+from pvt_edge.evaluation.arrays import answers_of
 from pvt_edge.metrics.top1 import place
 from pvt_edge.tasks import get_task
 
@@ -23,7 +23,9 @@ STRETCH = ResizeSpec(mode="stretch")
 def top1_accuracy(runtime, data, resize):
     """Top-1 and top-5 as an export measures them."""
     task, names = get_task("classify"), [str(i) for i in range(runtime.outputs[0].shape[1])]
-    figures = score_runtime(task, task.judge(data, names, None), runtime, resize, names).figures
+    labelled = task.judge(data, names, None)
+    answers = answers_of(task, labelled, runtime, resize, names)
+    figures = labelled.score([labelled.rate(*answer) for answer in answers]).figures
     return {name: figures[name] for name in ("top1", "top5")}
 
 

@@ -49,6 +49,7 @@ class RuntimeContract:
         assert isinstance(runtime, Runtime)
         assert (runtime.name, runtime.precision, runtime.device) == (self.name, self.precision, self.device)
         assert runtime.inputs == INPUTS
+        assert runtime.batch_range == (1, 1)
         assert {spec.name: spec for spec in runtime.outputs} == OUTPUTS
 
     def test_gives_the_models_answers(self, runtime, images, answers):

@@ -5,6 +5,7 @@ freed once. The contract runs on a real GPU where there is one (test_tensorrt.py
 """
 
 import ctypes
+import threading
 from enum import IntEnum
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ class Status(IntEnum):
     cudaErrorMemoryAllocation = 2
     cudaErrorInsufficientDriver = 35
     cudaErrorNoDevice = 100
+    cudaErrorInvalidResourceHandle = 400
     cudaErrorStreamCaptureUnsupported = 900
 
 
@@ -35,6 +37,7 @@ class SimulatedCuda:
         self.devices, self.driver, self.status = devices, driver, status
         self.live, self.handles, self.queue, self.captured = {}, set(), [], None
         self.graphs, self.calls, self.clock, self.next = {}, [], 0.0, 1
+        self.chosen, self.home = threading.local(), 0  # the GPU of each thread, and that of the stream
 
     def handle(self):
         self.next += 1
@@ -64,9 +67,11 @@ class SimulatedCuda:
         return OK, known
 
     def cudaSetDevice(self, index):
+        self.chosen.index = index
         return (OK,)
 
     def cudaStreamCreateWithFlags(self, flags):
+        self.home = getattr(self.chosen, "index", 0)
         return OK, self.handle()
 
     def cudaStreamDestroy(self, stream):
@@ -100,6 +105,8 @@ class SimulatedCuda:
         return OK, address + SHIFT
 
     def enqueue(self, what, work):
+        if getattr(self.chosen, "index", 0) != self.home:
+            return (Status.cudaErrorInvalidResourceHandle,)
         if self.captured is not None:
             if not self.captures:
                 return (Status.cudaErrorStreamCaptureUnsupported,)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pvt_edge.errors import BundleError
 from pvt_edge.runtimes.cuda import CudaDevice
 from pvt_edge.runtimes.passport import differences, here, sidecar
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary
@@ -80,4 +81,5 @@ def test_sidecar(tmp_path):
     (tmp_path / "model.json").write_text(json.dumps({"artifacts": artifacts}))
     assert sidecar(engine) == ("ab", PASSPORT)
     (tmp_path / "model.json").write_text("{")
-    assert sidecar(engine) is None
+    with pytest.raises(BundleError, match="export the bundle again, or move the engine out of it"):
+        sidecar(engine)

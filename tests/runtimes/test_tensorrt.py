@@ -3,10 +3,13 @@
 import hashlib
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from pvt_edge.bundle.schema import InputSpec
+from pvt_edge.engines.workshop import engine_latency
 from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes import cuda, missing, tensorrt
 from pvt_edge.runtimes.passport import here
@@ -141,6 +144,7 @@ def test_batch_outside_the_profile(gpu, engine_file, batch):
     runtime, _, _ = gpu(engine_file, batches=(2, 4))
     with pytest.raises(RuntimeInputError, match=rf"takes batches of 2 to 4, got {batch}: .*pvt-edge build --batch"):
         runtime.infer({"images": np.repeat(IMAGES, batch, 0)})
+    assert runtime.batch_range == (2, 4)
     images = np.repeat(IMAGES, 3, 0)
     check(runtime.infer({"images": images}), images)
 
@@ -167,6 +171,15 @@ def test_two_threads(gpu, engine_file):
     check(runtime.infer({"images": IMAGES + 1}), IMAGES + 1)
 
 
+def test_another_thread_uses_the_same_gpu(gpu, engine_file):
+    runtime, _, _ = gpu(engine_file, devices=2, runtime={"device": "cuda:1"})
+    assert runtime.device == "cuda:1"
+    with ThreadPoolExecutor(1) as pool:
+        check(pool.submit(runtime.infer, {"images": IMAGES}).result(), IMAGES)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(runtime.gpu_latency, {"images": IMAGES}, runs=2).result().compute_ms == [1.0, 1.0]
+
+
 def test_gpu_latency(gpu, engine_file):
     runtime, simulated, _ = gpu(engine_file)
     latency = runtime.gpu_latency({"images": IMAGES}, runs=5, warmup=2)
@@ -185,16 +198,32 @@ def test_a_run_that_fails(gpu, engine_file):
     check(runtime.infer({"images": IMAGES}), IMAGES)
 
 
+DEVICE = cuda.CudaDevice(0, "Simulated", "8.7", False, 1, "x", "12.6")
+PASSPORT = here(DEVICE, SimulatedLibrary(None)) | {"hardware_compat": "none", "precision": "int8"}
+
+
 def bundle(folder, content=b"an engine", **passport):
     """A bundle's folder with one engine, and its passport for the simulated GPU but for `passport`."""
     engine = folder / "tensorrt" / "fp16.engine"
     engine.parent.mkdir()
     engine.write_bytes(content)
-    device = cuda.CudaDevice(0, "Simulated", "8.7", False, 1, "x", "12.6")
-    whole = here(device, SimulatedLibrary(None)) | {"hardware_compat": "none", "precision": "int8"} | passport
-    artifact = {"file": "tensorrt/fp16.engine", "sha256": hashlib.sha256(content).hexdigest(), "passport": whole}
+    sha256 = hashlib.sha256(content).hexdigest()
+    artifact = {"file": "tensorrt/fp16.engine", "sha256": sha256, "passport": PASSPORT | passport}
     (folder / "model.json").write_text(json.dumps({"artifacts": [artifact]}))
     return engine
+
+
+def test_engines_of_no_bundle_yet_are_timed_as_they_were_built(gpu, engine_file):
+    _, simulated, library = gpu(engine_file, batches=(4, 16))
+    passport = PASSPORT | {"version": "10.1.0", "version_compatible": "yes", "profile": "4/8/16"}
+    passports = {"fp16": passport | {"precision": "fp16"}, "int8": passport | {"precision": "int8"}}
+    spec = InputSpec.model_construct(height=2, width=3)
+    assert engine_latency("tensorrt", dict.fromkeys(passports, engine_file), passports, spec) == {
+        "fp16": 3.0,
+        "int8": 3.0,
+    }
+    assert library.deserialised[1:] == [(b"an engine", True)] * 2
+    assert "run" in simulated.calls
 
 
 def test_precision_is_the_passports(gpu, tmp_path):
@@ -231,6 +260,15 @@ def test_an_engine_that_was_edited_is_not_deserialised(gpu, tmp_path, content):
     engine = bundle(tmp_path)
     engine.write_bytes(content)
     with pytest.raises(BundleError, match=r"was edited or cut short: sha256 is .*, model.json says "):
+        gpu(engine)
+    assert gpu.library.deserialised == []
+
+
+@pytest.mark.parametrize("manifest", ["", "{", "[]", "{}", '{"artifacts": [{}]}', '{"artifacts": 1}'])
+def test_an_engine_of_a_malformed_bundle_is_not_deserialised(gpu, tmp_path, manifest):
+    engine = bundle(tmp_path)
+    (tmp_path / "model.json").write_text(manifest)
+    with pytest.raises(BundleError, match=r"model\.json cannot be read, so that nothing says what fp16\.engine is"):
         gpu(engine)
     assert gpu.library.deserialised == []
 

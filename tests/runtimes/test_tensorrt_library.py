@@ -11,8 +11,15 @@ import zipfile
 import pytest
 
 from pvt_edge.errors import RuntimeMissingError
-from pvt_edge.runtimes.tensorrt_library import OPTIONAL, REQUIRED, how_to_install, load_library
+from pvt_edge.runtimes.tensorrt_library import REQUIRED, how_to_install, load_library
 
+# What is used where it is there: building for another GPU, and engines for all GPUs of one capability.
+OPTIONAL = (
+    "ComputeCapability",
+    "HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY",
+    "IBuilderConfig.num_compute_capabilities",
+    "IBuilderConfig.set_compute_capability",
+)
 # the wheel of each, and which of OPTIONAL it has
 HAS_SAME_CC = "HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY"
 VERSIONS = {
@@ -38,18 +45,18 @@ ENTRY_POINTS = (
     "initLibNvInferPlugins",
 )
 LIBRARIES = ("libnvinfer.so", "libnvonnxparser.so", "libnvinfer_plugin.so")
-PROBE = """
+PROBE = f"""
 import json
-from pvt_edge.runtimes.tensorrt_library import OPTIONAL, load_library
+from pvt_edge.runtimes.tensorrt_library import load_library
 library = load_library("tensorrt")
-print(json.dumps({
+print(json.dumps({{
     "version": library.version,
-    "optional": [path for path in OPTIONAL if library.has(path)],
+    "optional": [path for path in {OPTIONAL} if library.has(path)],
     "flags": library.network_flags(),
     "typed": int(library.module.NetworkDefinitionCreationFlag.STRONGLY_TYPED),
     "nothing": library.has("BuilderFlag.NO_SUCH_FLAG"),
     "logged": bool(library.logger().messages == [] and library.logger().errors() == ""),
-}))
+}}))
 """
 
 

@@ -1,6 +1,7 @@
 """The reference runtime, which runs a module and no file."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,6 +105,14 @@ def test_threads_hold_during_infer_only(module, images):
     with TorchRuntime(module, INPUTS, threads=before + 1) as runtime:
         runtime.infer({"images": images})
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("asked", ["cuda:0", "cuda:2", "cpu"])
+def test_another_device_than_the_modules_is_refused(module, monkeypatch, asked):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(module, "parameters", lambda: [SimpleNamespace(device=torch.device("cuda:1"))])
+    with pytest.raises(RuntimeInputError, match=rf"is on cuda:1, asked for {asked}: call .to\('{asked}'\)"):
+        TorchRuntime(module, INPUTS, device=asked)
 
 
 def test_devices(module):

@@ -229,12 +229,14 @@ def test_commands_that_are_refused(pvt_edge_command, bundle, arguments, code, to
 
 
 def test_the_command_builds(pvt_edge_command, bundle, tmp_path):
+    bundle = bundle.rename(tmp_path / "b0 [small]")  # as markup it would be gone
     report = tmp_path / "report.json"
     done = pvt_edge_command(
         "build", str(bundle), "--format", "tensorrt-rtx", "--target", "sm86", "--json", str(report)
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "tensorrt-rtx/int8.engine" in done.stdout
+    assert f"wrote {bundle} in " in done.stdout
     assert f"next: pvt-edge predict {bundle}" in done.stdout
     assert len(done.stdout.splitlines()) < 20
     assert json.loads(report.read_text())["manifest"]["artifacts"]

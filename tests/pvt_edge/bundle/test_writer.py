@@ -55,7 +55,7 @@ def test_files_and_manifest_must_match(bundle, folder):
     with BundleWriter(folder) as writer:
         assert "was not written to the bundle" in refusal(writer.artifact, "openvino", "fp32", "openvino/gone.xml")
         artifacts = fill(writer, "new")
-        writer.path("plots/latency.svg").write_text("reports need not be listed")
+        writer.path("plots/latency.png").write_text("reports need not be listed")
         writer.path("scratch.onnx").write_text("")
         assert "scratch.onnx would be in the bundle, but not in" in refusal(writer.finish, describe(artifacts))
         writer.path("scratch.onnx").unlink()
@@ -92,6 +92,13 @@ def a_note(folder):
     (folder / "openvino" / "notes.txt").write_text("mine")
 
 
+def named_like_a_report(folder):
+    write(folder, "old")
+    (folder / "plots" / "old").mkdir(parents=True)
+    for name in ("report.md.mine", "report.json.bak", "plots/notes.txt", "plots/old/pareto.png"):
+        (folder / name).write_text("mine")
+
+
 def a_link(folder):
     write(folder, "old")
     (folder / "data").symlink_to(folder.parent)
@@ -113,6 +120,7 @@ def a_broken_bundle(folder):
         (a_file, "is a file, which an export will not replace"),
         (a_folder, "is neither empty nor a bundle"),
         (a_note, "holds files that an export did not write (openvino/notes.txt)"),
+        (named_like_a_report, "(plots/notes.txt, plots/old/pareto.png, report.json.bak, ...)"),
         (a_link, "holds files that an export did not write (data)"),
         (a_newer_bundle, "schema 3, this one reads 2"),
         (a_broken_bundle, "is not JSON"),

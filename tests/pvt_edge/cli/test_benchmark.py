@@ -27,7 +27,7 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(pvt_edge_script, cells_bundle, pictures, tmp_path_factory):
     """A whole run of two runtimes in int8: what it printed, and its folder."""
-    out = tmp_path_factory.mktemp("benchmark") / "run"
+    out = tmp_path_factory.mktemp("benchmark") / "run [small]"  # as markup it would be gone
     command = [
         *(pvt_edge_script, "benchmark", cells_bundle, "--runtime", "openvino,onnxruntime,tensorrt"),
         *("--precision", "int8", "--percentile", "50,99", "--out", out, "--json", "-"),
@@ -72,6 +72,7 @@ def test_what_is_said(run):
     ):
         assert words in done.stderr
     assert f"wrote {out}" in done.stderr
+    assert f"--against '{out / 'benchmark.json'}'" in done.stderr
     assert "# Benchmark of PVT-v2 b0, detect, 480x640" in (out / "benchmark.md").read_text()
 
 
@@ -151,7 +152,7 @@ ERRORS = {
     "precision": (("BUNDLE", "--precision", "int7"), "unknown precision 'int7': did you mean 'int8'"),
     "nothing runs": (("BUNDLE", "--runtime", "tensorrt"), "nothing here to benchmark: tensorrt: "),
     "batch": (("BUNDLE", "--runtime", "openvino", "--batch", "4"), "export with --batch 4, or with --dynamic-batch"),
-    "pictures": (("BUNDLE", "--images", "absent"), "no pictures at absent"),
+    "pictures": (("BUNDLE", "--images", "absent"), "there is no absent; "),
     "json": (("BUNDLE", "--json", "absent/x.json"), "is in no folder that exists: choose another place with --json"),
     "labels": (("BUNDLE", "--data", "absent.json"), "absent.json"),
     "baseline": (("BUNDLE", "--against", "absent.json"), "cannot read the baseline absent.json"),
@@ -170,6 +171,18 @@ def test_errors(pvt_edge_command, cells_bundle, arguments, words, tmp_path):
     assert line.startswith("pvt-edge: error: ")
     assert words in line
     assert not (tmp_path / "cwd" / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [("BUNDLE",), ("--variant", "b0"), ("--variants", "b0")], ids=" ".join)
+def test_a_default_place_that_cannot_be_written_is_told_first(pvt_edge_command, cells_bundle, tmp_path, arguments):
+    (tmp_path / "cwd").mkdir()
+    (tmp_path / "cwd" / "out").touch()
+    given = [str(cells_bundle) if argument == "BUNDLE" else argument for argument in arguments]
+    done = pvt_edge_command("benchmark", *given, *QUICK, "--quick")
+    assert done.returncode == 1
+    assert "cannot write out/benchmark-" in done.stderr
+    assert "choose another place with --out" in done.stderr
+    assert done.stdout == ""
 
 
 def test_an_empty_bundle(pvt_edge_command, cells_bundle, tmp_path):

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 import sys
 
 import pytest
@@ -60,6 +61,27 @@ def test_every_artifact_equals_pycocotools(pvt_edge_command, cells_bundle, scene
         assert name in done.stdout
     assert ran["openvino int8"]["figures"] != ran["openvino fp32"]["figures"]
     assert "score above 0.01, NMS IoU 0.6, at most 100 detections a picture" in done.stdout
+
+
+def test_names_are_no_markup(pvt_edge_command, cells_bundle, scenes, tmp_path):
+    names = ["cell [small]", "[/cell]", "[red]"]
+    bundle = shutil.copytree(cells_bundle, tmp_path / "b0")
+    manifest = json.loads((bundle / "model.json").read_text())
+    renamed = dict(zip(manifest["labels"], names, strict=True))
+    (bundle / "model.json").write_text(json.dumps({**manifest, "labels": names}))
+    data = json.loads(scenes.read_text())
+    for category in data["categories"]:
+        category["name"] = renamed[category["name"]]
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps(data))
+    images = ("--images", str(scenes.parent / "images"))
+    done = pvt_edge_command("val", str(bundle), "--data", str(labels), *images, "--runtime", "onnxruntime")
+    assert done.returncode == 0, done.stderr
+    inspected = pvt_edge_command("inspect", str(bundle))
+    assert inspected.returncode == 0, inspected.stderr
+    for name in names:
+        assert name in done.stdout
+        assert name in inspected.stdout
 
 
 def test_limits_and_thresholds(pvt_edge_command, cells_bundle, scenes, tmp_path):

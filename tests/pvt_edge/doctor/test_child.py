@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pvt_edge.doctor import child
-from pvt_edge.doctor.child import MARK, Answer, Question, ask, ask_all, asking
+from pvt_edge.doctor.child import MARK, PATIENCE_S, Answer, Question, asking
 from pvt_edge.doctor.verdict import askable
 from pvt_edge.runtimes import RUNTIMES, missing
 from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, TINY_OUTPUT
@@ -24,6 +24,15 @@ SILENT = Answer(failure="it ended without an answer: it said nothing")
 def answer_of(command: list[str], patience_s: float) -> Answer:
     with Question(command, patience_s) as question:
         return question.answer()
+
+
+def ask_all(names: list[str], patience_s: float = PATIENCE_S) -> dict[str, Answer]:
+    with asking(names, patience_s) as answers:
+        return answers()
+
+
+def ask(name: str, patience_s: float = PATIENCE_S) -> Answer:
+    return ask_all([name], patience_s)[name]
 
 
 def run(code: str, patience_s: float = 20) -> Answer:

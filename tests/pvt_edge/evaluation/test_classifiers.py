@@ -13,7 +13,7 @@ from pvt_edge.bundle.writer import BundleWriter
 from pvt_edge.data.image_folder import read_image_folder
 from pvt_edge.errors import DataError, RuntimeInputError
 from pvt_edge.evaluation import evaluate
-from pvt_edge.evaluation.arrays import score_runtime
+from pvt_edge.evaluation.arrays import answers_of
 from pvt_edge.runtimes import open_runtime
 from pvt_edge.tasks import get_task
 
@@ -71,7 +71,8 @@ def test_a_folder_of_class_folders(colours_bundle, pictures):
     with open_runtime("onnxruntime", colours_bundle / "model.fp32.onnx") as runtime:
         task = get_task("classify")
         labelled = task.judge(read_image_folder(pictures, COLOURS), COLOURS, None)
-        by_hand = score_runtime(task, labelled, runtime, ResizeSpec(mode="stretch"), COLOURS).figures
+        answers = answers_of(task, labelled, runtime, ResizeSpec(mode="stretch"), COLOURS)
+        by_hand = labelled.score([labelled.rate(*answer) for answer in answers]).figures
     assert row.figures == by_hand
 
 

@@ -20,9 +20,10 @@ class ColourFinder:
 
     name, precision, device = "colours", "fp32", "cpu"
 
-    def __init__(self, task="detect", batch=1, spoil=None):
+    def __init__(self, task="detect", batch=1, spoil=None, batch_range=None):
         self.task, self.spoil, self.closed, self.batches = task, spoil, False, []
         self.inputs = (TensorSpec("images", "uint8", (batch, *INPUT_HW, 3)),)
+        self.batch_range = batch_range or ((1, None) if batch == -1 else (batch, batch))
         self.outputs = tuple(TensorSpec(name, "float32", ()) for name in NUMBERS[task])
 
     def infer(self, feeds):
@@ -31,7 +32,8 @@ class ColourFinder:
         batch = feeds["images"]
         assert batch.dtype == np.uint8
         assert batch.shape[1:] == (*INPUT_HW, 3)
-        assert self.inputs[0].shape[0] in (-1, len(batch))
+        fewest, most = self.batch_range
+        assert fewest <= len(batch) <= (most or len(batch))
         self.batches.append(batch)
         arrays = dict(zip(NUMBERS[self.task], getattr(self, f"_{self.task}")(batch), strict=True))
         if self.spoil:
@@ -93,8 +95,8 @@ def manifest(task="detect", artifacts=(), **fields):
     return Manifest.model_validate(defaults | fields)
 
 
-def predictor_for(tmp_path, task="detect", *, batch=1, spoil=None, **fields):
-    return Predictor(Bundle(tmp_path, manifest(task, **fields)), ColourFinder(task, batch, spoil))
+def predictor_for(tmp_path, task="detect", *, batch=1, spoil=None, batch_range=None, **fields):
+    return Predictor(Bundle(tmp_path, manifest(task, **fields)), ColourFinder(task, batch, spoil, batch_range))
 
 
 def picture(*areas, hw=(480, 640)):

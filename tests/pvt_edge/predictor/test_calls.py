@@ -129,6 +129,35 @@ def test_lists_are_grouped_into_batches(tmp_path, batch, count, sizes):
     assert all(np.array_equal(row, last[(count - 1) % sizes[0]]) for row in last[(count - 1) % sizes[0] :])
 
 
+@pytest.mark.parametrize(
+    ("batch_range", "count", "sizes"),
+    [
+        ((1, 8), 1, [1]),
+        ((1, 8), 18, [8, 8, 2]),
+        ((4, 8), 1, [4]),  # filled up
+        ((4, 8), 14, [8, 6]),
+        ((4, 8), 17, [8, 8, 4]),
+        ((4, 4), 5, [4, 4]),
+        ((1, 64), MAX_BATCH + 1, [MAX_BATCH, 1]),
+        ((32, 64), 33, [32, 32]),
+    ],
+)
+def test_an_engine_gets_batches_of_its_profile(tmp_path, batch_range, count, sizes):
+    predictor = predictor_for(tmp_path, batch=-1, batch_range=batch_range)
+    assert predictor.batch == (None if batch_range[0] == 1 else batch_range[0])  # by which `verify` and `val` go
+    images = [picture((number % 3, 8 * number, 40, 8 * number + 120, 200)) for number in range(count)]
+    results = predictor(images)
+    assert [len(seen) for seen in predictor.runtime.batches] == sizes
+    assert [result.boxes.cls.tolist() for result in results] == [[number % 3] for number in range(count)]
+
+
+def test_the_tiles_of_a_picture_fit_the_profile_too(tmp_path):
+    predictor = predictor_for(tmp_path, batch=-1, batch_range=(4, 8))
+    (box,) = predictor(picture((1, 50, 60, 110, 130)), slice=160, overlap=0.2).boxes.xyxy
+    np.testing.assert_allclose(box, [50, 60, 110, 130], atol=1)
+    assert [len(seen) for seen in predictor.runtime.batches] == [8, 8, 4]  # 5 times 4 tiles
+
+
 def test_pictures_of_different_sizes_in_one_batch(tmp_path):
     images = [picture((0, 10, 10, 60, 60), hw=hw) for hw in ((100, 200), (200, 100), (70, 70))]
     for result in predictor_for(tmp_path, batch=-1)(images):

@@ -1,6 +1,8 @@
 """Predictors on videos and sources, one result after the other."""
 
 import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import pytest
@@ -43,6 +45,24 @@ def test_a_stream_is_lazy(tmp_path):
 def test_a_video_is_not_gathered_into_a_list(tmp_path):
     with pytest.raises(DataError, match=r"use predictor.stream\("):
         predictor_for(tmp_path)(str(write_video(tmp_path / "clip.avi")))
+
+
+def test_neither_is_one_on_the_web(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), TWO)
+    (tmp_path / "b").write_bytes((tmp_path / "a.png").read_bytes())  # a picture by its content alone
+    write_video(tmp_path / "clip.avi")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        host = f"http://127.0.0.1:{server.server_address[1]}"
+        predictor = predictor_for(tmp_path / "bundle")
+        for name in ("a.png", "b"):
+            assert len(predictor(f"{host}/{name}").boxes) == 2
+        with pytest.raises(DataError, match=r"use predictor.stream\("):
+            predictor(f"{host}/clip.avi")
+        with pytest.raises(DataError, match=r"no such picture"):
+            predictor(f"{host}/gone.png")
+        server.shutdown()
 
 
 class Counted(ImageFiles):
