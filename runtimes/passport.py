@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary
 
 MANIFEST = "model.json"
+STATIC = "static"  # the profile of an engine that takes one batch alone
 _LEVELS = 2  # how far above an engine its bundle's folder may be
 _OLDEST_AMPERE = 8.0
 
@@ -63,6 +64,19 @@ def _other_target(passport: Mapping[str, str], machine: Mapping[str, str]) -> li
     """TensorRT-RTX finishes an engine on whatever GPU it was told of."""
     name = f"sm{machine['compute_capability'].replace('.', '')}"
     return [] if name in passport["target"].split(",") else [f"GPU: built for {passport['target']}, here {name}"]
+
+
+def batches_of(passport: Mapping[str, str]) -> tuple[int, int, int] | None:
+    """The lowest, best and highest batch that an engine was built for; None for one that takes one batch alone.
+
+    >>> batches_of({"profile": "1/4/8"})
+    (1, 4, 8)
+    """
+    profile = passport.get("profile", STATIC)
+    if profile == STATIC:
+        return None
+    lowest, best, highest = map(int, profile.split("/"))
+    return lowest, best, highest
 
 
 def _other_gpu(passport: Mapping[str, str], machine: Mapping[str, str]) -> list[str]:

@@ -3,12 +3,13 @@
 import warnings
 
 from pvt_edge.bundle.reader import Bundle
+from pvt_edge.options.build import BuildOptions
 
 
 def refresh_engines(bundle: Bundle, library: str) -> Bundle:
     """The bundle with engines that fit this machine: built again, with a warning, where they do not."""
     from pvt_edge.runtimes.cuda import probe_cuda
-    from pvt_edge.runtimes.passport import differences, here
+    from pvt_edge.runtimes.passport import batches_of, differences, here
     from pvt_edge.runtimes.tensorrt_library import load_library
 
     engines = [artifact for artifact in bundle.manifest.artifacts if artifact.runtime == library]
@@ -20,4 +21,5 @@ def refresh_engines(bundle: Bundle, library: str) -> Bundle:
 
     reasons = "; ".join(dict.fromkeys(wrong))
     warnings.warn(f"{bundle.folder}: engines are built again for this machine ({reasons})", stacklevel=3)
-    return build_bundle(bundle.folder, library=library)
+    options = BuildOptions(batches=batches_of(engines[0].passport or {}))
+    return build_bundle(bundle.folder, library=library, options=options)

@@ -18,7 +18,7 @@ from pvt_edge.errors import ExportError, RuntimeMissingError, UnknownNameError
 from pvt_edge.options.build import BuildOptions
 from pvt_edge.runtimes import RUNTIMES
 from pvt_edge.runtimes.cuda import CudaDevice, probe_cuda
-from pvt_edge.runtimes.passport import here
+from pvt_edge.runtimes.passport import STATIC, batches_of, here
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary, load_library
 
 LIBRARIES = ("tensorrt", "tensorrt-rtx")
@@ -85,7 +85,7 @@ def write_engine(
         "target": ",".join(options.target),
         "precision": precision,
         "options": options.words(),
-        "profile": f"{low}/{best}/{high}" if options.batches else "static",
+        "profile": f"{low}/{best}/{high}" if options.batches else STATIC,
         "source": source.file,
         "source_sha256": source.sha256,
         "built": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -121,5 +121,5 @@ def engine_latency(
 
 def _best_batch(passports: Mapping[Precision, Mapping[str, str]], spec: InputSpec) -> int:
     """The batch that engines were built to be fastest with."""
-    profile = next(iter(passports.values()))["profile"]
-    return spec.batch if profile == "static" else int(profile.split("/")[1])
+    batches = batches_of(next(iter(passports.values())))
+    return batches[1] if batches else spec.batch

@@ -6,7 +6,7 @@ import pytest
 
 from pvt_edge.errors import BundleError
 from pvt_edge.runtimes.cuda import CudaDevice
-from pvt_edge.runtimes.passport import differences, here, sidecar
+from pvt_edge.runtimes.passport import batches_of, differences, here, sidecar
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary
 
 ORIN = CudaDevice(0, "Orin", "8.7", True, 32 << 30, "540.4.0", "12.6")
@@ -83,3 +83,9 @@ def test_sidecar(tmp_path):
     (tmp_path / "model.json").write_text("{")
     with pytest.raises(BundleError, match="export the bundle again, or move the engine out of it"):
         sidecar(engine)
+
+
+def test_batches():
+    assert batches_of({"profile": "1/4/8"}) == (1, 4, 8)
+    assert batches_of({"profile": "static"}) is None
+    assert batches_of({}) is None
