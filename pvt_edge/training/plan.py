@@ -106,7 +106,7 @@ def plan_of(folder: Path, places: dict[str, str], given: TrainOptions) -> Plan:
     before = {name: _plain(value) for name, value in stored["options"].items()}
     for name, value in given.said().items():
         settled = _plain(stored["recipe"].get(name, before.get(name)))
-        if name not in MAY_CHANGE and value != settled:
+        if name not in MAY_CHANGE and value not in (settled, before.get(name)):  # what was said, or what came of it
             raise DataError(
                 f"cannot go on in {folder} with {name} {value!r}: that run has {settled!r}; leave it out, or start "
                 f"another run with --weights {folder / BEST}"

@@ -75,8 +75,8 @@ def test_a_detector_and_a_run_that_goes_on(tmp_path):
     assert set(whole.figures) >= {"AP", "AP50"}
     (tmp_path / "broken").mkdir()
     with pytest.raises(KeyboardInterrupt), stop_after(2):
-        pvt_edge.train("scenes:8", out=tmp_path / "broken", epochs=3, batch=4, **BOXES)
-    again = pvt_edge.train(resume=tmp_path / "broken")
+        pvt_edge.train("scenes:8", out=tmp_path / "broken", epochs=3, batch=4, amp="auto", **BOXES)
+    again = pvt_edge.train(resume=tmp_path / "broken", amp="auto")  # said again as it was said, and settled as fp32
     assert again.epochs == 3
     assert same(whole.last, again.last)
     assert same(whole.best, again.best)
