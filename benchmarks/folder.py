@@ -8,7 +8,7 @@ from pvt_edge.benchmarks.page import page
 from pvt_edge.benchmarks.record import SCHEMA, STUDY_SCHEMA
 from pvt_edge.errors import DataError
 from pvt_edge.owned_folder import OwnedFolder
-from pvt_edge.reporting.drawings import has_matplotlib
+from pvt_edge.reporting.drawings import has_matplotlib, save_drawings
 
 if TYPE_CHECKING:
     from pvt_edge.benchmarks.benchmark import Measured
@@ -50,15 +50,19 @@ def write_folder(folder: Path, measured: "Measured") -> bool:
     def write(place: Path) -> None:
         (place / RESULT).write_text(benchmark.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (place / "samples.json").write_text(samples_json(measured.samples_ms), encoding="utf-8")
-        plots = None
-        if drawn:
-            from pvt_edge.benchmarks.plots import draw_plots
-
-            plots = draw_plots(place, measured)
+        plots = draw_plots(place, measured) if drawn else None
         (place / "benchmark.md").write_text(page(benchmark, plots), encoding="utf-8")
 
     _OWNED[RESULT].replace(folder, write)
     return drawn
+
+
+def draw_plots(folder: Path, measured: "Measured") -> tuple[str, ...]:
+    """The names, relative to `folder`, of the plots that there are figures for, written there; needs matplotlib."""
+    from pvt_edge.benchmarks import plot_accuracy, plot_latency, plot_layers
+
+    drawings = {"latency": plot_latency.draw, "accuracy": plot_accuracy.draw, "layers": plot_layers.draw}
+    return save_drawings(folder, drawings, measured)
 
 
 def write_study(folder: Path, study: "Study") -> None:

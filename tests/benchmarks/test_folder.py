@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from pvt_edge.benchmarks import folder as folder_module
-from pvt_edge.benchmarks import plots
 from pvt_edge.benchmarks.benchmark import Measured
 from pvt_edge.benchmarks.folder import check_folder, samples_json, write_folder
 from pvt_edge.benchmarks.page import page
@@ -119,7 +118,7 @@ def test_a_failure_leaves_the_old_run(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(plots, "draw_plots", fail)
+    monkeypatch.setattr(folder_module, "draw_plots", fail)
     with pytest.raises(DataError, match=r"cannot write .*: No space left on device: choose another place"):
         write_folder(place, MEASURED)
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
@@ -153,7 +152,7 @@ def test_no_samples():
 def test_plots_only_of_what_was_measured(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     bare = Measured(benchmark(row("openvino int8", 12.0)), {"openvino int8": {"infer": [12.0]}})
-    assert plots.draw_plots(tmp_path, bare) == ("plots/latency.png",)
+    assert folder_module.draw_plots(tmp_path, bare) == ("plots/latency.png",)
 
 
 def test_bars_are_as_long_as_the_medians(tmp_path):
