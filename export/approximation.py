@@ -127,11 +127,9 @@ def choose(
         words = moves.words(variant)
         tell(f"trying {words}")
         run = build(moves)
-        found = {id(picture): run(picture) for picture in few.inputs}
-        trial = _trial(few, [*found.values()], words, few_base, few_classes, budget)
+        trial = _trial(few, [*map(run, few.inputs)], words, few_base, few_classes, budget)
         if trial.drop <= hopeless:
-            outputs = [found.get(id(picture)) or run(picture) for picture in judge.inputs]
-            trial = _trial(judge, outputs, words, base, base_classes, budget)
+            trial = _trial(judge, [*map(run, judge.inputs)], words, base, base_classes, budget)
         trials.append(trial)
         if trial.within_budget:
             chosen = take(model, moves)
