@@ -136,9 +136,8 @@ def heal(plan: Plan, watcher: Watcher) -> TrainRun:
     recipe = plan.again()[0] if plan.goes_on else None
     recipe = recipe or choose_recipe(options, training, imgsz=pupil.imgsz, fresh=False, **counts)
     describe_pictures(pupil.model, training, pupil.normalise, pupil.imgsz, pupil.labels)
-    if (
-        pupil.teacher.sidecar and pupil.model.sidecar
-    ):  # its pictures are made as the teacher's are, whatever it learnt on
+    # its pictures are made as the teacher's are, whatever it learnt on
+    if pupil.teacher.sidecar and pupil.model.sidecar:
         beside = replace(pupil.teacher.sidecar.preprocessing, imgsz=pupil.imgsz)
         pupil.model.sidecar = replace(pupil.model.sidecar, preprocessing=beside.over(pupil.model.sidecar.preprocessing))
     plan.write(recipe, pupil.labels, (counts["train_count"], counts["val_count"]), pupil.normalise, pupil.note)

@@ -148,7 +148,8 @@ class Trainer:
         losses, images, waited = self._steps()
         trained = time.monotonic() - began
         progress.epoch += 1
-        due = progress.epoch == self.recipe.epochs or self._out_of_time or self._is_due()
+        out_of_time = self._out_of_time  # of the steps: what comes after them may take the rest of it
+        due = progress.epoch == self.recipe.epochs or out_of_time or self._is_due()
         row: dict[str, Any] = {
             "epoch": progress.epoch,
             "step": progress.step,
@@ -174,7 +175,7 @@ class Trainer:
         total = sum(value for name, value in row.items() if name.endswith("_loss"))
         figures = {name: scores.figures[name] for name in self.judging.shown_figures} if scores else None
         self.report(self._update(total, row["images_per_s"], row["waiting"], figures, is_best))
-        if self._out_of_time and progress.epoch < self.recipe.epochs:
+        if out_of_time and progress.epoch < self.recipe.epochs:
             self.stopped = OVER
         if self.recipe.patience and progress.since_best >= self.recipe.patience:
             self.stopped = f"no better for {progress.since_best} validations"
