@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +66,9 @@ class OwnedFolder:
                 raise DataError(f"{reason}: {self._elsewhere}")
             made = [trial, *(parent for parent in trial.parents if not parent.exists())]
             trial.mkdir(parents=True)
-            for each in made:  # what comes to nothing leaves nothing
-                each.rmdir()
+            with suppress(OSError):  # what comes to nothing leaves nothing, but what others have put there meanwhile
+                for each in made:
+                    each.rmdir()
         except OSError as error:
             raise DataError(f"cannot write {folder}: {error.strerror or error}: {self._elsewhere}") from error
         return place
