@@ -10,31 +10,23 @@ from statistics import median
 from typing import Any
 
 import pvt_edge
-from pvt_edge.benchmarks.accuracy import measure_accuracy, read_labels
-from pvt_edge.benchmarks.calls import Stages, prepare
-from pvt_edge.benchmarks.clocks import read_counters
 from pvt_edge.benchmarks.cold_start import measure_cold_start, own_compiler_cache
 from pvt_edge.benchmarks.comparison_models import check_models
-from pvt_edge.benchmarks.contestants import Contestant, open_contestant
-from pvt_edge.benchmarks.graph_costs import GraphCosts
-from pvt_edge.benchmarks.layers import layer_group_ms
-from pvt_edge.benchmarks.machine import describe_machine
-from pvt_edge.benchmarks.model import describe_model
-from pvt_edge.benchmarks.noise import NoiseWatch
+from pvt_edge.benchmarks.contestants import Contestant, Stages, layer_group_ms, open_contestant, prepare
+from pvt_edge.benchmarks.facts import describe_machine, describe_model
+from pvt_edge.benchmarks.noise import NoiseWatch, read_counters
 from pvt_edge.benchmarks.opening import TorchModel
 from pvt_edge.benchmarks.options import Options
-from pvt_edge.benchmarks.peaks import measure_peaks
-from pvt_edge.benchmarks.pictures import Pictures, draw_pictures, read_pictures
+from pvt_edge.benchmarks.pictures import Pictures, draw_pictures, measure_accuracy, read_labels, read_pictures
 from pvt_edge.benchmarks.planning import plan_run
 from pvt_edge.benchmarks.record import Benchmark, EndToEnd, Noise, Peaks, Row, Times
-from pvt_edge.benchmarks.roofline import find_costs, find_floor
-from pvt_edge.benchmarks.rounds import Track, run_rounds
+from pvt_edge.benchmarks.roofline import GraphCosts, find_costs, find_floor, measure_peaks
 from pvt_edge.benchmarks.rows import Plan, find_torch_model
-from pvt_edge.benchmarks.timing import measure_timer, summarise
+from pvt_edge.benchmarks.timing import Track, measure_timer, run_rounds, summarise
 from pvt_edge.bundle import Bundle
 from pvt_edge.errors import BundleError, PvtEdgeError
 from pvt_edge.metrics.labelled import Labelled
-from pvt_edge.reporting.rounding import counted
+from pvt_edge.reporting.wording import counted
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.variants import get_variant

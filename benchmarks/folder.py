@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pvt_edge.benchmarks.page import page
+from pvt_edge.atomic import OwnedFolder
 from pvt_edge.benchmarks.record import SCHEMA, STUDY_SCHEMA
+from pvt_edge.benchmarks.table import page
 from pvt_edge.errors import DataError
-from pvt_edge.owned_folder import OwnedFolder
-from pvt_edge.reporting.drawings import has_matplotlib, save_drawings
+from pvt_edge.reporting.plots import has_matplotlib, save_drawings
 
 if TYPE_CHECKING:
     from pvt_edge.benchmarks.benchmark import Measured
@@ -59,9 +59,13 @@ def write_folder(folder: Path, measured: "Measured") -> bool:
 
 def draw_plots(folder: Path, measured: "Measured") -> tuple[str, ...]:
     """The names, relative to `folder`, of the plots that there are figures for, written there; needs matplotlib."""
-    from pvt_edge.benchmarks import plot_accuracy, plot_latency, plot_layers
+    from pvt_edge.benchmarks import plots
 
-    drawings = {"latency": plot_latency.draw, "accuracy": plot_accuracy.draw, "layers": plot_layers.draw}
+    drawings = {
+        "latency": plots.draw_latency,
+        "accuracy": plots.draw_accuracy,
+        "layers": plots.draw_layers,
+    }
     return save_drawings(folder, drawings, measured)
 
 

@@ -1,13 +1,19 @@
-"""The pictures of an end-to-end run: JPEG bytes as a camera or a disk gives them."""
+"""The pictures of a benchmark: JPEG bytes as a camera or a disk gives them, and labelled ones for `--data`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice, takewhile
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
+from pvt_edge.bundle import Bundle
 from pvt_edge.errors import DataError
-from pvt_edge.reporting.rounding import counted
+from pvt_edge.evaluation.evaluate import judge, read_labelled
+from pvt_edge.metrics.labelled import Labelled
+from pvt_edge.predictor import Predictor
+from pvt_edge.reporting.wording import counted
 
 SCENES = 8
 SCENE_HW = (720, 1280)  # what a usual camera gives
@@ -58,3 +64,14 @@ def read_pictures(place: Path, files: Sequence[Path] = ()) -> Pictures:
     name = place.name if place.exists() else place  # a pattern is told whole
     words = f"{counted(len(paths), 'picture')} of {name} ({kinds})"
     return Pictures(tuple(path.read_bytes() for path in paths), words, tuple(source.skipped))
+
+
+def read_labels(bundle: Bundle, data: Path, images: Path | None) -> Labelled[Any]:
+    """The labelled pictures, as `pvt-edge val` takes them. Raises `DataError` where they do not fit the bundle."""
+    return read_labelled(bundle.manifest, data, images)
+
+
+def measure_accuracy(predictor: Predictor, labelled: Labelled[Any]) -> dict[str, float]:
+    """The figures of `pvt-edge val`, fractions 0..1; without those that nothing in the data stands for."""
+    figures = judge(predictor, labelled, lambda: None)[0].figures
+    return {name: value for name, value in figures.items() if isfinite(value)}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pvt_edge.benchmarks.comparison_models import ComparisonModel
-from pvt_edge.benchmarks.graph_costs import read_costs
 from pvt_edge.benchmarks.opening import TorchModel
 from pvt_edge.benchmarks.record import ModelFacts
+from pvt_edge.benchmarks.roofline import read_costs
 from pvt_edge.benchmarks.rows import Choice, Plan, absent, file_plan
 from pvt_edge.bundle import Bundle
 from pvt_edge.errors import ExportError, PvtEdgeError

@@ -10,12 +10,12 @@ from time import perf_counter
 import pvt_edge
 from pvt_edge.benchmarks.benchmark import run_benchmark
 from pvt_edge.benchmarks.comparison_models import STOCK, check_models
-from pvt_edge.benchmarks.exporting import export_to_measure
-from pvt_edge.benchmarks.machine import describe_machine
+from pvt_edge.benchmarks.facts import describe_machine
 from pvt_edge.benchmarks.options import Options
+from pvt_edge.benchmarks.planning import export_to_measure
 from pvt_edge.benchmarks.record import Benchmark, Study, StudyEntry
 from pvt_edge.benchmarks.rows import unnamed
-from pvt_edge.reporting.canvas import shorten
+from pvt_edge.reporting.plots import shorten
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.variants import get_variant
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pvt_edge.errors import ArgumentError, ExportError
 from pvt_edge.export.precision.judge import lost
 from pvt_edge.export.precision.record import ApproximationRecord, MoveTrial
-from pvt_edge.models.moves import apply_moves
+from pvt_edge.models.table import apply_moves
 from pvt_edge.moves import RECIPE, BlockMoves, Moves, read_moves
 
 if TYPE_CHECKING:

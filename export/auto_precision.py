@@ -14,7 +14,7 @@ from pvt_edge.export.precision.record import Latency
 from pvt_edge.export.precision.trial import measure
 from pvt_edge.export.request import ENGINE_FORMATS
 from pvt_edge.runtimes import open_runtime
-from pvt_edge.verification.tolerance import APPROXIMATED, outside
+from pvt_edge.verification.checks import APPROXIMATED, outside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

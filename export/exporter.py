@@ -1,26 +1,54 @@
 """export_model: a trained model -> a bundle of checked artifacts."""
 
 import tempfile
+from datetime import datetime, timezone
 from os import PathLike
 from pathlib import Path
 
 from torch import nn
 
+import pvt_edge
 from pvt_edge.arguments import by_keywords, check_path
 from pvt_edge.bundle import Bundle, BundleWriter
-from pvt_edge.bundle.schema import MOVED, Manifest
+from pvt_edge.bundle.schema import MOVED, Manifest, Provenance
 from pvt_edge.errors import ArgumentError
 from pvt_edge.export.auto_precision import choose_auto, find_excluded
 from pvt_edge.export.job import ExportJob
 from pvt_edge.export.precision.search import SearchInterruptedError
-from pvt_edge.export.provenance import provenance
 from pvt_edge.export.report.files import write_report
 from pvt_edge.export.request import resolve_options
 from pvt_edge.export.targets import targets_of
 from pvt_edge.export.tasks import get_task_export
+from pvt_edge.machine.cpu import read_cpu
+from pvt_edge.machine.installed import versions
 from pvt_edge.models import Model, check_model
 from pvt_edge.moves import Moves
 from pvt_edge.options.export import DEFAULTS, ExportOptions
+from pvt_edge.weights.obtaining import hash_file
+
+PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "numpy")
+
+
+def provenance(
+    weights: str,
+    *,
+    weights_file: Path | None = None,
+    dialect: str | None = None,
+    command: str | None = None,
+    taken: tuple[str, ...] = (),
+) -> Provenance:
+    """The record of this export; `weights_file` is hashed when given."""
+    return Provenance(
+        pvt_edge=pvt_edge.__version__,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=command,
+        weights=weights,
+        weights_sha256=hash_file(weights_file) if weights_file else None,
+        dialect=dialect,
+        taken=taken,
+        versions=versions(PACKAGES),
+        machine=read_cpu().name,
+    )
 
 
 @by_keywords(ExportOptions)

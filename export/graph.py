@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pvt_edge.checkpoints.preprocessing import IMAGENET
-from pvt_edge.export.deploy.backbone import DeployBackbone, Target
-from pvt_edge.export.deploy.form import to_deploy_form
+from pvt_edge.export.deploy.form import DeployBackbone, Target, to_deploy_form
 from pvt_edge.export.tasks import get_task_export
 
 if TYPE_CHECKING:

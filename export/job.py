@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from pvt_edge.bundle import BundleWriter
 from pvt_edge.bundle.schema import MOVED, AccuracyRecord, Artifact, OutputSpec, Precision, TensorRtSpec
 from pvt_edge.errors import ExportError, PictureWarning
-from pvt_edge.export.agreement import measure_accuracy, measure_agreement
+from pvt_edge.export.agreement import (
+    answers,
+    check_parity,
+    check_runs,
+    measure_accuracy,
+    measure_agreement,
+    model_outputs,
+)
 from pvt_edge.export.approximation import LADDER, Approximation, choose, take
 from pvt_edge.export.auto_precision import rank_onnx, time_onnx
 from pvt_edge.export.calibration import SCENES
@@ -19,7 +26,6 @@ from pvt_edge.export.metadata import describe_model
 from pvt_edge.export.move_costs import measure_moves
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, own_names, read_model
-from pvt_edge.export.parity import answers, check_parity, check_runs, model_outputs
 from pvt_edge.export.pictures import ExportPictures
 from pvt_edge.export.precision.record import ApproximationRecord, TensorRtRecord
 from pvt_edge.export.precision.trial import Trial
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.comparison.difference import Arrays
     from pvt_edge.export.approximation import Run
-    from pvt_edge.export.deploy.backbone import Target
+    from pvt_edge.export.deploy.form import Target
     from pvt_edge.export.precision.judge import Judge
     from pvt_edge.export.precision.record import MoveSensitivity
     from pvt_edge.export.targets import ExportTarget

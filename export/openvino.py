@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ExportError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import one_line
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 
 if TYPE_CHECKING:
     import openvino

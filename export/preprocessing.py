@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from pvt_edge.bundle.schema import ChannelOrder, Interpolation, NormaliseSpec, ResizeMode, ResizeSpec
-from pvt_edge.checkpoints.preprocessing import Preprocessing
 from pvt_edge.errors import ExportError, UnknownNameError
+from pvt_edge.options.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from pvt_edge.checkpoints.sidecar import Sidecar

@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import ExportError
-from pvt_edge.export.precision.layers import find_blocks
-from pvt_edge.export.precision.ranges import Ranges, observe
+from pvt_edge.export.precision.layers import Ranges, find_blocks, observe
 from pvt_edge.export.precision.recipes import RECORDED
 from pvt_edge.export.precision.record import GraphTrial
 from pvt_edge.export.precision.search import Placement, Search
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from pvt_edge.export.precision.record import Latency, SearchRecord
     from pvt_edge.export.request import ExportRequest
     from pvt_edge.precision_plan import PrecisionPlan
-
 
 NOT_FASTER = "the approximation is not faster here than exact floats"
 INT8_NOT_FASTER = "int8 is not faster here than floats"

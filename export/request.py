@@ -14,12 +14,12 @@ from pvt_edge.export.graph import INPUT_NAME
 from pvt_edge.export.preprocessing import resolve_preprocessing
 from pvt_edge.export.tasks import get_task_export
 from pvt_edge.models import Model
-from pvt_edge.models.moves import moves_of
+from pvt_edge.models.table import moves_of
 from pvt_edge.moves import Moves
 from pvt_edge.options.build import BuildOptions
 from pvt_edge.options.export import ExportOptions, Place, Tune
 from pvt_edge.options.preprocessing import Preprocessing
-from pvt_edge.pictures.pixel_depth import PixelMax, check_pixel_max
+from pvt_edge.pictures.resizing import PixelMax, check_pixel_max
 from pvt_edge.precision_plan import PrecisionPlan, read_plan
 from pvt_edge.tasks import TASKS
 from pvt_edge.weights import BundledWeights, get_bundled

@@ -16,7 +16,7 @@ from pvt_edge.export.onnx import quiet
 from pvt_edge.export.tasks import get_task_export
 from pvt_edge.models import Model
 from pvt_edge.runtimes.boundary import one_line
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import NormaliseSpec

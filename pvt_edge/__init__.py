@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"pvt_edge.{_HOME[name]}"), name)
     except ModuleNotFoundError as error:
-        from pvt_edge.extras import missing_package
+        from pvt_edge.errors import missing_package
 
         raise missing_package(error) from error
 

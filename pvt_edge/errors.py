@@ -21,6 +21,31 @@ from pathlib import Path
 
 LONGEST = 80  # letters of a value that a message repeats
 MOST_NAMES = 20  # that a message lists; ImageNet has a thousand
+EXTRA_OF = {
+    "aiohttp": "serve",
+    "av": "stream",
+    "cuda": "tensorrt",
+    "cv2": "opencv",
+    "filelock": "export",
+    "matplotlib": "plots",
+    "nncf": "bench",
+    "onnx": "export",
+    "onnxruntime": "onnxruntime",
+    "onnxscript": "export",
+    "onnxsim": "export",
+    "openvino": "openvino",
+    "paho": "mqtt",
+    "pycocotools": "val",
+    "prometheus_client": "serve",
+    "requests": "export",
+    "safetensors": "export",
+    "supervision": "supervision",
+    "tensorrt": "tensorrt",
+    "torch": "export",
+    "trackers": "track",
+    "transformers": "compare",
+    "yaml": "val",
+}
 
 
 def described(given: object) -> str:
@@ -137,3 +162,13 @@ class RuntimeInputError(PvtEdgeError, ValueError):
 
     Give arrays as `model.json` describes them under `input`.
     """
+
+
+def missing_package(error: ModuleNotFoundError) -> Exception:
+    """The `RuntimeMissingError` that says how to install what `error` misses; `error` itself for other modules."""
+    package = (error.name or "").split(".")[0]
+    if package not in EXTRA_OF:
+        return error
+    return RuntimeMissingError(
+        f'this needs {package}, which is not installed: pip install "pvt-edge[{EXTRA_OF[package]}]"'
+    )

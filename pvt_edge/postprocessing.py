@@ -14,7 +14,6 @@ from pvt_edge.label_names import Classes, class_ids
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import PostprocessSpec
 
-
 MIN_SIDE = 0.01  # pixels: results are written in hundredths, in which less is no area
 
 

@@ -188,7 +188,7 @@ def bundled_variant(weights: str | None) -> str:
 def held_variant(path: Path) -> str | None:
     """The variant in a checkpoint, None where it cannot be told; `WeightsError` for what is no checkpoint."""
     from pvt_edge.checkpoints import read_checkpoint
-    from pvt_edge.checkpoints.summary import summarise_checkpoint
+    from pvt_edge.checkpoints.opening import summarise_checkpoint
 
     read_checkpoint(path)
     try:
@@ -230,8 +230,7 @@ def _from_file(
 ) -> ChosenWeights:
     """The model of a file; variant, task, classes and head are its own unless they are said."""
     from pvt_edge.checkpoints.loading import load_opened
-    from pvt_edge.checkpoints.opening import open_checkpoint
-    from pvt_edge.checkpoints.summary import known_variant, summarise
+    from pvt_edge.checkpoints.opening import known_variant, open_checkpoint, summarise
 
     opened = open_checkpoint(path, ema=ema)
     summary = summarise(opened)

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
 from pvt_edge.runtimes.onnx_file import read_onnx
-from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, check_tiny, device_row, printable
 from pvt_edge.runtimes.runtime import ModelSpec, TensorSpec
-from pvt_edge.runtimes.session import Session
+from pvt_edge.runtimes.session import TINY_INPUT, TINY_ONNX, Session, check_tiny, device_row, printable
 from pvt_edge.runtimes.table import check_precision, check_threads, require
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pvt_edge.runtimes.probe import Facts
+    from pvt_edge.runtimes.session import Facts
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64"}
 _LOG_ERRORS = 3

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
 from pvt_edge.runtimes.onnx_file import read_onnx
-from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, check_tiny, device_row, printable
 from pvt_edge.runtimes.runtime import ModelSpec
-from pvt_edge.runtimes.session import Session
+from pvt_edge.runtimes.session import TINY_INPUT, TINY_ONNX, Session, check_tiny, device_row, printable
 from pvt_edge.runtimes.table import check_precision, check_threads, require
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pvt_edge.runtimes.probe import Facts
+    from pvt_edge.runtimes.session import Facts
 
 # OpenCV 4 runs these graphs in its classic engine: up to 4.10 it has no TopK, and 4.12 to 4.14 give float labels
 # and, without a word, the boxes of other candidates. The engine of 5.0 agrees with ONNX Runtime to float rounding.

@@ -1,25 +1,38 @@
 """OpenVINO: IR (or ONNX) files on Intel and other CPUs, and on the GPUs and NPUs that OpenVINO sees."""
 
 from copy import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary, model_file
-from pvt_edge.runtimes.openvino_core import openvino_core
-from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, check_tiny, device_row, printable
 from pvt_edge.runtimes.runtime import TensorSpec
-from pvt_edge.runtimes.session import Session
+from pvt_edge.runtimes.session import TINY_INPUT, TINY_ONNX, Session, check_tiny, device_row, printable
 from pvt_edge.runtimes.table import check_precision, check_threads, require
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from openvino import Core
 
-    from pvt_edge.runtimes.probe import Facts
+    from pvt_edge.runtimes.session import Facts
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _NAMES = {hint: precision for precision, hint in _HINTS.items()}
+
+
+@lru_cache(maxsize=1)
+def openvino_core() -> "Core":
+    """The core, which stays until the process ends.
+
+    Each core's CPU plugin lends the thread a stack for signal handlers and puts back the one before when it goes
+    (OpenVINO 2026.4). Of two that go in the order in which they came, the second puts back the first's, which is no
+    more, and the next Ctrl-C takes the process down.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVinoRuntime(Session):

@@ -1,21 +1,93 @@
-"""What all runtimes have in common: checked feeds, the error boundary, and closing once."""
+"""What all runtimes have in common: checked feeds, the error boundary around calls, `doctor`'s questions, closing once."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from difflib import get_close_matches
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pvt_edge.errors import RuntimeInputError
+import numpy as np
+from numpy.typing import NDArray
+
+from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import boundary
-from pvt_edge.runtimes.feeds import check_feeds
-from pvt_edge.runtimes.runtime import TensorSpec
+from pvt_edge.runtimes.runtime import TensorSpec, describe
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from typing_extensions import Self
 
-    from pvt_edge.runtimes.probe import Facts
+Facts = dict[str, Any]  # "version", and "devices": a list of what `device_row` gives
+# An ONNX model, y = x @ x of (2, 2) float32, opset 17: what runs it once can run.
+TINY_ONNX = (
+    b'\x08\x08:@\n\x11\n\x01x\n\x01x\x12\x01y"\x06MatMul\x12\x01gZ\x13\n\x01x\x12\x0e\n\x0c\x08\x01\x12\x08\n\x02\x08'
+    b"\x02\n\x02\x08\x02b\x13\n\x01y\x12\x0e\n\x0c\x08\x01\x12\x08\n\x02\x08\x02\n\x02\x08\x02B\x04\n\x00\x10\x11"
+)
+TINY_INPUT, TINY_OUTPUT = [[1.0, 2.0], [3.0, 4.0]], [[7.0, 10.0], [15.0, 22.0]]
+
+
+def check_feeds(
+    feeds: Mapping[str, NDArray[np.generic]], inputs: tuple[TensorSpec, ...]
+) -> dict[str, NDArray[np.generic]]:
+    """The feeds, in the order of `inputs`, as contiguous arrays in the machine's byte order.
+
+    Raises `RuntimeInputError` when a name, a dtype or a shape is not that of `inputs`.
+    """
+    listed = ", ".join(f"{spec.name!r}: {describe(spec.dtype, spec.shape)}" for spec in inputs)
+    if not isinstance(feeds, Mapping):
+        raise RuntimeInputError(f"infer takes a dict of arrays by input name, {{{listed}}}; got {type(feeds).__name__}")
+    names = [spec.name for spec in inputs]
+    for name in feeds:
+        if name not in names:
+            near = get_close_matches(str(name), names, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise RuntimeInputError(f"unknown input {name!r}: {hint}the model takes {listed}")
+    absent = [name for name in names if name not in feeds]
+    if absent:
+        raise RuntimeInputError(f"missing input {', '.join(map(repr, absent))}: the model takes {listed}")
+    return {spec.name: _checked(feeds[spec.name], spec) for spec in inputs}
+
+
+def _checked(array: NDArray[np.generic], spec: TensorSpec) -> NDArray[np.generic]:
+    expected = f"input {spec.name!r}: expected {describe(spec.dtype, spec.shape)}"
+    if not isinstance(array, np.ndarray):
+        raise RuntimeInputError(f"{expected}, got {type(array).__name__}: pass a numpy array")
+    fits = len(array.shape) == len(spec.shape) and all(
+        given == size or (size == -1 and given > 0) for given, size in zip(array.shape, spec.shape, strict=True)
+    )
+    if array.dtype.name != spec.dtype or not fits:
+        raise RuntimeInputError(f"{expected}, got {describe(array.dtype, array.shape)}: {_mend(array, spec)}")
+    # NumPy names both byte orders alike: dtype= makes it the machine's own.
+    return np.asarray(array, dtype=spec.dtype, order="C")
+
+
+def _mend(array: NDArray[np.generic], spec: TensorSpec) -> str:
+    """What to do about an array of the wrong dtype or shape."""
+    pixels = spec.dtype == "uint8" and len(spec.shape) == 4 and spec.shape[-1] == 3
+    if not pixels:
+        return "pass an array of that dtype and shape"
+    if array.dtype == np.uint8 and array.shape == spec.shape[1:]:
+        return "add the batch axis, array[None]"
+    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[1:] == spec.shape[1:]:
+        return f"pass {spec.shape[0]} at a time, or export with a dynamic batch"
+    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[-1] == 3:
+        return "resize the pictures to the input's height and width"
+    return "pass HWC BGR pixels 0..255"
+
+
+def check_tiny(output: object) -> None:
+    """Raise `RuntimeMissingError` unless that is what the tiny model gives for its input."""
+    if output != TINY_OUTPUT:
+        raise RuntimeMissingError(f"it computes {output} where {TINY_OUTPUT} is right: install it again")
+
+
+def device_row(name: str, description: object, precisions: list[str]) -> dict[str, Any]:
+    """A device that a runtime runs on, and the precisions it takes there."""
+    return {"name": name, "description": printable(description), "precisions": precisions}
+
+
+def printable(text: object) -> str:
+    """`text` on one line, control characters gone: libraries say what they like, and terminals obey."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
 
 
 class Session(ABC):

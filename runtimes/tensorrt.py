@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.runtimes import cuda
 from pvt_edge.runtimes.boundary import boundary, model_file
-from pvt_edge.runtimes.feeds import check_feeds
 from pvt_edge.runtimes.passport import differences, here, sidecar
-from pvt_edge.runtimes.probe import device_row, printable
 from pvt_edge.runtimes.runtime import TensorSpec
-from pvt_edge.runtimes.session import Session
+from pvt_edge.runtimes.session import Session, check_feeds, device_row, printable
 from pvt_edge.runtimes.table import check_precision, check_threads, require
 from pvt_edge.runtimes.tensorrt_buffers import Buffers
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary, load_library
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pvt_edge.runtimes.probe import Facts
+    from pvt_edge.runtimes.session import Facts
 
 
 @dataclass(frozen=True)

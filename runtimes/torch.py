@@ -3,9 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
-from pvt_edge.runtimes.probe import TINY_INPUT, check_tiny, device_row, printable
 from pvt_edge.runtimes.runtime import TensorSpec
-from pvt_edge.runtimes.session import Session
+from pvt_edge.runtimes.session import TINY_INPUT, Session, check_tiny, device_row, printable
 from pvt_edge.runtimes.table import check_precision, check_threads, require
 
 if TYPE_CHECKING:
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from pvt_edge.runtimes.probe import Facts
+    from pvt_edge.runtimes.session import Facts
 
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "float64": "fp64"}
 

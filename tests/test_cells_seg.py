@@ -8,9 +8,9 @@ torch = pytest.importorskip("torch", reason="the weights are read with PyTorch")
 
 import pvt_edge  # noqa: E402
 from pvt_edge.bundle.schema import NormaliseSpec  # noqa: E402
-from pvt_edge.checkpoints.summary import summarise_checkpoint  # noqa: E402
+from pvt_edge.checkpoints.opening import summarise_checkpoint  # noqa: E402
 from pvt_edge.data.coco import read_coco  # noqa: E402
-from pvt_edge.metrics.mean_iou import count_pairs, iou_figures, sum_pairs  # noqa: E402
+from pvt_edge.metrics.labelled_masks import count_pairs, iou_figures, sum_pairs  # noqa: E402
 from pvt_edge.scenes import CLASSES, draw_scene  # noqa: E402
 from pvt_edge.sources import read_image  # noqa: E402
 from pvt_edge.training.task import get_training  # noqa: E402

@@ -17,8 +17,7 @@ from pvt_edge.benchmarks.rows import Choice, plan_rows
 from pvt_edge.bundle import BundleWriter, read_bundle
 from pvt_edge.bundle.schema import InputSpec, Manifest, Provenance, ResizeSpec
 from pvt_edge.checkpoints.preprocessing import IMAGENET
-from pvt_edge.comparison.difference import Difference, Tally, paired
-from pvt_edge.comparison.figure import FIGURES, Figure
+from pvt_edge.comparison.difference import FIGURES, Difference, Figure, Tally, paired
 from pvt_edge.comparison.panels import PANEL_HW
 from pvt_edge.data.labelled_set import LabelledSet
 from pvt_edge.errors import BundleError, DataError

@@ -24,12 +24,11 @@ import pvt_edge
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph, Target
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model
-from pvt_edge.export.precision.layers import find_blocks
+from pvt_edge.export.precision.layers import find_blocks, observe
 from pvt_edge.export.precision.placement import place
-from pvt_edge.export.precision.ranges import observe
 from pvt_edge.export.precision.recipes import RECIPES
 from pvt_edge.export.precision.trial import Trial, has_bf16, measure
-from pvt_edge.models.moves import apply_moves
+from pvt_edge.models.table import apply_moves
 from pvt_edge.moves import NONE, RECIPE, Moves, read_moves
 from pvt_edge.runtimes import open_runtime
 from pvt_edge.runtimes.tensorrt_library import load_library

@@ -29,7 +29,7 @@ from pvt_edge.errors import PvtEdgeError
 from pvt_edge.export.precision.record import Latency
 from pvt_edge.export.precision.trial import measure
 from pvt_edge.machine.cpu import read_cpu
-from pvt_edge.machine.versions import versions
+from pvt_edge.machine.installed import versions
 from pvt_edge.runtimes import Runtime, open_runtime
 from pvt_edge.runtimes.cuda import CudaDevice, probe_cuda
 from pvt_edge.runtimes.tensorrt_library import load_library
@@ -205,7 +205,7 @@ def torch_run(
 
     torch.backends.cudnn.benchmark = True  # or a competitor is timed with kernels that nobody chose
     from pvt_edge.checkpoints.preprocessing import normalise
-    from pvt_edge.models.decode import Decode
+    from pvt_edge.models.anchors import Decode
     from pvt_edge.models.detector import Detector
     from pvt_edge.zoo import create_model
 

@@ -25,14 +25,13 @@ from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model
-from pvt_edge.export.precision.layers import find_blocks
+from pvt_edge.export.precision.layers import find_blocks, observe
 from pvt_edge.export.precision.placement import place
-from pvt_edge.export.precision.ranges import observe
-from pvt_edge.models.moves import apply_moves
+from pvt_edge.models.table import apply_moves
 from pvt_edge.moves import NONE, Moves, read_moves
 from pvt_edge.pictures.resizing import apply, plan
 from pvt_edge.precision_plan import PrecisionPlan
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 from pvt_edge.sources import read_image
 from pvt_edge.tasks import get_task
 

@@ -23,12 +23,11 @@ from recording import write_record
 
 import pvt_edge
 from pvt_edge.export.calibration import calibration_from_images
-from pvt_edge.export.precision.costs import group_ms
 from pvt_edge.export.precision.record import Latency
-from pvt_edge.export.precision.trial import Trial, measure
+from pvt_edge.export.precision.trial import Trial, group_ms, measure
 from pvt_edge.export.request import default_resize
 from pvt_edge.export.stock import StockGraph, export_stock_onnx, quantise_by_default
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 from pvt_edge.scenes import draw_scene, write_scenes
 
 CALIBRATION = 64

@@ -18,7 +18,7 @@ import typer
 from onnx import TensorProto, helper, numpy_helper
 from recording import write_record
 
-from pvt_edge.export.precision.onnx_session import open_session
+from pvt_edge.export.precision.extremes import open_session
 from pvt_edge.export.precision.trial import measure
 
 SHAPES = {  # a product of tokens: how many, channels in, channels out

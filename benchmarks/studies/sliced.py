@@ -23,7 +23,7 @@ from pvt_edge.evaluation import evaluate
 from pvt_edge.postprocessing import Thresholds, select
 from pvt_edge.predictor import predictor
 from pvt_edge.predictor.slicing import Window, merge
-from pvt_edge.results.boxes import Boxes
+from pvt_edge.results.fields import Boxes
 from pvt_edge.scenes import LABELS, draw_scene
 
 HEIGHT, WIDTH = 1440, 1920

@@ -26,7 +26,7 @@ from recording import write_record
 from pvt_edge import load
 from pvt_edge.sources import SourceOptions
 from pvt_edge.streams import StreamRunner
-from pvt_edge.streams.joining import open_sources
+from pvt_edge.streams.runner import open_sources
 
 PYTHON = "/usr/bin/python3"  # the system's, which has GStreamer
 CAMERA = Path(__file__).with_name("numbered_camera.py")

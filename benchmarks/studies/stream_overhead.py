@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from stream_run import record, run
+from recording import record, run
 
 from pvt_edge import load
 from pvt_edge.predictor import Predictor

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from recording import record, run
 from stream_overhead import make_clip
-from stream_run import record, run
 
 from pvt_edge import load
 

@@ -23,7 +23,7 @@ from urllib.request import urlopen
 import numpy as np
 import psutil
 import typer
-from stream_run import record
+from recording import record
 
 CAMERA_FPS = 10.0  # of the hour that is told; the camera here is as many times faster as the run is shorter
 

@@ -19,7 +19,7 @@ from typing import Annotated
 from urllib.request import urlopen
 
 import typer
-from stream_run import record
+from recording import record
 
 SETTLE_S = 3.0  # between periods
 

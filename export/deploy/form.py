@@ -1,26 +1,75 @@
 """to_deploy_form: the inference-only rewrite of a trained model, exact up to float rounding.
 
-The rewrite of a model or backbone is found by its class: `deploys` and `deploys_backbone` put it into the table.
+The rewrite of a model or backbone is found by its class: `deploys` and `deploys_backbone` put it into the table. What
+all backbones in deploy form can do is in `DeployBackbone`.
 """
 
 import copy
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pvt_edge.arguments import check_size, known_keywords
 from pvt_edge.errors import ImageSizeError
-from pvt_edge.export.deploy.backbone import DeployBackbone, PlainBackbone, PlainModel
+from pvt_edge.export.deploy.folding import fold_input
 from pvt_edge.models import Backbone, Model, check_model
 
+Target = Literal["onnxruntime", "onnxruntime-int8", "openvino", "tensorrt"]  # whose compiler the graph is shaped for
 SIZE_STEP = 32  # the coarsest map's stride; sizes between lose rows to the spatial reduction
-
 Form = Callable[..., nn.Module]
 FORMS: dict[type[Model], Form] = {}
-BACKBONE_FORMS: dict[type[Backbone], Callable[..., DeployBackbone]] = {}
 F = TypeVar("F", bound=Callable[..., nn.Module])
+
+
+class DeployBackbone(nn.Module):
+    """Images (B, 3, H, W) of one size -> four maps, or what a classifier reads (B, C)."""
+
+    def first_conv(self) -> tuple[nn.Module, str] | None:
+        """(module, attribute) of the convolution that reads the pixels; None where none alone does."""
+        return None
+
+    def fold_input(self, std: Tensor, channel_order: str) -> bool:
+        """Put the division by `std` (3,) and the order of channels into the first convolution, where there is one.
+
+        Returns whether it was done; else the graph must do it.
+        """
+        place = self.first_conv()
+        if place is None:
+            return False
+        module, name = place
+        setattr(module, name, fold_input(getattr(module, name), std, channel_order))
+        return True
+
+    def shape_for(self, target: Target, *, batch: int = 1) -> None:
+        """Rewrite it in place to the form that `target` fuses best; `batch` is the smallest it will run at."""
+
+
+class PlainBackbone(DeployBackbone):
+    """A backbone of a family without a rewrite of its own, as it was trained."""
+
+    def __init__(self, backbone: Backbone, imgsz: tuple[int, int], *, pooled: bool, plain_norm: bool) -> None:
+        super().__init__()
+        assert not plain_norm or backbone.final_norm(pooled=pooled) is None, "this form keeps its norm whole"
+        self.trained, self.pooled = backbone, pooled
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...] | Tensor:
+        return self.trained.pool(images) if self.pooled else tuple(self.trained(images))
+
+
+class PlainModel(nn.Module):
+    """A model of a task without a rewrite of its own, as it was trained."""
+
+    def __init__(self, model: Model, imgsz: tuple[int, int]) -> None:
+        super().__init__()
+        self.trained, self.backbone = model, DeployBackbone()
+
+    def forward(self, images: Tensor) -> Any:
+        return self.trained(images)
+
+
+BACKBONE_FORMS: dict[type[Backbone], Callable[..., DeployBackbone]] = {}
 
 
 def deploys(model: type[Model]) -> Callable[[F], F]:

@@ -7,13 +7,11 @@ means is therefore done to the norms of patch embeds and spatial reductions alon
 import torch
 from torch import Tensor, nn
 
-from pvt_edge.export.deploy.backbone import DeployBackbone, Target
 from pvt_edge.export.deploy.block import DeployAttention, DeployBlock, MapNorm, PlainNorm, Reduction, to_map
-from pvt_edge.export.deploy.centred import MapRms
 from pvt_edge.export.deploy.folding import centre_conv
-from pvt_edge.export.deploy.form import deploys_backbone
+from pvt_edge.export.deploy.form import DeployBackbone, Target, deploys_backbone
+from pvt_edge.export.deploy.rewrites import MapRms, attend_on_tokens
 from pvt_edge.export.deploy.rows import compute_on_rows
-from pvt_edge.export.deploy.tokens import attend_on_tokens
 from pvt_edge.models.pvt_v1 import PVTv1, Stage, resize_positions
 
 

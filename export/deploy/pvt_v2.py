@@ -2,12 +2,10 @@
 
 from torch import Tensor, nn
 
-from pvt_edge.export.deploy.backbone import DeployBackbone, Target
 from pvt_edge.export.deploy.block import DeployStage
-from pvt_edge.export.deploy.centred import centre
-from pvt_edge.export.deploy.form import deploys_backbone
+from pvt_edge.export.deploy.form import DeployBackbone, Target, deploys_backbone
+from pvt_edge.export.deploy.rewrites import attend_on_tokens, centre
 from pvt_edge.export.deploy.rows import compute_on_rows
-from pvt_edge.export.deploy.tokens import attend_on_tokens
 from pvt_edge.models.pvt_v2 import PVTv2, Stage
 
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.schema import ResizeSpec
     from pvt_edge.comparison.difference import Arrays
     from pvt_edge.metrics.labelled import Labelled, Scores
-    from pvt_edge.pictures.pixel_depth import PixelMax
-    from pvt_edge.pictures.resizing import Placement
-
+    from pvt_edge.pictures.resizing import PixelMax, Placement
 
 ALL = slice(None)
 

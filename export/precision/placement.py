@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pvt_edge.export.precision.layers import MOVES, Layer, find_layers
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 
 if TYPE_CHECKING:
     import openvino
     from numpy.typing import NDArray
 
-    from pvt_edge.export.precision.ranges import Ranges
+    from pvt_edge.export.precision.layers import Ranges
 
 QUANTISER = "/quantiser"
 SMALLEST = 1e-8  # of a range: a tensor that is always zero

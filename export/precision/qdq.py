@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from pvt_edge.export.precision.ranges import Ranges
+    from pvt_edge.export.precision.layers import Ranges
 
 LAYERS = ("Conv", "MatMul", "Gemm")
 

@@ -7,15 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pvt_edge.bundle.schema import Precision
-from pvt_edge.export.precision.costs import block_ms, layer_groups
 from pvt_edge.export.precision.judge import Judge
-from pvt_edge.export.precision.layers import find_blocks
+from pvt_edge.export.precision.layers import Ranges, find_blocks
 from pvt_edge.export.precision.placement import place
-from pvt_edge.export.precision.ranges import Ranges
 from pvt_edge.export.precision.recipes import RECIPES, moves
 from pvt_edge.export.precision.record import BlockSensitivity, Candidate, Latency, LayerGroup, SearchRecord
 from pvt_edge.export.precision.sensitivity import PICTURES, measure_blocks, raise_blocks
-from pvt_edge.export.precision.trial import Trial, has_bf16, measure
+from pvt_edge.export.precision.trial import Trial, block_ms, has_bf16, layer_groups, measure
 from pvt_edge.export.precision.verdict import EXACT, FLOAT, p50, pays, verdict
 from pvt_edge.machine.cpu import read_cpu
 

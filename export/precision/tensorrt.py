@@ -9,11 +9,10 @@ from pvt_edge.export.precision.extremes import (
     float_activations,
     layer_ranges,
     observe_extremes,
+    outputs_of,
     placeable_blocks,
 )
-from pvt_edge.export.precision.half import to_half
-from pvt_edge.export.precision.onnx_session import outputs_of
-from pvt_edge.export.precision.overflow import audit_overflow
+from pvt_edge.export.precision.half import audit_overflow, to_half
 from pvt_edge.export.precision.qdq import add_qdq
 from pvt_edge.export.precision.recipes import FOR_TENSORRT
 from pvt_edge.export.precision.record import BlockSensitivity, GraphTrial, OverflowAudit
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.comparison.difference import Arrays
     from pvt_edge.export.precision.judge import Judge
-    from pvt_edge.export.precision.ranges import Ranges
+    from pvt_edge.export.precision.layers import Ranges
 
 TOLD_APART = 1e-9  # of a metric: rounding
 

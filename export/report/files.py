@@ -5,12 +5,17 @@ from pathlib import Path
 
 from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import ApproximationRecord, SearchRecord, TensorRtRecord
-from pvt_edge.export.report import latency, layers, moves, pareto, sensitivity
+from pvt_edge.export.report import bars, pareto
 from pvt_edge.export.report.facts import facts
 from pvt_edge.export.report.page import page
-from pvt_edge.reporting.drawings import has_matplotlib, save_drawings
+from pvt_edge.reporting.plots import has_matplotlib, save_drawings
 
-_DRAWINGS = {"pareto": pareto.draw, "latency": latency.draw, "sensitivity": sensitivity.draw, "layers": layers.draw}
+_DRAWINGS = {
+    "pareto": pareto.draw,
+    "latency": bars.draw_latency,
+    "sensitivity": bars.draw_sensitivity,
+    "layers": bars.draw_layers,
+}
 
 
 def write_report(
@@ -51,4 +56,4 @@ def draw_plots(folder: Path, search: SearchRecord) -> tuple[str, ...]:
 
 def draw_moves(folder: Path, approximation: ApproximationRecord) -> tuple[str, ...]:
     """The name, relative to `folder`, of the plot of what each move loses and saves, where that was measured."""
-    return save_drawings(folder, {"moves": moves.draw}, approximation)
+    return save_drawings(folder, {"moves": bars.draw_moves}, approximation)

@@ -5,13 +5,23 @@ from collections.abc import Sequence
 from pvt_edge.bundle.schema import Manifest
 from pvt_edge.export.precision.record import ApproximationRecord, Candidate, SearchRecord, TensorRtRecord
 from pvt_edge.export.precision.verdict import onnx_verdict
-from pvt_edge.export.report.candidates import most_sensitive, speedup
-from pvt_edge.export.report.facts import whole_bytes
-from pvt_edge.export.report.moves import alone_section
-from pvt_edge.export.report.placement import placement_section
-from pvt_edge.export.report.tensorrt import tensorrt_sections
-from pvt_edge.reporting.markdown import bold, bullets, code, plain, table
-from pvt_edge.reporting.rounding import NOTHING, counted, drop, duration, fraction, mebibytes, ms, times
+from pvt_edge.export.report.facts import most_sensitive, speedup, whole_bytes
+from pvt_edge.export.report.sections import moves_alone_section, placement_section, tensorrt_sections
+from pvt_edge.reporting.wording import (
+    NOTHING,
+    bold,
+    bullets,
+    code,
+    counted,
+    drop,
+    duration,
+    fraction,
+    mebibytes,
+    ms,
+    plain,
+    table,
+    times,
+)
 from pvt_edge.variants import title_of
 
 PLACEMENTS = {
@@ -40,7 +50,7 @@ def page(
             else [f"# {_title(manifest)}{' for TensorRT' if tensorrt else ''}"]
         ),
         *([_approximations(manifest, approximation)] if approximation else []),
-        *([alone_section(approximation)] if approximation and approximation.alone else []),
+        *([moves_alone_section(approximation)] if approximation and approximation.alone else []),
         *_pictures(plots or (), moves="what each move loses and saves alone"),
         *(tensorrt_sections(manifest, tensorrt) if tensorrt else []),
         _calibration(manifest),

@@ -8,7 +8,7 @@ from pvt_edge.bundle.schema import Artifact, Precision, TensorRtSpec
 from pvt_edge.engines.bundle_build import engine_artifact, faster_engine, profile_for, write_engines
 from pvt_edge.engines.workshop import Workshop, open_workshop
 from pvt_edge.errors import ExportError, RuntimeMissingError
-from pvt_edge.export.parity import model_outputs
+from pvt_edge.export.agreement import model_outputs
 from pvt_edge.export.precision.record import GraphTrial, TensorRtRecord
 from pvt_edge.export.precision.tensorrt import TensorRtGraphs
 from pvt_edge.export.request import ENGINE_FORMATS

@@ -6,17 +6,17 @@ import numpy as np
 from torch import nn
 
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
-from pvt_edge.export.deploy.decode import DeployDecode
+from pvt_edge.export.deploy.detector import DeployDecode
 from pvt_edge.export.tasks.task import Parity, TaskExport
 from pvt_edge.models import Detector, Model
-from pvt_edge.models.decode import Decode
+from pvt_edge.models.anchors import Decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from pvt_edge.export.deploy.backbone import Target
+    from pvt_edge.export.deploy.form import Target
     from pvt_edge.export.tasks.task import Arrays
     from pvt_edge.weights import BundledWeights
 

@@ -6,15 +6,15 @@ import numpy as np
 from torch import nn
 
 from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec
-from pvt_edge.export.deploy.class_map import PhaseDecode
+from pvt_edge.export.deploy.segmenter import PhaseDecode
 from pvt_edge.export.tasks.task import Parity, TaskExport
 from pvt_edge.models import Model, Segmenter
-from pvt_edge.models.segment_decode import LogitDecode, SegmentDecode
+from pvt_edge.models.segmenter import LogitDecode, SegmentDecode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pvt_edge.export.deploy.backbone import Target
+    from pvt_edge.export.deploy.form import Target
     from pvt_edge.export.tasks.task import Arrays
     from pvt_edge.weights import BundledWeights
 

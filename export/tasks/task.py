@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvt_edge.bundle.schema import Activation
-    from pvt_edge.export.deploy.backbone import Target
+    from pvt_edge.export.deploy.form import Target
     from pvt_edge.models import Model
     from pvt_edge.weights import BundledWeights
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pvt_edge.atomic import alone, hold, put, recover, release, sibling, sweep, sync_tree
+from pvt_edge.atomic import OwnedFolder, alone, hold, put, recover, release, sibling, sweep, sync_tree
 from pvt_edge.bundle.contents import MANIFEST, locate, record_of, records, unlisted
 from pvt_edge.bundle.reader import Bundle, read_bundle, read_manifest
 from pvt_edge.bundle.schema import Artifact, Manifest
 from pvt_edge.errors import BundleError
-from pvt_edge.owned_folder import OwnedFolder
 
 if TYPE_CHECKING:
     from typing_extensions import Self

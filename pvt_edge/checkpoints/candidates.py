@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pvt_edge.checkpoints import naming
 from pvt_edge.checkpoints.dialects import Dialect
-from pvt_edge.checkpoints.refusal import refuse
-from pvt_edge.checkpoints.stand_ins import StandIn
+from pvt_edge.checkpoints.unpickling import StandIn
+from pvt_edge.checkpoints.weight_files import refuse
 
 _MOST_LEVELS = 8  # of mappings in mappings, and far more than any training script writes
 _AVERAGED = frozenset(("ema", "swa", "teacher", "average", "averaged", "averaging", "avg", "shadow", "polyak"))

@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pvt_edge.checkpoints.picture_options import PictureOptions, positive, said_by, triple
-from pvt_edge.checkpoints.preprocessing import IMAGENET, Preprocessing
+from pvt_edge.checkpoints.preprocessing import IMAGENET, PictureOptions, positive, said_by, triple
+from pvt_edge.options.preprocessing import Preprocessing
 
 PROCESSOR = "preprocessor_config.json"
 _FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # by Pillow's number

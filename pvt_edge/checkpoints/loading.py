@@ -10,15 +10,26 @@ import torch
 from torch import Tensor
 
 from pvt_edge.arguments import check_path, known_keywords
-from pvt_edge.checkpoints.epsilons import set_epsilons
 from pvt_edge.checkpoints.fitting import fit
 from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
-from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.checkpoints.weight_files import first_few, refuse
 from pvt_edge.checkpoints.weights_report import WeightsReport
 from pvt_edge.errors import ArgumentError, WeightsError
-from pvt_edge.models import Model, check_model
+from pvt_edge.models import Backbone, Model, check_model
 
 _HEAD = "head.weight"
+
+
+def get_epsilons(backbone: Backbone) -> tuple[set[float], set[float]]:
+    """The values in use, (embed, block); one each unless someone has set single modules by hand."""
+    return {norm.eps for norm in backbone.embed_norms()}, {norm.eps for norm in backbone.block_norms()}
+
+
+def set_epsilons(backbone: Backbone, embed_eps: float | None, block_eps: float | None) -> None:
+    """Set both values; None leaves one as it is."""
+    for norms, eps in ((backbone.embed_norms(), embed_eps), (backbone.block_norms(), block_eps)):
+        for norm in norms:
+            norm.eps = norm.eps if eps is None else eps
 
 
 def check_kind(model: object) -> None:

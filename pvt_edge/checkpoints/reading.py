@@ -1,20 +1,63 @@
 """Tensors out of a file, and what it says beside them, without running anything that it may hold."""
 
+import argparse
+import pickle
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pvt_edge.checkpoints.file_kind import FileKind, file_kind
-from pvt_edge.checkpoints.folder import shards_of, weight_file
-from pvt_edge.checkpoints.refusal import first_few, refuse
+import torch
+
+from pvt_edge.checkpoints import unpickling
+from pvt_edge.checkpoints.candidates import tensors_of_module
+from pvt_edge.checkpoints.unpickling import StandIn
+from pvt_edge.checkpoints.weight_files import FileKind, file_kind, first_few, refuse, shards_of, weight_file
 from pvt_edge.errors import WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+_MEND = "convert it to safetensors, or save its state_dict alone, from a copy that you trust"
 _ENVELOPES = ("state_dict", "model_state_dict", "model", "module")
+
+
+def unpickle(path: Path) -> Any:
+    """What the pickle at `path` holds, objects beside the tensors as `StandIn`s.
+
+    torch's `weights_only=True` reads what it can; what it refuses is read by `unpickling`. Raises `WeightsError` for
+    a file that calls for the system, holds TorchScript or nothing but objects.
+    """
+    try:
+        # DeiT-like training scripts, the official one too, save their argparse options beside the model
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's guesses at the file's kind, which the errors below tell
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True)
+            except pickle.UnpicklingError as error:
+                refused = error
+            try:
+                content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=unpickling)
+            except pickle.UnpicklingError as error:
+                raise _holds_objects(path, error if "GLOBAL" in str(error) else refused) from error
+            except Exception as error:
+                raise _holds_objects(path, refused) from error
+    except RuntimeError as error:
+        if "TorchScript" not in str(error):
+            raise
+        raise refuse(path, f"is a TorchScript archive, which holds code: {_MEND}") from error
+    if not isinstance(content, Mapping) or (isinstance(content, StandIn) and not tensors_of_module(content)):
+        raise _holds_objects(path, refused)
+    return content
+
+
+def _holds_objects(path: Path, error: Exception) -> WeightsError:
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    what = f" ({named[1]})" if named else ""
+    return refuse(path, f"holds code or objects that are not tensors{what}, none of which was run: {_MEND}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +98,7 @@ def read_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> Ch
     be read or that holds something else; code in it is never run.
     """
     from pvt_edge.checkpoints.candidates import choose, find_candidates
-    from pvt_edge.checkpoints.stand_ins import plain_values
+    from pvt_edge.checkpoints.unpickling import plain_values
 
     path = Path(path)
     try:
@@ -98,7 +141,6 @@ def _read(path: Path) -> tuple[Any, dict[str, str]]:
 def _read_file(path: Path) -> tuple[Any, dict[str, str]]:
     if file_kind(path) is FileKind.SAFETENSORS:
         return _read_safetensors(path)
-    from pvt_edge.checkpoints.pickle_file import unpickle
 
     return unpickle(path), {}
 

@@ -10,11 +10,10 @@ from torch import Tensor
 
 from pvt_edge.arguments import known_keywords
 from pvt_edge.atomic import write_file
-from pvt_edge.checkpoints.epsilons import get_epsilons
-from pvt_edge.checkpoints.loading import check_kind, check_order
-from pvt_edge.checkpoints.refusal import first_few, refuse
+from pvt_edge.checkpoints.loading import check_kind, check_order, get_epsilons
 from pvt_edge.checkpoints.sidecar import PREPROCESSING, noted_preprocessing
 from pvt_edge.checkpoints.trained_head import THRESHOLDS
+from pvt_edge.checkpoints.weight_files import first_few, refuse
 from pvt_edge.errors import ArgumentError, described
 from pvt_edge.models import Model
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pvt_edge.checkpoints.class_names import mmdet_classes, own_labels
 from pvt_edge.checkpoints.hugging_face import read_hugging_face
-from pvt_edge.checkpoints.mmdet_pictures import read_mmdet
-from pvt_edge.checkpoints.picture_options import PictureOptions
-from pvt_edge.checkpoints.preprocessing import Preprocessing
+from pvt_edge.checkpoints.mmdet_config import mmdet_classes, own_labels, read_mmdet
+from pvt_edge.checkpoints.preprocessing import PictureOptions
 from pvt_edge.checkpoints.reading import Checkpoint
-from pvt_edge.checkpoints.refusal import refuse
 from pvt_edge.checkpoints.timm_config import read_timm
+from pvt_edge.checkpoints.weight_files import refuse
+from pvt_edge.options.preprocessing import Preprocessing
 
 PREPROCESSING = "preprocessing"  # the key of a file of our own
 _OF_CLASSIFIERS = ("resize", "crop", "corner", "interpolation", "imgsz")

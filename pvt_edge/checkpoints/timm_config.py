@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from re import fullmatch
 from typing import Any
 
-from pvt_edge.checkpoints.picture_options import PictureOptions, positive, said_by, triple
-from pvt_edge.checkpoints.preprocessing import Preprocessing
+from pvt_edge.checkpoints.preprocessing import PictureOptions, positive, said_by, triple
+from pvt_edge.options.preprocessing import Preprocessing
 
 _FIELDS = ("mean", "std", "crop_pct", "crop_mode", "interpolation", "input_size")
 _FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.checkpoints.python_config import read_config
-from pvt_edge.checkpoints.refusal import refuse
+from pvt_edge.checkpoints.mmdet_config import read_config
+from pvt_edge.checkpoints.weight_files import refuse
 from pvt_edge.models.retinanet import ANCHORS, HeadConfig
 
 # Where another value makes another network of the same tensors, the only value that ours computes.

@@ -16,12 +16,11 @@ from pvt_edge.cli.doctor import doctor
 from pvt_edge.cli.export import export
 from pvt_edge.cli.inspect import inspect
 from pvt_edge.cli.predict import predict
-from pvt_edge.cli.steps import STOPPED
+from pvt_edge.cli.progress import STOPPED
 from pvt_edge.cli.train import train
 from pvt_edge.cli.val import val
 from pvt_edge.cli.verify import verify
-from pvt_edge.errors import PictureWarning, PvtEdgeError, escaped
-from pvt_edge.extras import missing_package
+from pvt_edge.errors import PictureWarning, PvtEdgeError, escaped, missing_package
 
 app = typer.Typer(
     name="pvt-edge",

@@ -11,8 +11,8 @@ import typer
 
 from pvt_edge.cli.options import BUNDLE_HELP, check_json, console_beside
 from pvt_edge.cli.spread import spread
-from pvt_edge.options.predict import MachineOptions
-from pvt_edge.options.texts import parse_imgsz, parse_list
+from pvt_edge.options.flag import parse_imgsz, parse_list
+from pvt_edge.options.run import MachineOptions
 
 
 @spread()

@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pvt_edge.cli.bar import passing_bar
 from pvt_edge.cli.options import write_json
-from pvt_edge.cli.steps import interruption_told, step_log
+from pvt_edge.cli.progress import interruption_told, passing_bar, step_log
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,10 +50,9 @@ def measure(
     from pvt_edge.benchmarks.against import check_comparable
     from pvt_edge.benchmarks.benchmark import run_benchmark
     from pvt_edge.benchmarks.comparison_models import check_models
-    from pvt_edge.benchmarks.exporting import export_to_measure
     from pvt_edge.benchmarks.folder import check_folder, write_folder
-    from pvt_edge.benchmarks.page import WITHOUT_PLOTS
-    from pvt_edge.benchmarks.table import print_tables
+    from pvt_edge.benchmarks.planning import export_to_measure
+    from pvt_edge.benchmarks.table import WITHOUT_PLOTS, print_tables
     from pvt_edge.bundle import read_bundle
 
     console = target.console
@@ -115,9 +113,8 @@ def study(
 ) -> bool:
     """Run the study, show it and write it; whether anything could be measured."""
     from pvt_edge.benchmarks.folder import STUDY_RESULT, check_folder, write_study
-    from pvt_edge.benchmarks.pairs import pair_cells, pair_columns
     from pvt_edge.benchmarks.study import run_study
-    from pvt_edge.benchmarks.study_table import SIZES, study_columns, study_lines, study_rows
+    from pvt_edge.benchmarks.study_table import SIZES, pair_cells, pair_columns, study_columns, study_lines, study_rows
 
     console = target.console
     place = target.out or _default_out("study")

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, parse_batch, write_json
+from pvt_edge.cli.progress import interruption_told, step_log
 from pvt_edge.cli.spread import spread
-from pvt_edge.cli.steps import interruption_told, step_log
 from pvt_edge.options.build import BuildOptions
 
 

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from pvt_edge.cli.options import JsonReport, check_json, write_json
-from pvt_edge.cli.steps import interruption_told
+from pvt_edge.cli.progress import interruption_told
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pvt_edge.doctor import Examination
-    from pvt_edge.doctor.facts import Facts
-    from pvt_edge.doctor.verdict import Verdict
-    from pvt_edge.machine.gpu import Gpu
+    from pvt_edge.doctor.facts import Facts, Verdict
+    from pvt_edge.machine.nvidia import Gpu
 
 STYLES = {"error": "red", "warning": "yellow", "hint": "cyan"}
 

@@ -9,12 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from pvt_edge.cli.bar import passing_bar
-from pvt_edge.cli.download import download_shown
 from pvt_edge.cli.export_summary import asked_for, print_summary
 from pvt_edge.cli.options import JsonReport, check_json, console_beside, parse_batch, read_labels, write_json
+from pvt_edge.cli.progress import download_shown, interruption_told, passing_bar, step_log
 from pvt_edge.cli.spread import spread
-from pvt_edge.cli.steps import interruption_told, step_log
 from pvt_edge.options.build import BuildOptions
 from pvt_edge.options.export import ExportOptions, Tune
 from pvt_edge.options.preprocessing import Preprocessing

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvt_edge.checkpoints.refusal import first_few
+from pvt_edge.checkpoints.weight_files import first_few
 from pvt_edge.cli.options import write_json
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.runtimes.runtime import describe
@@ -60,7 +60,7 @@ def inspect(
 def _is_checkpoint(path: Path) -> bool:
     """Whether `path` is a file, or a folder that holds weights and no bundle."""
     from pvt_edge.bundle.contents import MANIFEST
-    from pvt_edge.checkpoints.folder import weight_file
+    from pvt_edge.checkpoints.weight_files import weight_file
 
     if not path.is_dir() or (path / MANIFEST).exists():
         return path.is_file()
@@ -73,7 +73,7 @@ def _is_checkpoint(path: Path) -> bool:
 def _inspect_checkpoint(path: Path, json: str | None) -> None:
     from rich.console import Console
 
-    from pvt_edge.checkpoints.summary import summarise_checkpoint
+    from pvt_edge.checkpoints.opening import summarise_checkpoint
 
     summary = summarise_checkpoint(path)
     if json:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from pvt_edge.cli.config import read_config
-from pvt_edge.cli.options import BUNDLE_HELP, parse_classes
+from pvt_edge.cli.options import BUNDLE_HELP, parse_classes, read_config
 from pvt_edge.cli.spread import spread
 from pvt_edge.errors import RuntimeInputError
 from pvt_edge.label_names import other_reading
-from pvt_edge.options.predict import LoadOptions, PredictOptions
-from pvt_edge.options.source import SourceOptions
-from pvt_edge.options.stream import FollowOptions, OutputOptions
+from pvt_edge.options.run import LoadOptions, PredictOptions
+from pvt_edge.options.stream import FollowOptions, OutputOptions, SourceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +91,7 @@ def predict(
     from pvt_edge.sinks import Window, open_sinks
     from pvt_edge.streams import StreamRunner
     from pvt_edge.streams.following import follower
-    from pvt_edge.streams.joining import open_sources
+    from pvt_edge.streams.runner import open_sources
 
     follow = follower(**(FollowOptions(track=False) | following)) if following else None
     console = Console(stderr=True, soft_wrap=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pvt_edge.cli.bar import passing_bar
 from pvt_edge.cli.options import JsonReport, check_json, console_beside, write_json
+from pvt_edge.cli.progress import passing_bar
 from pvt_edge.cli.spread import spread
 from pvt_edge.options.train import DATA, TrainOptions
 
@@ -51,7 +51,7 @@ def train(
     json: JsonReport = None,
 ) -> None:
     """Train a model on your own labelled pictures; the weights know all that an export needs."""
-    from pvt_edge.cli.steps import interruption_told
+    from pvt_edge.cli.progress import interruption_told
     from pvt_edge.training.run import train as run_training
 
     check_json(json)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
+from pvt_edge.cli.progress import interruption_told
 from pvt_edge.cli.spread import spread
-from pvt_edge.cli.steps import interruption_told
-from pvt_edge.options.val import ValOptions
+from pvt_edge.options.run import ValOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,7 @@ def val(
 
     from pvt_edge.cli.progress import bar_shown
     from pvt_edge.evaluation import evaluate
-    from pvt_edge.evaluation.detections_file import refuse_data
+    from pvt_edge.evaluation.files import refuse_data
 
     check_json(json)
     if json and json != "-":

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
+from pvt_edge.cli.progress import interruption_told
 from pvt_edge.cli.spread import spread
-from pvt_edge.cli.steps import interruption_told
 from pvt_edge.errors import DataError
-from pvt_edge.options.verify import Limits, RunOptions, SideOptions
+from pvt_edge.options.run import Limits, RunOptions, SideOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +85,7 @@ def _print(console: "Console", report: "VerifyReport") -> None:
     from rich import box
     from rich.table import Column, Table
 
-    from pvt_edge.comparison.figure import FIGURES
+    from pvt_edge.comparison.difference import FIGURES
     from pvt_edge.verification.page import SHEET
 
     names = list(report.artifacts[0].limits)

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from pvt_edge.class_map import VOID
 from pvt_edge.data.class_table import BACKGROUND, table_of_categories
-from pvt_edge.data.coco_faults import Item
-from pvt_edge.data.coco_file import read_coco_file
+from pvt_edge.data.coco_file import Item, read_coco_file
 from pvt_edge.data.labelled_set import MaskSample, MaskSet
-from pvt_edge.data.picture_paths import find_pictures
-from pvt_edge.data.picture_size import displayed_size
+from pvt_edge.data.picture_paths import displayed_size, find_pictures
 from pvt_edge.errors import DataError
-from pvt_edge.results.run_lengths import draw_runs, unpacked
+from pvt_edge.results.masks import draw_runs, unpacked
 
 SHOWN = 3  # faults that a message lists
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.class_map import VOID
-from pvt_edge.data.picture_size import displayed_size
+from pvt_edge.data.picture_paths import displayed_size
 from pvt_edge.errors import DataError
-from pvt_edge.sources.jpeg_header import read_jpeg_header
+from pvt_edge.sources.picture_kind import read_jpeg_header
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
-from pvt_edge.data.coco_faults import Content
+from pvt_edge.data.coco_file import Content
 
 if TYPE_CHECKING:
     import numpy as np

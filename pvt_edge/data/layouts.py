@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pvt_edge.data.classed_pictures import list_parts, read_image_folder, read_image_list
 from pvt_edge.data.coco import read_coco
 from pvt_edge.data.coco_masks import read_coco_masks
-from pvt_edge.data.image_folder import read_image_folder
-from pvt_edge.data.image_list import list_parts, read_image_list
 from pvt_edge.data.labelled_set import BoxSet, ClassSet, MaskSet
 from pvt_edge.data.mask_folders import FORMATS as MASK_FORMATS
 from pvt_edge.data.mask_folders import Place, find_place, no_masks, read_mask_folder

@@ -9,7 +9,7 @@ from pvt_edge.data.class_table import ClassTable, numbered, read_class_table, ta
 from pvt_edge.data.coco_file import read_coco_file
 from pvt_edge.data.index_masks import check_masks, read_index_mask
 from pvt_edge.data.labelled_set import MaskSample, MaskSet
-from pvt_edge.data.picture_size import displayed_size
+from pvt_edge.data.picture_paths import displayed_size
 from pvt_edge.errors import DataError
 from pvt_edge.sources.images import list_pictures
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from pvt_edge.data.coco import as_box_set
-from pvt_edge.data.coco_faults import Content, Item
+from pvt_edge.data.coco_file import Content, Item
 from pvt_edge.data.labelled_set import BoxSet
 from pvt_edge.errors import DataError
 

@@ -1,7 +1,8 @@
-"""Where the pictures lie that a data set names, perhaps by the folders of the machine that wrote it."""
+"""The pictures that a data set names: where they lie, perhaps by another machine's folders, and how large they are."""
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from unicodedata import normalize
@@ -9,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 Parts = tuple[str, ...]
 SHOWN = 3  # places that a message lists
+ORIENTATION = 0x0112  # EXIF's
 
 
 def find_pictures(names: Sequence[str], images: Path) -> tuple[list[Path], list[str]]:
@@ -98,3 +100,17 @@ def _refuse_shared(names: Sequence[str], paths: Sequence[Path], moved: Sequence[
                 f"pictures {names[other]!r} and {names[i]!r} would both be {paths[i]}, the only one there of that "
                 "name: give the folder that has both"
             )
+
+
+def displayed_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) of the picture as it is displayed, turned as its EXIF says; None for what is no picture."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings(), Image.open(path) as picture:
+            warnings.simplefilter("ignore")
+            width, height = picture.size
+            turned = picture.getexif().get(ORIENTATION, 1) >= 5
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
+        return None
+    return (height, width) if turned else (width, height)

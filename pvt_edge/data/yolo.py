@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pvt_edge.data.coco import as_box_set
-from pvt_edge.data.coco_faults import Content, Item
+from pvt_edge.data.coco_file import Content, Item
 from pvt_edge.data.labelled_set import BoxSet
-from pvt_edge.data.picture_size import displayed_size
+from pvt_edge.data.picture_paths import displayed_size
 from pvt_edge.errors import DataError
 from pvt_edge.sources.images import list_pictures
 

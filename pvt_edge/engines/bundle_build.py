@@ -1,6 +1,7 @@
 """build_bundle: on the device, engines from the graphs of a bundle; needs TensorRT and cuda-python, no torch."""
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -172,3 +173,21 @@ def _copy(bundle: Bundle, writer: BundleWriter, artifacts: list[Artifact], libra
         shutil.copyfile(bundle.folder / name, writer.path(name))
     with suppress(FileNotFoundError):
         shutil.copyfile(bundle.folder / library / CACHE, writer.path(f"{library}/{CACHE}"))
+
+
+def refresh_engines(bundle: Bundle, library: str) -> Bundle:
+    """The bundle with engines that fit this machine: built again, with a warning, where they do not."""
+    from pvt_edge.runtimes.cuda import probe_cuda
+    from pvt_edge.runtimes.passport import batches_of, differences, here
+    from pvt_edge.runtimes.tensorrt_library import load_library
+
+    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.runtime == library]
+    machine = here(probe_cuda(), load_library(library))
+    wrong = [text for engine in engines for text in differences(engine.passport or {}, machine)]
+    if not wrong:
+        return bundle
+
+    reasons = "; ".join(dict.fromkeys(wrong))
+    warnings.warn(f"{bundle.folder}: engines are built again for this machine ({reasons})", stacklevel=3)
+    options = BuildOptions(batches=batches_of(engines[0].passport or {}))
+    return build_bundle(bundle.folder, library=library, options=options)

@@ -1,5 +1,6 @@
-"""build_engine: a strongly typed ONNX file -> a serialised TensorRT engine."""
+"""build_engine: a strongly typed ONNX file -> a serialised TensorRT engine, told as it goes, with Ctrl-C heard."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -7,12 +8,49 @@ from typing import Any
 
 from pvt_edge.atomic import write_file
 from pvt_edge.bundle.block_names import block_of
-from pvt_edge.engines.progress import Progress, make_monitor
 from pvt_edge.errors import ExportError
 from pvt_edge.options.build import HARDWARE_COMPAT, BuildOptions
 from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary
 
+Progress = Callable[[str, int, int], None]  # phase, steps done, steps in all
 MIB = 1 << 20
+
+
+def make_monitor(trt: Any, progress: Progress) -> Any:
+    """An IProgressMonitor of the module `trt`; its `check` raises again what interrupted the build."""
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.outer: tuple[str, int] | None = None  # the phase that all others lie in, and its steps
+            self.stopped: BaseException | None = None
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            if self.outer is None:
+                self.outer = (phase_name, num_steps)
+            self._tell(phase_name, 0)
+
+        def phase_finish(self, phase_name: str) -> None:
+            if self.outer is not None:
+                self._tell(phase_name, self.outer[1])
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            self._tell(phase_name, step)
+            return self.stopped is None  # False stops the build
+
+        def _tell(self, phase: str, done: int) -> None:
+            if self.outer is None or phase != self.outer[0]:
+                return
+            try:
+                progress(phase, done, self.outer[1])
+            except BaseException as stop:  # raised into C++ it would be lost
+                self.stopped = stop
+
+        def check(self) -> None:
+            if self.stopped is not None:
+                raise self.stopped
+
+    return Monitor()
 
 
 @dataclass(frozen=True)

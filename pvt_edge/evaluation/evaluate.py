@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pvt_edge.bundle import Manifest, read_bundle
 from pvt_edge.data.layouts import default_images
 from pvt_edge.errors import DataError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
-from pvt_edge.evaluation.artifacts import choose_artifacts
-from pvt_edge.evaluation.detections_file import prepare_files, write_detections
-from pvt_edge.evaluation.pictures import prepared
-from pvt_edge.evaluation.plots import check_plots, write_plots
-from pvt_edge.evaluation.record import Evaluation, Failure, Row
+from pvt_edge.evaluation.files import check_plots, prepare_files, write_detections, write_plots
+from pvt_edge.evaluation.inputs import choose_artifacts, prepared
+from pvt_edge.evaluation.record import Evaluation, Failure, MeanSpeed, Row
 from pvt_edge.metrics.labelled import Labelled, Scores
-from pvt_edge.predictor.mean_speed import MeanSpeed
 from pvt_edge.predictor.slicing import Slicing, choose_slicing, sliced_max_det
 from pvt_edge.tasks import get_task
 

@@ -1,17 +1,19 @@
-"""Who may see the live page."""
+"""Where the live page is served, and who may see it."""
 
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
-from pvt_edge.live.address import Address
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Middleware
     from aiohttp.web import Request, StreamResponse
 
+EXAMPLES = "127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080"
 LEAST_TOKEN = 12  # characters
 LOGIN_PATHS = ("/login", "/style.css")
 HEADERS = {
@@ -21,6 +23,46 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host and a port; port 0 is any that is free."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can come in there."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser."""
+        return f"http://[{self.host}]:{self.port}/" if ":" in self.host else f"http://{self.host}:{self.port}/"
+
+
+def parse_address(text: str) -> Address:
+    """The address of "127.0.0.1:8080", "[::1]:8080", or ":8080" and "8080", which are this machine's alone.
+
+    `DataError` for anything else.
+    """
+    host, _, port = text.strip().rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise DataError(f"cannot serve at {text!r}: write an IPv6 address in brackets, such as [::1]:8080")
+    if not port.isdecimal() or int(port) > 65535:
+        raise DataError(f"cannot serve at {text!r}: the port must be 0 to 65535, as in {EXAMPLES}")
+    if any(sign in host for sign in "/@? "):
+        raise DataError(f"cannot serve at {text!r}: write a host and a port, such as {EXAMPLES}")
+    return Address(host or "127.0.0.1", int(port))
 
 
 class Access:

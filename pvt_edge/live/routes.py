@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from pvt_edge import __version__
 from pvt_edge.live.access import HEADERS, Access
-from pvt_edge.live.health import health, is_fine
-from pvt_edge.live.history import History
 from pvt_edge.live.prometheus import StreamCollector, make_registry
+from pvt_edge.live.view import History, health, is_fine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,15 +1,69 @@
-"""One stream's newest picture, encoded once for all who watch it, and not at all when nobody does."""
+"""What the page shows of each stream: its newest picture, encoded once, its last minutes, whether all is well."""
 
 import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pvt_edge.streams.status import ENDED, OPENING, RUNNING, StreamStatus
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result
 
+Health = Literal["ok", "degraded", "down"]
+KEPT_S = 300
 JPEG_QUALITY = 80
 WIDEST = 1280  # pixels: a page shows no more, and a 4K picture takes longer to encode than to run
+
+
+def health(statuses: Sequence[StreamStatus], *, hung_s: float) -> Health:
+    """ "ok" when every stream runs or was read to its end, "down" when none does, else "degraded".
+
+    A stream that should run and has given no answer for `hung_s` does not.
+    """
+    fine = [is_fine(status, hung_s=hung_s) for status in statuses]
+    if all(fine):
+        return "ok"
+    return "degraded" if any(fine) else "down"
+
+
+def is_fine(status: StreamStatus, *, hung_s: float) -> bool:
+    """Whether the stream runs, or has done all it had to."""
+    return status.state == ENDED or (status.state in (OPENING, RUNNING) and status.idle_s <= hung_s)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One stream at `at` (Unix seconds); None where there was nothing to measure."""
+
+    at: float
+    fps: float | None
+    age_p50_ms: float | None
+    age_p95_ms: float | None
+    inference_p50_ms: float | None
+
+
+class History:
+    """A sample a second of each stream, by its id, 5 minutes of them."""
+
+    def __init__(self) -> None:
+        self._samples: dict[int, deque[Sample]] = {}
+
+    def add(self, statuses: Sequence[StreamStatus]) -> None:
+        """Keep a sample of each."""
+        at = time.time()
+        for status in statuses:
+            kept = self._samples.setdefault(status.id, deque(maxlen=KEPT_S))
+            kept.append(
+                Sample(at, status.fps, status.age_p50_ms, status.age_p95_ms, status.inference_p50_ms),
+            )
+
+    def of(self, stream: int) -> list[Sample]:
+        """The stream's samples, oldest first."""
+        return list(self._samples.get(stream, ()))
 
 
 @dataclass(frozen=True)

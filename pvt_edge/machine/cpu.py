@@ -5,7 +5,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from pvt_edge.machine.system_text import read_text
+from pvt_edge.machine.system import read_text
 
 # Flags of /proc/cpuinfo, x86's and then ARM's
 FEATURES = {

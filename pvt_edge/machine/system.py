@@ -1,13 +1,38 @@
-"""The operating system, Python, and what they run in."""
+"""The operating system, Python, and what they run in, by what the system says of itself."""
 
 import os
 import platform
+import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pvt_edge
-from pvt_edge.machine.system_text import read_text
+
+PATIENCE_S = 5.0
+
+
+def read_text(path: Path) -> str:
+    """Its text, "" where it is not there or may not be read."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def run_tool(name: str, *arguments: str) -> str | None:
+    """What the program prints; None where it is absent, fails or does not end."""
+    path = shutil.which(name)
+    if path is None:
+        return None
+    try:
+        done = subprocess.run(
+            [path, *arguments], capture_output=True, text=True, errors="replace", timeout=PATIENCE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else done.stdout
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pvt_edge.data.coco_faults import Content
+from pvt_edge.data.coco_file import Content
 from pvt_edge.data.labelled_set import BoxSet
 from pvt_edge.metrics.curves import Ranked
 from pvt_edge.postprocessing import Detections

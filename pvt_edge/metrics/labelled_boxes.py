@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pvt_edge.data.labelled_set import BoxSample, BoxSet
 from pvt_edge.errors import DataError
 from pvt_edge.metrics.average_precision import Row, coco_figures, coco_rows
-from pvt_edge.metrics.class_names import match_classes
 from pvt_edge.metrics.confusion import confusion_of_boxes
 from pvt_edge.metrics.curves import curves_of
-from pvt_edge.metrics.labelled import Answer, Labelled, Scores, Settings, keep_present
+from pvt_edge.metrics.labelled import Answer, Labelled, Scores, Settings, keep_present, match_classes
 from pvt_edge.postprocessing import Detections, choose_thresholds
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Top-1, top-5 and balanced accuracy of classes given to labelled pictures."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +13,28 @@ from pvt_edge.data.labelled_set import ClassSample, ClassSet
 from pvt_edge.metrics.confusion import confusion_of_classes
 from pvt_edge.metrics.curves import Ranked, curves_of
 from pvt_edge.metrics.labelled import Answer, Labelled, Scores, keep_present
-from pvt_edge.metrics.top1 import place, shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_CURVES = 100  # classes: nobody reads a thousand curves, whose shares would fill the memory
+
+
+def shares(places: "Sequence[float]") -> dict[str, float]:
+    """The shares 0..1 of places, at least one, that are the first, "top1", and among the first five, "top5"."""
+    return {f"top{n}": sum(place < n for place in places) / len(places) for n in (1, 5)}
+
+
+def place(logits: "NDArray[Any]", label: int) -> float:
+    """The place of a class among logits or shares (K,), the best 0; equals in their order, as in `Probs`.
+
+    Infinity where they are not all finite, and for one class alone unless its logit is positive.
+    """
+    if len(logits) == 1 and not logits[0] > 0:
+        return math.inf
+    if not np.isfinite(logits).all():
+        return math.inf
+    return int(np.argsort(-logits, kind="stable").tolist().index(label))
 
 
 class Rated(NamedTuple):

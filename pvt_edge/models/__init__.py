@@ -2,10 +2,20 @@
 
 from pvt_edge.models.classifier import Classifier
 from pvt_edge.models.detector import Detector
-from pvt_edge.models.family import FAMILIES, Family, build_backbone, get_family, register_family
 from pvt_edge.models.model import Backbone, Model
 from pvt_edge.models.segmenter import Segmenter
-from pvt_edge.models.table import MODELS, build_model, check_model, kind_of, register_model
+from pvt_edge.models.table import (
+    FAMILIES,
+    MODELS,
+    Family,
+    build_backbone,
+    build_model,
+    check_model,
+    get_family,
+    kind_of,
+    register_family,
+    register_model,
+)
 
 for model in (Classifier, Segmenter, Detector, Backbone):
     register_model(model)

@@ -86,7 +86,7 @@ class Attention(nn.Module):
     keys and values, or queries and all that follows from them, are averages over windows.
     """
 
-    moves = BlockMoves()  # none; see `pvt_edge.models.moves`
+    moves = BlockMoves()  # none; see `pvt_edge.models.table`
 
     def __init__(self, dim: int, heads: int, sr_ratio: int, linear: bool) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class Mlp(nn.Module):
     `moves` approximate: the whole of it on a map averaged over windows.
     """
 
-    moves = BlockMoves()  # none; see `pvt_edge.models.moves`
+    moves = BlockMoves()  # none; see `pvt_edge.models.table`
 
     def __init__(self, dim: int, ratio: int, linear: bool, convolve: bool = True) -> None:
         super().__init__()

@@ -1,16 +1,65 @@
-"""The table of models by task, and fresh ones of them."""
+"""The tables of models by task and of backbones by family; fresh ones of them, and the moves that they make."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pvt_edge.errors import ArgumentError, PvtEdgeError, described
-from pvt_edge.models.family import FAMILIES, build_backbone
-from pvt_edge.models.model import Model
-from pvt_edge.variants import VARIANTS, Variant
+from torch import nn
+
+from pvt_edge.errors import ArgumentError, PvtEdgeError, UnknownNameError, described
+from pvt_edge.models.model import Backbone, Model
+from pvt_edge.models.pvt_v1 import PVTv1
+from pvt_edge.models.pvt_v2 import BLOCK_KINDS, PVTv2
+from pvt_edge.moves import BlockMoves, Moves, block_names
+from pvt_edge.variants import FAMILY_TITLES, VARIANTS, Variant
 
 MODELS: dict[str, type[Model]] = {}  # by task; in the order in which a file's task is looked for
+
+
+@dataclass(frozen=True)
+class Family:
+    """Backbones of one design.
+
+    Attributes:
+        name: As the variants' rows spell it.
+        title: In texts for people.
+        backbone: The training form, made with (variant, drop_path).
+        marker: A tensor that the backbones of this family alone have, in our names.
+        kinds: The kinds of its blocks, as recipes of precision name them -> the pattern of a whole block name.
+    """
+
+    name: str
+    title: str
+    backbone: type[Backbone]
+    marker: str = ""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+
+FAMILIES: dict[str, Family] = {}
+
+
+def register_family(family: Family) -> None:
+    """Add a family to the table; its variants go into `pvt_edge.variants.VARIANTS`."""
+    FAMILIES[family.name] = family
+
+
+def get_family(name: str) -> Family:
+    """The family called `name`; `UnknownNameError` for another."""
+    if name not in FAMILIES:
+        raise UnknownNameError("family", name, FAMILIES)
+    return FAMILIES[name]
+
+
+def build_backbone(variant: Variant, drop_path: float = 0.0) -> Backbone:
+    """A fresh backbone; `drop_path` is the highest rate of stochastic depth, the last block's."""
+    return get_family(variant.family).backbone(variant, drop_path)
+
+
+register_family(Family("pvt-v2", FAMILY_TITLES["pvt-v2"], PVTv2, kinds=BLOCK_KINDS))
+register_family(Family("pvt-v1", FAMILY_TITLES["pvt-v1"], PVTv1, marker="stages.0.pos_embed"))
 
 
 def register_model(model: type[Model]) -> None:
@@ -66,3 +115,30 @@ def creation_of(text: str | PathLike[str]) -> str:
         return f"write model = pvt_edge.create_model({name.lower()!r}, weights='imagenet')"
     told = re.search(r"b[0-5]", Path(name).name.lower())
     return f"write model = pvt_edge.create_model({told[0] if told else 'b0'!r}, weights={name!r}), with its variant"
+
+
+def apply_moves(model: Model, moves: Moves) -> Model:
+    """`model` itself, making `moves` and no other from now on; `NONE` makes it exact again.
+
+    Its weights stay as they are. Raises `UnknownNameError` for a block that it does not have and `ArgumentError` for a
+    move that a block cannot make; `moves.check` tells for an image size, too.
+    """
+    check_model("apply_moves()", model)
+    backbone = model.backbone
+    wanted = moves.blocks(backbone.variant)
+    for name in block_names(backbone.variant):
+        _branch(backbone, name).moves = wanted.get(name, BlockMoves())
+    return model
+
+
+def moves_of(model: Model) -> Moves:
+    """The moves that `model` makes, by block, spelled out."""
+    backbone = model.backbone
+    found = {name: _branch(backbone, name).moves for name in block_names(backbone.variant)}
+    return Moves({name: block for name, block in found.items() if block.names})
+
+
+def _branch(backbone: nn.Module, name: str) -> Any:
+    branch = backbone.get_submodule(name)
+    assert isinstance(branch.moves, BlockMoves)
+    return branch

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pvt_edge.errors import ExportError, UnknownNameError
-from pvt_edge.options.flag import Flag
-from pvt_edge.options.texts import parse_list
+from pvt_edge.options.flag import Flag, parse_list
 
 if TYPE_CHECKING:
     from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary

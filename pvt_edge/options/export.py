@@ -6,8 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pvt_edge.options.flag import Flag
-from pvt_edge.options.texts import parse_imgsz, parse_list
+from pvt_edge.options.flag import Flag, parse_imgsz, parse_list
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import PostprocessSpec, ResizeSpec

@@ -4,8 +4,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pvt_edge.options.flag import Flag
-from pvt_edge.options.texts import parse_channels
+from pvt_edge.options.flag import Flag, parse_channels
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import ChannelOrder, Interpolation, ResizeMode, Triple

@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from pvt_edge.errors import ArgumentError, UnknownNameError
-from pvt_edge.options.flag import Flag
-from pvt_edge.options.texts import parse_imgsz
+from pvt_edge.options.flag import Flag, parse_imgsz
 
 DATA, RECIPE = "Data", "Recipe"  # headings of --help
 AUTO = "auto"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError, RuntimeMissingError
-from pvt_edge.machine.opencv_build import read_build
+from pvt_edge.machine.installed import read_build
 
 CLOSING_KEYS = (ord("q"), 27)  # 27: escape
 ANSWER_MS = 50  # how often a window that waits looks for keys and clicks

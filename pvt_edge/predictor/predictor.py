@@ -14,19 +14,16 @@ from numpy.typing import NDArray
 
 from pvt_edge.arguments import check_keywords, check_kind, check_number, check_text, check_whole, known_keywords
 from pvt_edge.bundle.reader import Bundle, find
-from pvt_edge.engines.refresh import refresh_engines
+from pvt_edge.engines.bundle_build import refresh_engines
 from pvt_edge.errors import ArgumentError, BundleError, DataError, PictureWarning
-from pvt_edge.options.predict import PredictOptions, ThresholdOptions
-from pvt_edge.pictures.pixel_depth import check_pixel_max
-from pvt_edge.pictures.resizing import to_bgr
+from pvt_edge.options.run import PredictOptions, ThresholdOptions
+from pvt_edge.pictures.resizing import check_pixel_max, to_bgr
 from pvt_edge.postprocessing import Thresholds
-from pvt_edge.predictor.choice import choose_artifact, choose_runtime
-from pvt_edge.predictor.given_picture import Picture, check_source, frame_of, frames_of, is_one
-from pvt_edge.predictor.options import OPTIONS, choose_options
-from pvt_edge.predictor.prepared import Prepared, view_of
+from pvt_edge.predictor.choice import OPTIONS, choose_artifact, choose_options, choose_runtime
+from pvt_edge.predictor.frames import Picture, Prepared, check_source, frame_of, frames_of, is_one, view_of
 from pvt_edge.predictor.slicing import Slicing, merge, windows_of
 from pvt_edge.results import Result
-from pvt_edge.results.frame_info import FrameInfo
+from pvt_edge.results.fields import FrameInfo
 from pvt_edge.sources import Frame, Source, SourceOptions, VideoFile, open_source
 from pvt_edge.sources.network import HttpStream
 from pvt_edge.tasks import get_task
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from pvt_edge.runtimes import Runtime
-
 
 Answer: TypeAlias = tuple[dict[str, NDArray[Any]], float]  # a view's outputs, and its share of the milliseconds
 MAX_BATCH = 16  # of a dynamic batch, to bound memory

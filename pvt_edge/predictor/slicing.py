@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pvt_edge.arguments import check_kind, check_number, check_size
 from pvt_edge.errors import ArgumentError, RuntimeInputError
 from pvt_edge.postprocessing import select
-from pvt_edge.results.boxes import Boxes
+from pvt_edge.results.fields import Boxes
 
 if TYPE_CHECKING:
     from pvt_edge.postprocessing import Thresholds

@@ -7,7 +7,7 @@ from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
-from pvt_edge.reporting.canvas import BLACK, DPI, GREY
+from pvt_edge.reporting.plots import BLACK, DPI, GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import ArgumentError, DataError, RuntimeMissingError, described
-from pvt_edge.results.boxes import Boxes
-from pvt_edge.results.frame_info import Counter, FrameInfo, StreamInfo
+from pvt_edge.results.fields import Boxes, Counter, FrameInfo, Probs, StreamInfo
 from pvt_edge.results.masks import MaskStyle, check_mask, count_pixels, mask_rows, save_index_png, within
-from pvt_edge.results.probs import Probs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -210,7 +208,7 @@ class Result:
         Raises:
             DataError: For a result without boxes and for a folder that cannot be written.
         """
-        from pvt_edge.results.crops import write_crops
+        from pvt_edge.results.conversions import write_crops
 
         if self.boxes is None:
             raise DataError(f"only a detector's result has boxes to cut out, this one has {self._found()}")
@@ -333,7 +331,7 @@ class Result:
             RuntimeMissingError: Without supervision.
             DataError: For a result without boxes and mask.
         """
-        from pvt_edge.results.detections import box_detections, mask_detections
+        from pvt_edge.results.conversions import box_detections, mask_detections
 
         if self.boxes is not None:
             return box_detections(self.boxes, self.names)

@@ -1,12 +1,9 @@
 """Drawn blood-smear scenes with boxes and class maps: for tests, demos and training without a data set.
 
-A scene is laid out (`layout`), its cells are painted as light-absorbing layers (`red_cell`, `white_cell`,
-`platelet`, put together in `smear`) and a camera takes the picture (`camera`). The same seed draws the same
-pixels.
+A scene is laid out (`layout`), its cells are painted as light-absorbing layers (`cells`, put together in
+`smear`) and a camera takes the picture (`camera`). The same seed draws the same pixels.
 """
 
-from pvt_edge.scenes.clip import scene_clip
-from pvt_edge.scenes.folder import write_clip, write_scenes
-from pvt_edge.scenes.scene import CLASSES, LABELS, Scene, draw_scene
+from pvt_edge.scenes.scene import CLASSES, LABELS, Scene, draw_scene, scene_clip, write_clip, write_scenes
 
 __all__ = ["CLASSES", "LABELS", "Scene", "draw_scene", "scene_clip", "write_clip", "write_scenes"]

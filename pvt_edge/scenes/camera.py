@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.scenes.texture import blotches
+from pvt_edge.scenes.shapes import blotches
 
 LAMP = np.array((199.0, 205.0, 203.0), np.float32)  # BGR of the empty field
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pvt_edge.scenes.stain import Stain
+from pvt_edge.scenes.shapes import Stain
 
 RED, WHITE, PLATELET = 0, 1, 2
 RED_DIAMETER, PLATELET_DIAMETER = 102.0, 40.0  # pixels in a picture 480 high

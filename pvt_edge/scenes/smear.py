@@ -5,12 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.scenes.layer import Layer, overlap
+from pvt_edge.scenes.cells import paint_platelet, paint_red_cell, paint_white_cell
 from pvt_edge.scenes.layout import PLATELET, RED, Cell
-from pvt_edge.scenes.platelet import paint_platelet
-from pvt_edge.scenes.red_cell import paint_red_cell
-from pvt_edge.scenes.stain import Stain
-from pvt_edge.scenes.white_cell import paint_white_cell
+from pvt_edge.scenes.shapes import Layer, Stain, overlap
 
 MIN_VISIBLE = 0.15  # a cell of which less is seen carries no box
 MIN_SIDE = 8.0  # pixels, the same

@@ -10,9 +10,9 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from pvt_edge.credentials import is_broken, login_of
 from pvt_edge.errors import DataError, RuntimeMissingError
 from pvt_edge.sinks.sink import Sink
+from pvt_edge.web_addresses import is_broken, login_of
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessageInfo

@@ -7,15 +7,13 @@ from pathlib import Path
 
 from pvt_edge.errors import DataError
 from pvt_edge.pictures.files import WRITABLE
-from pvt_edge.sinks.csv_rows import CsvRows
 from pvt_edge.sinks.encoders import CODECS
 from pvt_edge.sinks.images import ImageFile, ImageFolder, MaskFolder
-from pvt_edge.sinks.json_lines import JsonLines
 from pvt_edge.sinks.mqtt import Mqtt
 from pvt_edge.sinks.place import check_replaceable, dated
+from pvt_edge.sinks.rows import CsvRows, JsonLines
 from pvt_edge.sinks.sink import Sink, Sinks
-from pvt_edge.sinks.video import VideoFile
-from pvt_edge.sinks.videos import VideoFiles
+from pvt_edge.sinks.video import VideoFile, VideoFiles
 from pvt_edge.sinks.webhook import Webhook
 from pvt_edge.sources.source import VIDEO_SUFFIXES
 

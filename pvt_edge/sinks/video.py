@@ -1,14 +1,16 @@
-"""Annotated frames as a video file."""
+"""Annotated frames as video files: one, or several for several streams and for weeks."""
 
 import os
 import shutil
 import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.sinks.encoders import CODECS, Encoder, holds_a_picture, open_encoder
-from pvt_edge.sinks.place import check_apart, check_place, mark_video
+from pvt_edge.sinks.place import check_apart, check_place, dated, mark_video
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_FPS, MOST_FPS = 25.0, 1000.0  # some streams claim 90000, the clock of their time stamps
 RESERVE_BYTES, INDEX_BYTES = 8 << 20, 32  # left free on the disk for the end of the file; of the index, a frame
 LONGEST_STILL_S, LEAST_FPS = 2.0, 1.0  # a live source that gave nothing for longer, or fewer frames, was away
+ROUNDING_S = 1e-3  # of the sum of many intervals
 
 
 class VideoFile(Sink):
@@ -163,3 +166,54 @@ class VideoFile(Sink):
 def clock_s(frame: "FrameInfo", *, live: bool) -> float | None:
     """When the frame is due, by the clock of its video file or camera; None for pictures, which follow one another."""
     return frame.video_s if frame.video_s is not None else frame.captured_at if live else None
+
+
+class VideoFiles(Sink):
+    """A `VideoFile` for each stream (out_0.mp4, out_1.mp4 ... where there are several) and each `segment_s` seconds
+    of it, by the clock of a camera or of a video file (out_0001.mp4, out_0002.mp4 ...). `fps` is by stream id; %Y, %m
+    ... in the path are the time when each file begins.
+    """
+
+    def __init__(
+        self, path: str | Path, *, fps: Mapping[int, float | None], live: bool, segment_s: float | None = None
+    ) -> None:
+        self.path, self.target = Path(path), str(path)
+        self._fps, self._live, self._segment_s = fps, live, segment_s
+        self._open: dict[int, tuple[VideoFile, float | None]] = {}  # with when it began
+        self._segments: dict[int, int] = {}
+        self._last: dict[int, VideoFile] = {}
+        VideoFile(dated(path))  # refuses at once what cannot be written
+
+    def write(self, result: "Result") -> None:
+        stream = result.frame.stream.id if result.frame.stream is not None else 0
+        now = clock_s(result.frame, live=self._live)
+        if stream in self._open and self._segment_s and self._lasts_s(stream, now) >= self._segment_s - ROUNDING_S:
+            video = self._open.pop(stream)[0]
+            try:
+                video.hold_until(result.frame)
+            finally:
+                video.close()
+        if stream not in self._open:
+            self._segments[stream] = self._segments.get(stream, 0) + 1
+            self._last[stream] = VideoFile(self._name(stream), fps=self._fps.get(stream), live=self._live)
+            self._open[stream] = (self._last[stream], now)
+        self._open[stream][0].write(result)
+
+    def _lasts_s(self, stream: int, now: float | None) -> float:
+        video, began = self._open[stream]
+        return video.length_s if now is None or began is None else now - began
+
+    def _name(self, stream: int) -> Path:
+        number = f"_{stream}" if len(self._fps) > 1 else ""
+        segment = f"_{self._segments[stream]:04d}" if self._segment_s else ""
+        path = dated(self.path)
+        return path.with_name(f"{path.stem}{number}{segment}{path.suffix}")
+
+    def close(self) -> None:
+        with ExitStack() as stack:
+            for video, _ in self._open.values():
+                stack.callback(video.close)
+        self._open.clear()
+
+    def written(self) -> list[Path]:
+        return [path for _, video in sorted(self._last.items()) for path in video.written()]

@@ -9,10 +9,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pvt_edge.credentials import basic_authorization, login_of
 from pvt_edge.errors import DataError
 from pvt_edge.sinks.sink import Sink
-from pvt_edge.sources.web_address import encoded
+from pvt_edge.web_addresses import basic_authorization, encoded, login_of
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result

@@ -13,19 +13,16 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from pvt_edge.credentials import login_of, redact
 from pvt_edge.errors import DataError, RuntimeMissingError
-from pvt_edge.options.source import SourceOptions
-from pvt_edge.sources.diagnosis import refusal, why_not
-from pvt_edge.sources.lateness import Lateness
-from pvt_edge.sources.live import LiveSource
-from pvt_edge.sources.page_warnings import read_first
-from pvt_edge.sources.port import Port
-from pvt_edge.sources.source import Frame
+from pvt_edge.options.stream import SourceOptions
+from pvt_edge.sources.diagnosis import Port, refusal, why_not
+from pvt_edge.sources.picture import read_first
+from pvt_edge.sources.source import Frame, LiveSource
 from pvt_edge.sources.video_faults import fault_lines
-from pvt_edge.sources.video_picture import BgrConverter
+from pvt_edge.sources.video_frames import BgrConverter, Lateness
 from pvt_edge.sources.video_reader import VideoReader, video_streams
 from pvt_edge.sources.web_picture import fetch_picture
+from pvt_edge.web_addresses import login_of, redact
 
 if TYPE_CHECKING:
     from av import VideoFrame

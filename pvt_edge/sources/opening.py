@@ -6,22 +6,19 @@ from math import isfinite, nan
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pvt_edge.credentials import redact
 from pvt_edge.errors import DataError, UnknownNameError
-from pvt_edge.options.source import SourceOptions
-from pvt_edge.sources.csi import CsiCamera
-from pvt_edge.sources.images import ImageFiles, list_pictures
-from pvt_edge.sources.jetson import rtsp_source
-from pvt_edge.sources.live import LiveSource
+from pvt_edge.options.stream import SourceOptions
+from pvt_edge.sources.capture import Webcam
+from pvt_edge.sources.images import ImageFiles, find_path, list_pictures, match_pattern, nearest
+from pvt_edge.sources.jetson import CsiCamera, rtsp_source
 from pvt_edge.sources.network import HttpStream
-from pvt_edge.sources.paths import find_path, match_pattern, nearest
 from pvt_edge.sources.picture import decodes_animations
 from pvt_edge.sources.picture_kind import is_picture_file
-from pvt_edge.sources.source import VIDEO_SUFFIXES, Source
+from pvt_edge.sources.source import VIDEO_SUFFIXES, LiveSource, Source
 from pvt_edge.sources.synthetic import SCENES
 from pvt_edge.sources.video import VideoFile
 from pvt_edge.sources.web_picture import WebPicture, fetch_picture, names_picture
-from pvt_edge.sources.webcam import Webcam
+from pvt_edge.web_addresses import redact
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "csi", "synthetic", "file")
 ACCEPTED = (

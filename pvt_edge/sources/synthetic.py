@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.options.source import SourceOptions
-from pvt_edge.sources.live import LiveSource
-from pvt_edge.sources.source import Frame
+from pvt_edge.options.stream import SourceOptions
+from pvt_edge.sources.source import Frame, LiveSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable

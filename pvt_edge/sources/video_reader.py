@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError, PictureWarning
-from pvt_edge.sources.video_clock import VideoClock
-from pvt_edge.sources.video_picture import BgrConverter
+from pvt_edge.sources.video_frames import BgrConverter, VideoClock
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -9,15 +9,13 @@ from time import monotonic
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
-from pvt_edge.credentials import basic_authorization, login_of, redact, without_login
 from pvt_edge.errors import DataError
-from pvt_edge.options.source import SourceOptions
+from pvt_edge.options.stream import SourceOptions
 from pvt_edge.sources.diagnosis import refusal, why_not
-from pvt_edge.sources.page_warnings import PageWarnings
-from pvt_edge.sources.picture import Picture, open_picture
+from pvt_edge.sources.picture import PageWarnings, Picture, open_picture
 from pvt_edge.sources.picture_kind import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
 from pvt_edge.sources.source import Frame, Source
-from pvt_edge.sources.web_address import encoded
+from pvt_edge.web_addresses import basic_authorization, encoded, login_of, redact, without_login
 
 MOST_BYTES = 256 << 20
 MOST_SECONDS = 60.0  # for the whole of a picture, however steadily its server drips

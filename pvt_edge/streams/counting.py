@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError
-from pvt_edge.results.frame_info import Counter
+from pvt_edge.results.fields import Counter
 
 if TYPE_CHECKING:
     from pvt_edge.results import Result
-    from pvt_edge.results.boxes import Boxes
+    from pvt_edge.results.fields import Boxes
 
 Points = Sequence[tuple[int, int]]
 Value = TypeVar("Value")

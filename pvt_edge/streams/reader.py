@@ -1,22 +1,96 @@
-"""One thread a source: reads, prepares, notices when the source dies, and connects again."""
+"""One thread a source: reads, prepares, notices when the source dies or freezes, and connects again."""
 
 import logging
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 from typing import Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pvt_edge.errors import DataError, PvtEdgeError
 from pvt_edge.sources import Frame, LiveSource, Source
-from pvt_edge.streams.backoff import Backoff
 from pvt_edge.streams.inbox import Box, Inbox
 from pvt_edge.streams.status import ENDED, FAILED, LOST, RUNNING, StreamRecord
-from pvt_edge.streams.still import StillWatch
 
+FIRST_S, MOST_S = 0.5, 10.0
+PEEK_S = 0.5  # from one cheap look for the source to the next, while an attempt to connect is waited for
+STEP = 8  # pixels from one sample to the next: what moves is larger
+SAME_SCENE = 3.0  # mean grey levels between two encodings of one scene
 Prepared = TypeVar("Prepared")
 STALE_MS = 1000.0  # of an open source's first frame: it, and what waits behind it, is no longer the present
 log = logging.getLogger("pvt_edge.streams")
+
+
+class Backoff:
+    """Waits of 0.5, 1, 2 ... 10 s, each shortened by chance by up to half, so that many cameras behind one switch
+    do not all come back in the same instant. A source that then holds as long as its last wait starts anew.
+    """
+
+    def __init__(self, rng: random.Random | None = None) -> None:
+        self._rng = rng or random.Random()
+        self._next_s = FIRST_S
+        self.last_s = 0.0
+
+    def wait_s(self) -> float:
+        """Seconds to wait now."""
+        self.last_s = self._next_s * self._rng.uniform(0.5, 1.0)
+        self._next_s = min(self._next_s * 2, MOST_S)
+        return self.last_s
+
+    def peek_s(self) -> float:
+        """Seconds until a cheap look whether the source is there."""
+        return PEEK_S * self._rng.uniform(0.5, 1.0)
+
+    def held(self, seconds: float) -> None:
+        """The source has given frames for so long."""
+        if seconds >= self.last_s:
+            self.restart()
+
+    def restart(self) -> None:
+        """What made the last attempts fail is over."""
+        self._next_s, self.last_s = FIRST_S, 0.0
+
+
+class StillWatch:
+    """Notices pictures that are identical for `after_s`: sensors are never without noise.
+
+    Some scenes are: a screen, a dark room behind a strong encoder. So a source is called frozen once, and not again
+    for the same picture, should it still show it after it was opened anew. Once its pictures have differed from one
+    to the next for `after_s` it is known to be alive, and may freeze again.
+    """
+
+    def __init__(self, after_s: float) -> None:
+        self.after_s = after_s
+        self._last: NDArray[np.uint8] | None = None
+        self._still_since = self._moving_since = 0.0
+        self._known: NDArray[np.uint8] | None = None
+
+    def frozen(self, image: NDArray[np.uint8], now: float | None = None) -> bool:
+        """Whether this picture (H, W, 3) is the same since `after_s` and not known to be still."""
+        now = monotonic() if now is None else now
+        sample = image[::STEP, ::STEP].copy()
+        same = self._last is not None and np.array_equal(sample, self._last)
+        if self._last is None or same:
+            self._moving_since = now
+        if not same:
+            self._last, self._still_since = sample, now
+            if self._known is not None and (
+                now - self._moving_since >= self.after_s or not _alike(sample, self._known)
+            ):
+                self._known = None
+            return False
+        if now - self._still_since < self.after_s or self._known is not None:
+            return False
+        self._known, self._last = sample, None
+        return True
+
+
+def _alike(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    return a.shape == b.shape and float(np.abs(a.astype(np.int16) - b).mean()) < SAME_SCENE
 
 
 class Reader(Generic[Prepared]):

@@ -1,12 +1,16 @@
-"""Sources -> one model -> results: a reader thread a source, the model in the caller's thread."""
+"""Sources -> one model -> results: sources opened together, a reader thread each, the model in the caller's thread."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from pvt_edge.errors import DataError
-from pvt_edge.results.frame_info import StreamInfo
+from pvt_edge.errors import DataError, PvtEdgeError
+from pvt_edge.results.fields import StreamInfo
+from pvt_edge.sources import LiveSource, Source, SourceOptions, open_source
 from pvt_edge.streams.inbox import Inbox
 from pvt_edge.streams.reader import Reader
 from pvt_edge.streams.status import StreamRecord, StreamStatus
@@ -14,17 +18,47 @@ from pvt_edge.streams.status import StreamRecord, StreamStatus
 if TYPE_CHECKING:
     from pvt_edge.postprocessing import Thresholds
     from pvt_edge.predictor import Predictor
-    from pvt_edge.predictor.prepared import Prepared
+    from pvt_edge.predictor.frames import Prepared
     from pvt_edge.predictor.slicing import Slicing
     from pvt_edge.results import Result
     from pvt_edge.results.masks import MaskStyle
-    from pvt_edge.sources import Source
 
+log = logging.getLogger("pvt_edge.streams")
 READ_AHEAD = 4  # frames of a file that wait decoded
 MOST_TOGETHER = 8  # frames of several streams that a dynamic batch takes at once: each waits for all
 JOIN_S = 2.0  # beyond the stall time, for a reader to end
-
 Follow: TypeAlias = "Callable[[Result], Result]"
+
+
+@contextmanager
+def open_sources(specs: Sequence[str], options: SourceOptions) -> Iterator[list[Source]]:
+    """The sources of `specs`, open, and closed at the end.
+
+    Live ones are connected all at once, side by side. One alone that cannot be connected is an error; of several,
+    those that cannot are logged and left for their readers to connect, unless none can.
+    """
+    with ExitStack() as stack:
+        alone = len(specs) == 1
+        sources = [stack.enter_context(open_source(spec, options, connect=alone)) for spec in specs]
+        live = [source for source in sources if isinstance(source, LiveSource)]
+        away = [source for source in live if not source.connected]
+        with ThreadPoolExecutor(max_workers=max(1, len(away)), thread_name_prefix="pvt-edge opening") as pool:
+            errors = [error for error in pool.map(_connect, away) if error is not None]
+        if errors and len(errors) == len(sources):
+            raise errors[0]
+        for error in errors:
+            log.warning("%s; trying again until it is there", error)
+        for note in [note for source in live for note in source.notes]:
+            log.warning("%s", note)
+        yield sources
+
+
+def _connect(source: LiveSource) -> PvtEdgeError | None:
+    try:
+        source.connect()
+    except PvtEdgeError as error:
+        return error
+    return None
 
 
 class StreamRunner:

@@ -8,8 +8,7 @@ from pvt_edge.tasks.classify import Classify
 from pvt_edge.tasks.detect import Detect
 from pvt_edge.tasks.features import Features
 from pvt_edge.tasks.segment import Segment
-from pvt_edge.tasks.table import TASKS, agreement, get_task, register
-from pvt_edge.tasks.task import Task
+from pvt_edge.tasks.task import TASKS, Task, agreement, get_task, register
 
 for task in (Classify(), Features(), Detect(), Segment()):
     register(task)

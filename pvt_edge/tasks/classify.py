@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.comparison.agreement import is_finite, logit_cosine, mean_and_worst
 from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
-from pvt_edge.comparison.vectors import is_finite, logit_cosine, mean_and_worst
 from pvt_edge.errors import BundleError
 from pvt_edge.postprocessing import against_rest, class_shares, softmax
 from pvt_edge.tasks.task import Classes, Panels, Shown, Task, check_classes

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.comparison.agreement import match_detections
 from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
-from pvt_edge.comparison.matching import match_detections
-from pvt_edge.comparison.panel_text import AMBER, RED, SAME
+from pvt_edge.comparison.panels import AMBER, RED, SAME
 from pvt_edge.errors import BundleError, RuntimeInputError
 from pvt_edge.pictures.resizing import to_original
 from pvt_edge.postprocessing import select
-from pvt_edge.results.boxes import Boxes
+from pvt_edge.results.fields import Boxes
 from pvt_edge.tasks.task import Classes, Panels, Shown, Task, check_classes
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pvt_edge.comparison.agreement import cosine, is_finite, mean_and_worst, relative_error
 from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
-from pvt_edge.comparison.vectors import cosine, is_finite, mean_and_worst, relative_error
 from pvt_edge.tasks.task import Classes, Panels, Shown, Task
 
 if TYPE_CHECKING:

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.class_map import as_class_map, map_of_logits, only, void_of
-from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
-from pvt_edge.comparison.figure import Figure
-from pvt_edge.comparison.masks import MaskAgreement
-from pvt_edge.comparison.vectors import is_finite
+from pvt_edge.comparison.agreement import MaskAgreement, is_finite
+from pvt_edge.comparison.difference import Arrays, Difference, Figure, Tally, paired
 from pvt_edge.errors import BundleError
 from pvt_edge.pictures.resizing import mask_to_original
 from pvt_edge.tasks.task import Classes, Panels, Shown, Task, check_classes

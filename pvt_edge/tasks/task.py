@@ -1,4 +1,4 @@
-"""What every task says of itself."""
+"""What every task says of itself, and the table of tasks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.comparison.difference import Arrays, Difference
-from pvt_edge.comparison.figure import Figure
-from pvt_edge.errors import BundleError, DataError
+from pvt_edge.comparison.difference import FIGURES, Arrays, Difference, Figure
+from pvt_edge.errors import BundleError, DataError, UnknownNameError
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 Panels = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 LegendEntry = tuple[tuple[int, int, int], str, int]  # colour BGR, what it means, width of the line
+TASKS: "dict[str, Task]" = {}
 
 
 @dataclass(frozen=True)
@@ -187,3 +187,38 @@ def check_classes(count: int, names: Sequence[str], least: int = 0) -> None:
         raise BundleError(f"gives the class id {least}, and ids count from 0; export again")
     if count > len(names):
         raise BundleError(f"knows {count} classes and model.json names {len(names)}; export again")
+
+
+def register(task: "Task") -> None:
+    """Add a task to the table, and the figures that are its own."""
+    TASKS[task.name] = task
+    FIGURES.update(task.own_figures)
+
+
+def get_task(name: str) -> "Task":
+    """The task called `name`; `UnknownNameError` names the nearest otherwise."""
+    if name not in TASKS:
+        raise UnknownNameError("task", name, TASKS)
+    return TASKS[name]
+
+
+def agreement(
+    name: str, found: "Sequence[Arrays]", reference: "Sequence[Arrays]", post: "PostprocessSpec | None" = None
+) -> dict[str, float]:
+    """How far the answers `found` agree with a `reference`'s to the same pictures; no labels needed.
+
+    Args:
+        name: The task's.
+        found: What `Runtime.infer` gives, one mapping a picture, with a batch axis of 1.
+        reference: The same of the other side.
+        post: A detector's thresholds; other tasks have none.
+
+    Returns:
+        The task's figures, all finite: a picture with NaN or infinity on either side counts as one without any
+        agreement. "agreement", up to 1.0, is the one to judge by.
+
+    Raises:
+        UnknownNameError: For a task that does not exist.
+        DataError: Unless both sides are of the same pictures, at least one.
+    """
+    return get_task(name).agreement(found, reference, post)

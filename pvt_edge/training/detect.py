@@ -12,10 +12,9 @@ from pvt_edge.checkpoints.preprocessing import normalise as normalise_pictures
 from pvt_edge.data.labelled_set import BoxSample
 from pvt_edge.errors import ArgumentError
 from pvt_edge.models import Model, build_model
-from pvt_edge.models.anchors import cell_anchors, level_anchors
-from pvt_edge.models.decode import Decode
+from pvt_edge.models.anchors import Decode, cell_anchors, level_anchors
 from pvt_edge.models.retinanet import HEADS, HeadConfig
-from pvt_edge.results.boxes import Boxes
+from pvt_edge.results.fields import Boxes
 from pvt_edge.training.detection_loss import detection_loss, imitation_loss
 from pvt_edge.training.task import Defaults, TrainingTask, usual_size
 from pvt_edge.training.view import View

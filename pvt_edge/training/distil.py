@@ -15,11 +15,10 @@ from torch import nn
 from pvt_edge.bundle.schema import NormaliseSpec, PostprocessSpec
 from pvt_edge.checkpoints.preprocessing import normalise
 from pvt_edge.data.labelled_set import LabelledSet
-from pvt_edge.data.splits import SHARE
 from pvt_edge.errors import ArgumentError, DataError
 from pvt_edge.metrics.labelled import Scores
 from pvt_edge.models import Model
-from pvt_edge.models.moves import apply_moves
+from pvt_edge.models.table import apply_moves
 from pvt_edge.moves import Moves, read_moves
 from pvt_edge.options.train import TrainOptions
 from pvt_edge.pictures.resizing import apply, plan
@@ -27,12 +26,11 @@ from pvt_edge.precision_plan import read_plan
 from pvt_edge.sources import read_image
 from pvt_edge.sources.images import list_pictures
 from pvt_edge.tasks import get_task
-from pvt_edge.training.data import data_place
+from pvt_edge.training.data import SHARE, data_place
 from pvt_edge.training.data_check import leave_out_broken
-from pvt_edge.training.judging import Judge, Judging
+from pvt_edge.training.judging import Judge, Judging, draw_curves
 from pvt_edge.training.pictures import Pictures
 from pvt_edge.training.plan import Plan
-from pvt_edge.training.plots import draw_curves
 from pvt_edge.training.recipe import choose_recipe
 from pvt_edge.training.rounding import block_names, simulate_int8
 from pvt_edge.training.run import NMS_IOU, TrainRun, Watcher, run_loop

@@ -19,12 +19,11 @@ from pvt_edge.checkpoints.preprocessing import normalise
 from pvt_edge.errors import TrainingError
 from pvt_edge.metrics.labelled import Scores
 from pvt_edge.models import Model
-from pvt_edge.models.moves import apply_moves
+from pvt_edge.models.table import apply_moves
 from pvt_edge.moves import NONE, Moves
 from pvt_edge.training.judging import Judge
-from pvt_edge.training.options import Recipe
 from pvt_edge.training.pictures import Batch, EpochSampler
-from pvt_edge.training.schedule import follow, rate_at
+from pvt_edge.training.recipe import Recipe, follow, rate_at
 from pvt_edge.training.start import parameter_groups
 from pvt_edge.training.state import BEST, LAST, Progress, save_model, save_state, write_results
 from pvt_edge.training.task import TrainingTask

@@ -10,8 +10,7 @@ import pvt_edge
 from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.errors import DataError
 from pvt_edge.options.train import TrainOptions, seconds_of
-from pvt_edge.training.options import MAY_CHANGE, Recipe, dump, read_recipe
-from pvt_edge.training.recipe import choose_device, default_workers
+from pvt_edge.training.recipe import MAY_CHANGE, Recipe, choose_device, default_workers, dump, read_recipe
 from pvt_edge.training.state import BEST, LAST, RUN, read_run, read_split, write_file
 from pvt_edge.weights import NO_WEIGHTS
 

@@ -23,10 +23,9 @@ from pvt_edge.training.data import Parts, read_extra, read_parts
 from pvt_edge.training.data_check import CheckedData, check_data, leave_out_broken
 from pvt_edge.training.judging import Judge, Judging
 from pvt_edge.training.loop import Trainer, Update
-from pvt_edge.training.options import Recipe, dump
 from pvt_edge.training.pictures import EpochSampler, Pictures, fits_in_memory, make_loader
 from pvt_edge.training.plan import Plan, new_plan, plan_of
-from pvt_edge.training.recipe import choose_recipe, drop_path_of
+from pvt_edge.training.recipe import Recipe, choose_recipe, drop_path_of, dump
 from pvt_edge.training.start import Start, count_parameters, describe_pictures, freeze, starting_model
 from pvt_edge.training.state import BEST, LAST, RUN, load_state, write_file, write_split
 from pvt_edge.training.task import TrainingTask, get_training

@@ -11,13 +11,12 @@ from torch import nn
 
 from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.checkpoints.loading import load_opened
-from pvt_edge.checkpoints.opening import OpenCheckpoint, open_checkpoint
-from pvt_edge.checkpoints.preprocessing import Preprocessing
+from pvt_edge.checkpoints.opening import OpenCheckpoint, known_variant, open_checkpoint, summarise
 from pvt_edge.checkpoints.sidecar import Sidecar
-from pvt_edge.checkpoints.summary import known_variant, summarise
 from pvt_edge.errors import WeightsError
 from pvt_edge.models import Model
 from pvt_edge.models.table import get_model
+from pvt_edge.options.preprocessing import Preprocessing
 from pvt_edge.options.train import frozen_stages
 from pvt_edge.training.task import TrainingTask
 from pvt_edge.weights import NO_WEIGHTS, get_bundled

@@ -14,7 +14,7 @@ from pvt_edge import atomic
 from pvt_edge.checkpoints import save_weights
 from pvt_edge.errors import DataError, TrainingError, WeightsError
 from pvt_edge.models import Model
-from pvt_edge.training.options import dump
+from pvt_edge.training.recipe import dump
 
 BEST, LAST, STATE, RUN, RESULTS = "best.safetensors", "last.safetensors", "last.state.pt", "run.json", "results.csv"
 SPLIT, PLAN = "split.json", "plan.json"

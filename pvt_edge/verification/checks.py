@@ -1,20 +1,74 @@
-"""What two sides must have in common to be compared."""
+"""What two sides must have in common to be compared, how far they may differ, and how far they do."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.errors import BundleError
+from pvt_edge.comparison.agreement import is_finite
+from pvt_edge.comparison.difference import FIGURES, Arrays, Difference, Tally
+from pvt_edge.errors import BundleError, RuntimeInputError, described
+from pvt_edge.options.run import Limits
 from pvt_edge.tasks import get_task
-from pvt_edge.verification.comparing import compare
-from pvt_edge.verification.tolerance import tolerance
 
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle
 
-    Arrays = Mapping[str, NDArray[Any]]
+APPROXIMATED = "approx"  # of all files that make moves, whatever their precision
+LOOSENESS = ("fp32", "fp16", "bf16", "int8", APPROXIMATED)
+
+
+def check_limits(task: str, limits: Limits) -> dict[str, float]:
+    """The limits given, by figure. Raises `RuntimeInputError` for one out of range or of another task."""
+    options = {FIGURES[name].option: name for name in get_task(task).figures}
+    chosen: dict[str, float] = {}
+    for option, value in limits.items():
+        if value is None:
+            continue
+        if option not in options:
+            raise RuntimeInputError(f"{option} does not judge a {task} bundle: its limits are {', '.join(options)}")
+        if not isinstance(value, int | float) or not 0 <= value <= (1 if option.startswith("min_") else float("inf")):
+            range_ = "from 0 to 1" if option.startswith("min_") else "from 0"
+            raise RuntimeInputError(f"{option} must be a number {range_}, got {described(value)}")
+        chosen[options[option]] = float(value)
+    return chosen
+
+
+def outside(task: str, precision: str, figures: Mapping[str, float]) -> str:
+    """What of `figures`, by name, an artifact of that precision may not have, in words; "" where all is within."""
+    limits = tolerance(task, precision)
+    return ", ".join(
+        f"{FIGURES[name].words} {FIGURES[name].text(value)}, {FIGURES[name].beyond(value, limits[name])}"
+        for name, value in figures.items()
+        if not FIGURES[name].within(value, limits[name])
+    )
+
+
+def tolerance(task: str, *precisions: str, given: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Limit by figure, in the task's order, for two sides of these precisions: those of the looser, and what is
+    `given` in their place."""
+    loosest = max(precisions, key=LOOSENESS.index)
+    row = get_task(task)
+    limits = row.tolerances.get(loosest) or row.tolerances["int8"]
+    return {**dict(zip(row.figures, limits, strict=True)), **(given or {})}
+
+
+def compare(task: str, found: Arrays, reference: Arrays, post: "PostprocessSpec") -> Difference:
+    """The difference of what two artifacts give for one picture, a batch axis of 1; boxes in the same pixels.
+
+    What is measured says the task's own `compare`. Where a side is not finite nothing agrees.
+    """
+    row = get_task(task)
+    broken, broken_reference = _not_finite(found), _not_finite(reference)
+    if not broken and not broken_reference:
+        return row.compare(found, reference, post)
+    matches = row.compare(found, reference, post).matches if row.has_thresholds else None
+    # how far apart they are is no number
+    lost = {name: Tally(0, 1 if FIGURES[name].least else 0) for name in row.figures}
+    return Difference(lost, broken, broken_reference, matches)
+
+
+def _not_finite(arrays: Arrays) -> tuple[str, ...]:
+    return tuple(name for name, array in arrays.items() if not is_finite(array))
 
 
 def check_comparable(bundle: "Bundle", other: "Bundle") -> None:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.comparison.figure import FIGURES, times
-from pvt_edge.comparison.panel_text import GREY, INK, PAPER, RED, shorten, text_width, write
-from pvt_edge.comparison.panels import PANEL_HW, broken_panels
+from pvt_edge.comparison.difference import FIGURES, times
+from pvt_edge.comparison.panels import GREY, INK, PANEL_HW, PAPER, RED, broken_panels, shorten, text_width, write
 from pvt_edge.tasks import get_task
 from pvt_edge.tasks.task import Shown
 from pvt_edge.variants import title_of

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pvt_edge.comparison.figure import FIGURES, times
-from pvt_edge.owned_folder import OwnedFolder
-from pvt_edge.reporting.markdown import bold, bullets, code, plain, table
-from pvt_edge.reporting.rounding import counted
+from pvt_edge.atomic import OwnedFolder
+from pvt_edge.comparison.difference import FIGURES, times
+from pvt_edge.reporting.wording import bold, bullets, code, counted, plain, table
 from pvt_edge.verification.report import ArtifactRow, VerifyReport
 
 if TYPE_CHECKING:

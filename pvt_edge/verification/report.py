@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pvt_edge.comparison.figure import FIGURES, times
+from pvt_edge.comparison.difference import FIGURES, times
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,25 @@ from pvt_edge.arguments import (
 )
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
-from pvt_edge.options.verify import Limits
-from pvt_edge.pictures.pixel_depth import check_pixel_max
-from pvt_edge.predictor.given_picture import check_source
+from pvt_edge.options.run import Limits
+from pvt_edge.pictures.resizing import check_pixel_max
+from pvt_edge.predictor.frames import check_source
 from pvt_edge.sources import SourceOptions, open_source
 from pvt_edge.tasks import get_task
-from pvt_edge.verification.checks import check_comparable, other_postprocessing
+from pvt_edge.verification.checks import check_comparable, check_limits, other_postprocessing, tolerance
 from pvt_edge.verification.contact_sheet import ContactSheet
 from pvt_edge.verification.contender import Contender
 from pvt_edge.verification.page import VERIFIED, write_verification
-from pvt_edge.verification.pictures import drawn_frames, picture_name
 from pvt_edge.verification.report import VerifyReport
-from pvt_edge.verification.side import Side, choose_artifacts, in_input_pixels, open_reference, open_side
-from pvt_edge.verification.tolerance import check_limits, tolerance
+from pvt_edge.verification.side import (
+    Side,
+    choose_artifacts,
+    drawn_frames,
+    in_input_pixels,
+    open_reference,
+    open_side,
+    picture_name,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pvt_edge import __version__
-from pvt_edge.credentials import without_login
+from pvt_edge.web_addresses import without_login
 
 if TYPE_CHECKING:
     import requests

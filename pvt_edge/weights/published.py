@@ -1,12 +1,54 @@
-"""Weights that others publish: every URL, in one table."""
+"""Weights that others publish: every URL, in one table, and the names of their classes."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pvt_edge.errors import UnknownNameError, WeightsError
 from pvt_edge.variants import VARIANTS
 from pvt_edge.weights import BUNDLED, NO_WEIGHTS
-from pvt_edge.weights.labels import get_labels
+
+LABEL_SETS = ("imagenet", "coco")
+TASK_OF = {"imagenet": "classify", "coco": "detect"}
+# the first is the one that the bare name means
+ORIGINS = {"imagenet": ("official", "timm", "hf"), "coco": ("mmdet",)}
+_OFFICIAL = "https://github.com/whai362/PVT/releases/download/v2"
+_HUB = "https://huggingface.co"
+_MMDET = "https://download.openmmlab.com/mmdetection/v2.0/pvt"
+# SHA-256 as the hub's pages of the files tell it
+_TIMM_SHA256 = {
+    "b0": "d0927f8c963fa7ae1ca6cd459449a076a954c561245ca6025103fceffd2df34c",
+    "b1": "0cb38d3df58e50bb591e99ded2a1a2a02bc807415e9bed4d4076428239112caa",
+    "b2": "0bff520d64b91bdbb35f2b5bff2b62d35a9d9c6d6a5056e683f1e7ce556d0e5e",
+    "b5": "070ea6f6e2b9c06fa8dc9ba943c04d5fb74df01f2cb328d95ae65c94c304176b",
+}
+_HF_SHA256 = {
+    "b0": "83f9f76db888d15a114a2a4f29f7a951cd22faaa461ded0e64d97c120bcc6314",
+    "b1": "ce664e249b8d37bff2b212d7a32c29bff7ff8b6ea01f99ddb830b5465b347c5d",
+    "b2": "7de92c6b5d39f1b50f7d4a3f45ec5c18c56f171b370f05c34d70ae977db0b61d",
+    "b3": "5aa3abb052da631cf44ae71ee5996da1280be694c483597f58bc3b9a1a4ecfd2",
+    "b4": "8ff81ec569db6a14bd1d3cd134300ef470295e15c68a3d05ea4c0d07df3b1d38",
+    "b5": "ccbc55cf99f06303b7bf5c7a34f9774e41143e127f17eedbb922f2d3d1755312",
+}
+# OpenMMLab ends its names in the first eight digits of the hash; mmdet has no linear attention, hence no b2-li
+_MMDET_TAILS = {
+    "b0": "20210831_103157-13e9aabe",
+    "b1": "20210831_103318-7e169a7d",
+    "b2": "20210901_174843-529f0b9a",
+    "b3": "20210903_151512-8357deff",
+    "b4": "20210901_170151-83795c86",
+    "b5": "20210902_201800-3420eb57",
+    "v1-tiny": "20210831_103110-17b566bd",
+    "v1-small": "20210906_142921-b6c94a5b",
+    "v1-medium": "20210831_103243-55effa1b",
+}
+
+
+@cache
+def get_labels(name: str) -> tuple[str, ...]:
+    """The 1000 short names of "imagenet" (a WordNet synset's first word, two of a kind told apart), or COCO's 80."""
+    text = Path(__file__).with_name(f"{name}.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())
 
 
 @dataclass(frozen=True)
@@ -50,43 +92,6 @@ class PublishedWeights:
             raise WeightsError(
                 f"weights {self.name!r} have the head {self.head}, not {head}: leave --head (head in Python) out"
             )
-
-
-TASK_OF = {"imagenet": "classify", "coco": "detect"}
-# the first is the one that the bare name means
-ORIGINS = {"imagenet": ("official", "timm", "hf"), "coco": ("mmdet",)}
-
-_OFFICIAL = "https://github.com/whai362/PVT/releases/download/v2"
-_HUB = "https://huggingface.co"
-_MMDET = "https://download.openmmlab.com/mmdetection/v2.0/pvt"
-
-# SHA-256 as the hub's pages of the files tell it
-_TIMM_SHA256 = {
-    "b0": "d0927f8c963fa7ae1ca6cd459449a076a954c561245ca6025103fceffd2df34c",
-    "b1": "0cb38d3df58e50bb591e99ded2a1a2a02bc807415e9bed4d4076428239112caa",
-    "b2": "0bff520d64b91bdbb35f2b5bff2b62d35a9d9c6d6a5056e683f1e7ce556d0e5e",
-    "b5": "070ea6f6e2b9c06fa8dc9ba943c04d5fb74df01f2cb328d95ae65c94c304176b",
-}
-_HF_SHA256 = {
-    "b0": "83f9f76db888d15a114a2a4f29f7a951cd22faaa461ded0e64d97c120bcc6314",
-    "b1": "ce664e249b8d37bff2b212d7a32c29bff7ff8b6ea01f99ddb830b5465b347c5d",
-    "b2": "7de92c6b5d39f1b50f7d4a3f45ec5c18c56f171b370f05c34d70ae977db0b61d",
-    "b3": "5aa3abb052da631cf44ae71ee5996da1280be694c483597f58bc3b9a1a4ecfd2",
-    "b4": "8ff81ec569db6a14bd1d3cd134300ef470295e15c68a3d05ea4c0d07df3b1d38",
-    "b5": "ccbc55cf99f06303b7bf5c7a34f9774e41143e127f17eedbb922f2d3d1755312",
-}
-# OpenMMLab ends its names in the first eight digits of the hash; mmdet has no linear attention, hence no b2-li
-_MMDET_TAILS = {
-    "b0": "20210831_103157-13e9aabe",
-    "b1": "20210831_103318-7e169a7d",
-    "b2": "20210901_174843-529f0b9a",
-    "b3": "20210903_151512-8357deff",
-    "b4": "20210901_170151-83795c86",
-    "b5": "20210902_201800-3420eb57",
-    "v1-tiny": "20210831_103110-17b566bd",
-    "v1-small": "20210906_142921-b6c94a5b",
-    "v1-medium": "20210831_103243-55effa1b",
-}
 
 
 def _is_v1(variant: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pvt_edge.benchmarks import memory
+from pvt_edge.benchmarks import cold_start
 from pvt_edge.benchmarks.cold_start import ColdStartError, measure_cold_start
 from pvt_edge.benchmarks.opening import Opening
 
@@ -25,7 +25,7 @@ def test_times_and_memory(opening):
     assert min(found.import_ms, found.load_ms, found.first_ms) > 0
     assert found.total_ms == found.import_ms + found.load_ms + found.first_ms
     assert found.idle_rss_mib < 150 < found.peak_rss_mib
-    assert found.peak_rss_mib < 600 < memory.peak_rss_mib()
+    assert found.peak_rss_mib < 600 < cold_start.peak_rss_mib()
     assert found.vram_mib is None
 
 

@@ -6,11 +6,10 @@ import pytest
 
 from pvt_edge.benchmarks.benchmark import find_fastest
 from pvt_edge.benchmarks.comparison_models import COMPARISON_MODELS, check_models
-from pvt_edge.benchmarks.comparison_table import model_cells, model_columns
-from pvt_edge.benchmarks.page import page
-from pvt_edge.benchmarks.pairs import pair_cells, pair_columns
 from pvt_edge.benchmarks.record import Model, ModelFacts, Study, StudyEntry
-from pvt_edge.benchmarks.study_table import study_page
+from pvt_edge.benchmarks.study_table import pair_cells, pair_columns, study_page
+from pvt_edge.benchmarks.table import page
+from pvt_edge.benchmarks.words import model_cells, model_columns
 from pvt_edge.errors import ArgumentError, ExportError, RuntimeMissingError, UnknownNameError
 
 from .records import benchmark, row

@@ -7,10 +7,9 @@ import pytest
 from rich.console import Console
 
 from pvt_edge.benchmarks.benchmark import find_fastest
-from pvt_edge.benchmarks.estimate import estimate_seconds, estimate_words
 from pvt_edge.benchmarks.options import Options
-from pvt_edge.benchmarks.page import page
-from pvt_edge.benchmarks.table import print_tables
+from pvt_edge.benchmarks.planning import estimate_seconds, estimate_words
+from pvt_edge.benchmarks.table import page, print_tables
 
 from .records import benchmark, row
 

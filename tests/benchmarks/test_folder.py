@@ -8,8 +8,8 @@ import pytest
 from pvt_edge.benchmarks import folder as folder_module
 from pvt_edge.benchmarks.benchmark import Measured
 from pvt_edge.benchmarks.folder import check_folder, samples_json, write_folder
-from pvt_edge.benchmarks.page import page
 from pvt_edge.benchmarks.record import Benchmark
+from pvt_edge.benchmarks.table import page
 from pvt_edge.errors import DataError
 
 from .records import benchmark, row
@@ -157,9 +157,9 @@ def test_plots_only_of_what_was_measured(tmp_path):
 
 def test_bars_are_as_long_as_the_medians(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    from pvt_edge.benchmarks import plot_latency
+    from pvt_edge.benchmarks import plots
 
-    axes = plot_latency.draw(MEASURED).axes[0]
+    axes = plots.draw_latency(MEASURED).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["openvino int8", "openvino fp32", "stock onnxruntime fp32"]
     assert [bar.get_width() for bar in axes.patches] == [12.0, 30.0, 70.0]
@@ -169,19 +169,19 @@ def test_bars_are_as_long_as_the_medians(tmp_path):
 
 def test_accuracy_against_latency_tells_the_default_route_apart():
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    from pvt_edge.benchmarks import plot_accuracy
+    from pvt_edge.benchmarks import plots
 
     ours, stock = (
         row("openvino int8", 12.0, accuracy={"AP": 0.62}),
         row("stock openvino int8", 20.0, accuracy={"AP": 0.6}),
     )
-    axes = plot_accuracy.draw(Measured(benchmark(ours, stock), {})).axes[0]
+    axes = plots.draw_accuracy(Measured(benchmark(ours, stock), {})).axes[0]
     filled, hollow = [len(marks.get_facecolor()) > 0 for marks in axes.collections]
     assert (filled, hollow) == (True, False)
     assert [text.get_text() for text in axes.texts] == ["openvino int8", "stock openvino int8"]
     assert axes.get_xscale() == "linear"
     torch = row("torch fp32", 160.0, accuracy={"AP": 0.62}, route="torch")
-    wide = plot_accuracy.draw(Measured(benchmark(ours, stock, torch), {})).axes[0]
+    wide = plots.draw_accuracy(Measured(benchmark(ours, stock, torch), {})).axes[0]
     assert wide.get_xscale() == "log"
     low, high = wide.get_xlim()
     assert low < 12.0 < 160.0 < high

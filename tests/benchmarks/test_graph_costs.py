@@ -8,9 +8,8 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 import openvino
 import openvino.opset13 as op
 
-from pvt_edge.benchmarks.graph_costs import graph_costs, read_costs
 from pvt_edge.benchmarks.record import Peaks
-from pvt_edge.benchmarks.roofline import find_floor
+from pvt_edge.benchmarks.roofline import find_floor, graph_costs, read_costs
 
 
 def constant(*shape):

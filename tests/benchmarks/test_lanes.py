@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from pvt_edge.benchmarks.lanes import Lanes
+from pvt_edge.benchmarks.timing import Lanes
 
 
 def test_lanes_run_at_the_same_time():

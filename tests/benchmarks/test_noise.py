@@ -3,8 +3,7 @@
 import pytest
 
 from pvt_edge.benchmarks import noise
-from pvt_edge.benchmarks.clocks import Counters, read_counters, read_mhz
-from pvt_edge.benchmarks.noise import NoiseWatch
+from pvt_edge.benchmarks.noise import Counters, NoiseWatch, read_counters, read_mhz
 
 QUIET = Counters(
     busy_s=10.0, steal_s=0.0, total_s=100.0, own_s=9.0, cgroup_throttled_s=1.0, thermal_throttles=5, load=0.2

@@ -2,8 +2,7 @@
 
 import pytest
 
-from pvt_edge.benchmarks.rounds import run_rounds
-from pvt_edge.benchmarks.timing import Turn
+from pvt_edge.benchmarks.timing import Turn, run_rounds
 
 
 def contestants(names, log, failing=None, after=3):

@@ -9,22 +9,22 @@ import torch
 import pvt_edge
 from pvt_edge.errors import ArgumentError, ExportError, UnknownNameError
 from pvt_edge.export import move_costs
+from pvt_edge.export.agreement import model_outputs
 from pvt_edge.export.approximation import CLASS_SHARE, FEW, LADDER, SHARE, choose, read_approximation, take
 from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.move_costs import greedy_sets, loss_per_ms, measure_moves
-from pvt_edge.export.parity import model_outputs
 from pvt_edge.export.pictures import ExportPictures
 from pvt_edge.export.precision.judge import AgreementJudge
 from pvt_edge.export.precision.record import ApproximationRecord, MoveSensitivity
 from pvt_edge.export.request import resolve_options
-from pvt_edge.models.moves import moves_of
+from pvt_edge.models.table import moves_of
 from pvt_edge.moves import Moves, read_moves
 from pvt_edge.options.export import ExportOptions
 from pvt_edge.precision_plan import PrecisionPlan
 from pvt_edge.runtimes import missing
 from pvt_edge.scenes import draw_scene
 from pvt_edge.variants import get_variant
-from pvt_edge.verification.tolerance import tolerance
+from pvt_edge.verification.checks import tolerance
 
 from .made import build
 
@@ -320,7 +320,7 @@ def test_moves_are_measured_alone(pictures, tmp_path, monkeypatch):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     from pvt_edge.export.onnx import export_onnx
     from pvt_edge.export.openvino import read_model
-    from pvt_edge.export.report.moves import alone_section, draw
+    from pvt_edge.export.report.bars import alone_section, draw
 
     model = build("classify", "b0", classes=5)  # in which every block counts
     given = [

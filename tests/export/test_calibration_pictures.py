@@ -8,8 +8,7 @@ import pytest
 
 from pvt_edge.bundle.schema import ResizeSpec
 from pvt_edge.errors import DataError
-from pvt_edge.export.calibration import FEW, calibration_from_images
-from pvt_edge.export.calibration_pictures import STREAM_FRAMES
+from pvt_edge.export.calibration import FEW, STREAM_FRAMES, calibration_from_images
 from pvt_edge.pictures.resizing import apply, plan
 from pvt_edge.scenes import draw_scene
 from pvt_edge.sources import Frame, Source, read_image

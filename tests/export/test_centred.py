@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from pvt_edge.export.deploy.backbone import DeployBackbone
 from pvt_edge.export.deploy.block import MapNorm
-from pvt_edge.export.deploy.centred import MapRms, centre
-from pvt_edge.export.deploy.form import to_deploy_form
+from pvt_edge.export.deploy.form import DeployBackbone, to_deploy_form
+from pvt_edge.export.deploy.rewrites import MapRms, centre
 from pvt_edge.export.graph import DeployGraph
 
 from .made import build, build_around, noise, outputs, pictures
@@ -53,7 +52,7 @@ def test_no_norm_is_left_and_nothing_learns(variant):
 
 
 def test_epsilons_are_the_models_own():
-    from pvt_edge.checkpoints.epsilons import set_epsilons
+    from pvt_edge.checkpoints.loading import set_epsilons
 
     model = build("features", "b0").double()
     set_epsilons(model, embed_eps=0.1, block_eps=0.02)

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 import torch
 
-from pvt_edge.export.deploy.decode import WORTH_GROUPING, DeployDecode
-from pvt_edge.models.decode import Decode
+from pvt_edge.export.deploy.detector import WORTH_GROUPING, DeployDecode
+from pvt_edge.models.anchors import Decode
 from pvt_edge.models.retinanet import HEADS, HeadConfig
 
 from .made import noise

@@ -129,7 +129,7 @@ def test_a_batch():
 
 @pytest.mark.parametrize("eps", [1e-6, 1e-2])
 def test_epsilons_are_the_models_own(eps):
-    from pvt_edge.checkpoints.epsilons import set_epsilons
+    from pvt_edge.checkpoints.loading import set_epsilons
 
     model = build("classify", "b0").double()
     set_epsilons(model.backbone, embed_eps=eps, block_eps=2 * eps)

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from pvt_edge.export.deploy.backbone import DeployBackbone
 from pvt_edge.export.deploy.block import DeployBlock
-from pvt_edge.export.deploy.form import to_deploy_form
+from pvt_edge.export.deploy.form import DeployBackbone, to_deploy_form
 from pvt_edge.export.graph import DeployGraph
-from pvt_edge.models.moves import apply_moves
 from pvt_edge.models.pvt_v2 import Block
+from pvt_edge.models.table import apply_moves
 from pvt_edge.moves import BlockMoves, Moves, read_moves
 from pvt_edge.variants import get_variant
 

@@ -28,7 +28,7 @@ from pvt_edge.errors import (
 from pvt_edge.export import pictures as export_pictures
 from pvt_edge.export.deploy import block
 from pvt_edge.export.tasks import task as tolerances
-from pvt_edge.models.decode import Decode
+from pvt_edge.models.anchors import Decode
 from pvt_edge.pictures.resizing import apply, plan, to_original
 from pvt_edge.postprocessing import select, softmax
 from pvt_edge.runtimes.onnx_file import read_onnx

@@ -25,7 +25,7 @@ from pvt_edge.export.precision import search as search_module
 from pvt_edge.export.precision.record import Latency, SearchRecord
 from pvt_edge.export.precision.search import SearchInterruptedError
 from pvt_edge.pictures.resizing import apply, plan
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 from pvt_edge.scenes import draw_scene, write_scenes
 from pvt_edge.variants import get_variant
 

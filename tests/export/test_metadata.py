@@ -9,7 +9,7 @@ import pytest
 
 import pvt_edge
 from pvt_edge.bundle.schema import ResizeSpec
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 from pvt_edge.scenes import draw_scene
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pvt_edge.errors import ExportError
+from pvt_edge.export.agreement import check_parity
 from pvt_edge.export.openvino import own_biases, read_model, save_ir
-from pvt_edge.export.parity import check_parity
 from pvt_edge.runtimes import open_runtime
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 
 from .made import reference_outputs
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from pvt_edge.errors import ExportError
+from pvt_edge.export.agreement import check_parity
 from pvt_edge.export.graph import DeployGraph
-from pvt_edge.export.parity import check_parity
 from pvt_edge.runtimes import TensorSpec
 from pvt_edge.runtimes.torch import TorchRuntime
 

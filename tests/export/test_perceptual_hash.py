@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pvt_edge.export.perceptual_hash import HASH_BITS, NEAR_BITS, SeenPictures, perceptual_hash
+from pvt_edge.export.calibration import HASH_BITS, NEAR_BITS, SeenPictures, perceptual_hash
 from pvt_edge.scenes import draw_scene
 from pvt_edge.sources import read_image
 

@@ -12,8 +12,8 @@ from PIL import Image
 from pvt_edge import create_model, export_model, load
 from pvt_edge.bundle.schema import NormaliseSpec, ResizeSpec
 from pvt_edge.checkpoints import save_weights
-from pvt_edge.checkpoints.preprocessing import Preprocessing
 from pvt_edge.errors import PvtEdgeError
+from pvt_edge.options.preprocessing import Preprocessing
 from pvt_edge.scenes import draw_scene
 from pvt_edge.zoo import resolve_weights
 

@@ -15,7 +15,7 @@ from pvt_edge.data.coco import read_coco
 from pvt_edge.data.labelled_set import ClassSample, ClassSet
 from pvt_edge.errors import DataError
 from pvt_edge.evaluation import Evaluation, Row
-from pvt_edge.evaluation.plots import check_plots, write_plots
+from pvt_edge.evaluation.files import check_plots, write_plots
 from pvt_edge.metrics.confusion import confusion_of_boxes
 from pvt_edge.metrics.curves import Ranked, curves_of
 from pvt_edge.metrics.labelled_boxes import ap_settings, judge_boxes

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pvt_edge.credentials import is_broken, login_of, redact, without_login
+from pvt_edge.web_addresses import is_broken, login_of, redact, without_login
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import pvt_edge
-from pvt_edge.extras import EXTRA_OF
+from pvt_edge.errors import EXTRA_OF
 
 PUBLIC = [
     "VARIANTS",

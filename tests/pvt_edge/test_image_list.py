@@ -2,7 +2,7 @@
 
 import pytest
 
-from pvt_edge.data.image_list import read_image_list
+from pvt_edge.data.classed_pictures import read_image_list
 from pvt_edge.errors import DataError
 
 LABELS = ["cat", "tabby cat", "dog", "crane", "crane", "tench, Tinca tinca"]

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pvt_edge.data.image_list import read_image_list
+from pvt_edge.data.classed_pictures import read_image_list
 from pvt_edge.data.layouts import read_boxes, read_classes
 from pvt_edge.errors import DataError
 

@@ -8,9 +8,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pvt_edge.models import build_model
-from pvt_edge.models.anchors import cell_anchors, level_anchors
-from pvt_edge.models.box_coder import MAX_LOG_RATIO, clip, decode, encode
-from pvt_edge.models.fpn import FPN
+from pvt_edge.models.anchors import MAX_LOG_RATIO, cell_anchors, clip, decode, encode, level_anchors
+from pvt_edge.models.detector import FPN
 from pvt_edge.models.pvt_v2 import PVTv2
 from pvt_edge.models.retinanet import HEADS, RetinaHead
 from pvt_edge.variants import VARIANTS, get_variant

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from pvt_edge.errors import ArgumentError, PvtEdgeError, UnknownNameError
-from pvt_edge.models.moves import apply_moves, moves_of
 from pvt_edge.models.pvt_v2 import Attention, Block, Mlp, pool_tokens, spread_tokens
+from pvt_edge.models.table import apply_moves, moves_of
 from pvt_edge.moves import NONE, RECIPE, BlockMoves, Moves, block_names, read_moves, single_moves
 from pvt_edge.variants import get_variant
 from pvt_edge.zoo import create_model

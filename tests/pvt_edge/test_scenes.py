@@ -15,8 +15,8 @@ import pytest
 from pvt_edge.errors import ImageSizeError
 from pvt_edge.scenes import CLASSES, LABELS, Scene, draw_scene, scene_clip, write_scenes
 from pvt_edge.scenes.layout import PLATELET, RED, WHITE, Cell, lay_out
+from pvt_edge.scenes.shapes import draw_stain
 from pvt_edge.scenes.smear import paint_smear, visible_boxes
-from pvt_edge.scenes.stain import draw_stain
 
 pytest.importorskip("cv2")
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from pvt_edge.bundle.schema import ResizeSpec
-from pvt_edge.data.image_folder import read_image_folder
+from pvt_edge.data.classed_pictures import read_image_folder
 from pvt_edge.data.labelled_set import ClassSample, ClassSet
 from pvt_edge.errors import DataError
 from pvt_edge.evaluation.arrays import answers_of
-from pvt_edge.metrics.top1 import place
+from pvt_edge.metrics.labelled_classes import place
 from pvt_edge.tasks import get_task
 
 HEIGHT, WIDTH = 16, 24

@@ -37,7 +37,6 @@ _OWN = (
     *((ours, ours) for ours in _SEGMENTERS),
 )
 
-
 # Semantic FPN's neck has RetinaNet's names, and is told from it by its head: see `translation.py`
 SEGMENTER_NECK = (("neck.lateral", "head.lateral"), ("neck.output", "head.output"))
 

@@ -11,7 +11,7 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.onnx import export_onnx
 from pvt_edge.export.openvino import own_biases, read_model
-from pvt_edge.export.precision.ranges import observe
+from pvt_edge.export.precision.layers import observe
 from pvt_edge.variants import get_variant
 
 from ..made import build

@@ -4,7 +4,7 @@ import numpy as np
 import openvino
 import openvino.opset13 as op
 
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 
 HEIGHT, WIDTH, CHANNELS, HIDDEN, CLASSES = 64, 96, 8, 16, 5
 BLOCK = "stages.0.blocks.0"

@@ -2,11 +2,10 @@
 
 import pytest
 
-from pvt_edge.export.precision.costs import block_ms, group_ms, layer_groups
 from pvt_edge.export.precision.layers import find_blocks
 from pvt_edge.export.precision.placement import place
 from pvt_edge.export.precision.record import LayerGroup
-from pvt_edge.export.precision.trial import Trial
+from pvt_edge.export.precision.trial import Trial, block_ms, group_ms, layer_groups
 
 FC1, DWCONV = "stages.0.blocks.0.mlp.fc1", "stages.0.blocks.0.mlp.dwconv"
 LAYERS = [  # operations in it, kind and type, ms

@@ -10,10 +10,8 @@ from onnx.reference import ReferenceEvaluator
 
 from pvt_edge.export.graph import DeployGraph
 from pvt_edge.export.onnx import export_onnx
-from pvt_edge.export.precision.extremes import float_activations, observe_extremes
-from pvt_edge.export.precision.half import always_float, to_half
-from pvt_edge.export.precision.onnx_session import outputs_of
-from pvt_edge.export.precision.overflow import audit_overflow
+from pvt_edge.export.precision.extremes import float_activations, observe_extremes, outputs_of
+from pvt_edge.export.precision.half import always_float, audit_overflow, to_half
 
 from ..made import build
 

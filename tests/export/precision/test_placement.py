@@ -13,7 +13,7 @@ from pvt_edge.export.precision.layers import find_blocks, find_layers, producer
 from pvt_edge.export.precision.placement import QUANTISER, evaluate, place, quantise_weight
 from pvt_edge.export.precision.recipes import RECIPES
 from pvt_edge.runtimes import open_runtime
-from pvt_edge.runtimes.openvino_core import openvino_core
+from pvt_edge.runtimes.openvino import openvino_core
 
 from .network import BLOCK, BLOCKS, answers, compiled, runtime_layers, values_at
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from pvt_edge.export.precision.layers import find_layers, producer
-from pvt_edge.export.precision.ranges import observe
+from pvt_edge.export.precision.layers import find_layers, observe, producer
 
 from .network import network, values_at
 

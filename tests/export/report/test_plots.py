@@ -6,8 +6,8 @@ import pytest
 from pvt_edge.export.precision.record import BlockSensitivity, Latency, LayerGroup, Metric
 from pvt_edge.export.report import pareto
 from pvt_edge.export.report.files import draw_plots
-from pvt_edge.export.report.scale import scale_of
-from pvt_edge.reporting.canvas import BLACK, BLUE, CHOSEN, GREEN, GREY, ORANGE, PINK, SHADE
+from pvt_edge.export.report.pareto import scale_of
+from pvt_edge.reporting.plots import BLACK, BLUE, CHOSEN, GREEN, GREY, ORANGE, PINK, SHADE
 
 from .reading import bars, ink, picture
 from .searches import CANDIDATES, GROUPS, block_names, candidate, search, sensitivities

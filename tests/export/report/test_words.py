@@ -4,10 +4,9 @@ import math
 
 import pytest
 
-from pvt_edge.export.report.blocks import by_part, compact, kind_of
-from pvt_edge.reporting.canvas import shorten
-from pvt_edge.reporting.markdown import code
-from pvt_edge.reporting.rounding import counted, drop, duration, fraction, mebibytes, ms, times
+from pvt_edge.export.report.sections import by_part, compact, kind_of
+from pvt_edge.reporting.plots import shorten
+from pvt_edge.reporting.wording import code, counted, drop, duration, fraction, mebibytes, ms, times
 
 from .searches import block_names
 

@@ -11,10 +11,10 @@ from pvt_edge.export.precision.extremes import (
     float_activations,
     layer_ranges,
     observe_extremes,
+    outputs_of,
     placeable_blocks,
 )
 from pvt_edge.export.precision.half import to_half
-from pvt_edge.export.precision.onnx_session import outputs_of
 from pvt_edge.export.precision.qdq import add_qdq
 from pvt_edge.export.precision.recipes import FOR_TENSORRT
 from pvt_edge.metrics.average_precision import coco_figures, coco_rows

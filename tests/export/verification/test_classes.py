@@ -4,9 +4,8 @@ import pytest
 
 import pvt_edge
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.verification.classes import ClassTallies
-from pvt_edge.verification.comparing import compare
-from pvt_edge.verification.tolerance import tolerance
+from pvt_edge.verification.checks import compare, tolerance
+from pvt_edge.verification.contender import ClassTallies
 
 from .faults import copy_bundle, move_boxes, plant
 from .test_difference import detections

@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.comparison.panel_text import AMBER, GREEN, RED, SAME, shorten, text_width, write
-from pvt_edge.comparison.panels import PANEL_HW, box_panels, class_panels, map_panels
-from pvt_edge.verification.comparing import compare
+from pvt_edge.comparison.panels import (
+    AMBER,
+    GREEN,
+    PANEL_HW,
+    RED,
+    SAME,
+    box_panels,
+    class_panels,
+    map_panels,
+    shorten,
+    text_width,
+    write,
+)
+from pvt_edge.verification.checks import compare, tolerance
 from pvt_edge.verification.contact_sheet import CAPTION, HEAD, MARGIN, ContactSheet
-from pvt_edge.verification.tolerance import tolerance
 
 from .test_difference import A, B, detections
 

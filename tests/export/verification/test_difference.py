@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.comparison.difference import Tally, ratio
-from pvt_edge.comparison.figure import FIGURES
+from pvt_edge.comparison.difference import FIGURES, Tally, ratio
 from pvt_edge.errors import RuntimeInputError
 from pvt_edge.tasks import TASKS, get_task
-from pvt_edge.verification.comparing import compare
-from pvt_edge.verification.tolerance import check_limits, tolerance
+from pvt_edge.verification.checks import check_limits, compare, tolerance
 
 POST = PostprocessSpec(conf=0.25, iou=0.5)
 NAN, INF = float("nan"), float("inf")

@@ -6,7 +6,7 @@ import pytest
 
 from pvt_edge.errors import DataError
 from pvt_edge.sources import open_source
-from pvt_edge.verification.pictures import drawn_frames, picture_name
+from pvt_edge.verification.side import drawn_frames, picture_name
 
 
 @pytest.fixture

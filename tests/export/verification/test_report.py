@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pvt_edge.verification.checks import tolerance
 from pvt_edge.verification.page import page
 from pvt_edge.verification.report import ArtifactRow, PictureRow, VerifyReport
-from pvt_edge.verification.tolerance import tolerance
 
 LIMITS = tolerance("detect", "int8")
 FIGURES = {"f1": 1.0, "box_px": 0.4, "score_drift": 0.001}

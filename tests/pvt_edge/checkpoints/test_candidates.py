@@ -7,7 +7,7 @@ import torch
 
 from pvt_edge.checkpoints import load_weights
 from pvt_edge.checkpoints.candidates import says_averaged
-from pvt_edge.checkpoints.summary import summarise_checkpoint
+from pvt_edge.checkpoints.opening import summarise_checkpoint
 from pvt_edge.checkpoints.translation import from_native
 from pvt_edge.errors import WeightsError
 

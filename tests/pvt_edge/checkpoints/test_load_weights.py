@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pvt_edge.checkpoints import WeightsReport, load_weights, save_weights
-from pvt_edge.checkpoints.epsilons import get_epsilons
+from pvt_edge.checkpoints.loading import get_epsilons
 from pvt_edge.checkpoints.translation import from_native
 from pvt_edge.errors import WeightsError
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from pvt_edge.checkpoints import load_weights, save_weights
-from pvt_edge.checkpoints.summary import summarise_checkpoint
+from pvt_edge.checkpoints.opening import summarise_checkpoint
 from pvt_edge.checkpoints.translation import from_native
 from pvt_edge.errors import WeightsError
 from pvt_edge.variants import VARIANTS, get_variant

@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 
 from pvt_edge.checkpoints import load_weights, read_checkpoint, save_weights
-from pvt_edge.checkpoints.epsilons import get_epsilons, set_epsilons
+from pvt_edge.checkpoints.loading import get_epsilons, set_epsilons
 from pvt_edge.errors import WeightsError
 
 

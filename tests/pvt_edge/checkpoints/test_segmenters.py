@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from pvt_edge.checkpoints import load_weights
-from pvt_edge.checkpoints.summary import summarise_checkpoint
+from pvt_edge.checkpoints.opening import summarise_checkpoint
 from pvt_edge.checkpoints.translation import from_native
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.zoo import create_model, resolve_weights

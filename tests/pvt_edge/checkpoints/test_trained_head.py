@@ -8,14 +8,12 @@ import torch
 
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.checkpoints import load_weights, save_weights
-from pvt_edge.checkpoints.python_config import read_config
+from pvt_edge.checkpoints.mmdet_config import read_config
 from pvt_edge.checkpoints.translation import from_native
 from pvt_edge.errors import WeightsError
 from pvt_edge.export.request import default_postprocess
 from pvt_edge.models import build_model
-from pvt_edge.models.anchors import cell_anchors
-from pvt_edge.models.box_coder import decode
-from pvt_edge.models.decode import Decode
+from pvt_edge.models.anchors import Decode, cell_anchors, decode
 from pvt_edge.models.retinanet import HEADS, HeadConfig
 from pvt_edge.variants import get_variant
 from pvt_edge.zoo import resolve_weights

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from pvt_edge.cli import config
+from pvt_edge.cli import options as cli_options
 from pvt_edge.cli.app import app
 from pvt_edge.errors import DataError, UnknownNameError
 
@@ -138,7 +138,7 @@ def test_wrong_values_are_one_line_and_no_traceback(write, pvt_edge_command):
 def test_every_option_can_be_in_a_file():
     """A new option of a type that files know nothing of would fail here."""
     context = typer.Context(PREDICT)
-    kinds = config._kinds(context)
+    kinds = cli_options._kinds(context)
     assert set(kinds) == {parameter.name for parameter in PREDICT.params} - {"config"}
     for name, kind in kinds.items():
-        assert kind in config.KINDS or kind == list[str], name
+        assert kind in cli_options.KINDS or kind == list[str], name

@@ -13,13 +13,19 @@ from pvt_edge.cli.spread import options_of, spread
 from pvt_edge.options.build import BuildOptions
 from pvt_edge.options.export import ExportOptions
 from pvt_edge.options.flag import Flag
-from pvt_edge.options.predict import LoadOptions, MachineOptions, PredictOptions, SliceOptions
 from pvt_edge.options.preprocessing import Preprocessing
-from pvt_edge.options.source import SourceOptions
-from pvt_edge.options.stream import FollowOptions, OutputOptions
+from pvt_edge.options.run import (
+    Limits,
+    LoadOptions,
+    MachineOptions,
+    PredictOptions,
+    RunOptions,
+    SideOptions,
+    SliceOptions,
+    ValOptions,
+)
+from pvt_edge.options.stream import FollowOptions, OutputOptions, SourceOptions
 from pvt_edge.options.train import TrainOptions
-from pvt_edge.options.val import ValOptions
-from pvt_edge.options.verify import Limits, RunOptions, SideOptions
 
 OBJECTS = (
     BuildOptions,

@@ -4,15 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from pvt_edge.doctor.advice import RULES, advise
-from pvt_edge.doctor.examination import Examination
-from pvt_edge.doctor.facts import Facts
-from pvt_edge.doctor.packages import Package
-from pvt_edge.doctor.verdict import Device, Verdict
+from pvt_edge.doctor.examination import RULES, Examination, advise
+from pvt_edge.doctor.facts import Device, Facts, Verdict
 from pvt_edge.machine.cpu import Cpu
-from pvt_edge.machine.gpu import Gpu
-from pvt_edge.machine.jetson import Jetson
-from pvt_edge.machine.opencv_build import OpenCvBuild
+from pvt_edge.machine.installed import OpenCvBuild, Package
+from pvt_edge.machine.nvidia import Gpu, Jetson
 from pvt_edge.machine.system import System
 
 SYSTEM = System("Debian 12, Linux 6.1", "x86_64", "3.11.7", "0.1.0", virtual_environment=True)

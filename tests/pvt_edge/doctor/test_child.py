@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pvt_edge.doctor import child
-from pvt_edge.doctor.child import MARK, PATIENCE_S, Answer, Question, asking
-from pvt_edge.doctor.verdict import askable
+from pvt_edge.doctor import probes
+from pvt_edge.doctor.facts import askable
+from pvt_edge.doctor.probes import MARK, PATIENCE_S, Answer, Question, asking
 from pvt_edge.runtimes import RUNTIMES, missing
-from pvt_edge.runtimes.probe import TINY_INPUT, TINY_ONNX, TINY_OUTPUT
+from pvt_edge.runtimes.session import TINY_INPUT, TINY_ONNX, TINY_OUTPUT
 
 GOOD = f"""print({MARK!r} + '{{"facts": {{"version": "1"}}, "failure": null}}', flush=True)"""
 SILENT = Answer(failure="it ended without an answer: it said nothing")
@@ -135,7 +135,7 @@ def test_a_probe_ends_itself_where_nobody_can(monkeypatch, tmp_path):
     """Its parent may have been killed."""
     (tmp_path / "onnxruntime.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(child, "GRACE_S", -19)
+    monkeypatch.setattr(probes, "GRACE_S", -19)
     assert ask("onnxruntime", 20) == Answer(failure="it crashed (SIGALRM): it said nothing")
 
 

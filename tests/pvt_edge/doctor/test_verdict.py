@@ -2,9 +2,9 @@
 
 import pytest
 
-from pvt_edge.doctor.child import Answer
-from pvt_edge.doctor.packages import Package
-from pvt_edge.doctor.verdict import Device, judge
+from pvt_edge.doctor.facts import Device, judge
+from pvt_edge.doctor.probes import Answer
+from pvt_edge.machine.installed import Package
 from pvt_edge.runtimes import RUNTIMES, table
 from pvt_edge.runtimes.table import installed
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pvt_edge.drawing.annotation import COUNTER_COLOUR, draw_counts, draw_outlines
 from pvt_edge.drawing.boxes import style_for
-from pvt_edge.drawing.counters import COUNTER_COLOUR, draw_counts, draw_outlines
 from pvt_edge.results import Boxes, Counter, Result
 
 COUNTS = {"in": 12, "out": 3}

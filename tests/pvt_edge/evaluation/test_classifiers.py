@@ -10,7 +10,7 @@ pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 
 from pvt_edge.bundle.schema import InputSpec, Manifest, Provenance, ResizeSpec
 from pvt_edge.bundle.writer import BundleWriter
-from pvt_edge.data.image_folder import read_image_folder
+from pvt_edge.data.classed_pictures import read_image_folder
 from pvt_edge.errors import DataError, RuntimeInputError
 from pvt_edge.evaluation import evaluate
 from pvt_edge.evaluation.arrays import answers_of

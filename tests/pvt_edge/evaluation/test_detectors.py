@@ -14,8 +14,8 @@ from pvt_edge.bundle import read_bundle
 from pvt_edge.data.coco import read_coco
 from pvt_edge.errors import BundleError, DataError, RuntimeInputError, RuntimeMissingError, UnknownNameError
 from pvt_edge.evaluation import evaluate
-from pvt_edge.evaluation.artifacts import choose_artifacts
-from pvt_edge.metrics.class_names import match_classes
+from pvt_edge.evaluation.inputs import choose_artifacts
+from pvt_edge.metrics.labelled import match_classes
 from pvt_edge.scenes import write_scenes
 
 LABELS = ("RBC", "WBC", "Platelets")

@@ -4,13 +4,10 @@ import os
 
 import pytest
 
-from pvt_edge.doctor.packages import missing_of, normal, read_packages
 from pvt_edge.machine.cpu import Cpu, read_cpu
-from pvt_edge.machine.gpu import Gpu, parse_smi, read_driver, read_gpus
-from pvt_edge.machine.jetson import read_jetson
-from pvt_edge.machine.opencv_build import parse_build
-from pvt_edge.machine.system import read_system
-from pvt_edge.machine.system_text import run_tool
+from pvt_edge.machine.installed import missing_of, normal, parse_build, read_packages
+from pvt_edge.machine.nvidia import Gpu, parse_smi, read_driver, read_gpus, read_jetson
+from pvt_edge.machine.system import read_system, run_tool
 
 ZEN5 = (
     "processor\t: 0\nmodel name\t: AMD EPYC 9575F\nflags\t\t: fpu sse2 avx2 avx512f avx_vnni avx512_vnni avx512_bf16\n"
@@ -143,7 +140,7 @@ def test_programs_that_fail_or_hang(programs, monkeypatch):
     programs("broken", "echo half; exit 3")
     assert run_tool("broken") is None
     programs("slow", "exec sleep 20")
-    monkeypatch.setattr("pvt_edge.machine.system_text.PATIENCE_S", 0.2)
+    monkeypatch.setattr("pvt_edge.machine.system.PATIENCE_S", 0.2)
     assert run_tool("slow") is None
 
 

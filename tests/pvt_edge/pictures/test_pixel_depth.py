@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from pvt_edge.errors import DataError, PictureWarning
-from pvt_edge.pictures.pixel_depth import check_pixel_max, to_8_bits
-from pvt_edge.pictures.resizing import to_bgr
+from pvt_edge.pictures.resizing import check_pixel_max, to_8_bits, to_bgr
 from pvt_edge.scenes import draw_scene
 from pvt_edge.sources import SourceOptions, open_source, read_image
 

@@ -13,7 +13,7 @@ import pvt_edge
 from pvt_edge.errors import ArgumentError, RuntimeInputError
 from pvt_edge.postprocessing import Thresholds
 from pvt_edge.predictor.slicing import Slicing, choose_slicing, merge, windows_of
-from pvt_edge.results.boxes import Boxes
+from pvt_edge.results.fields import Boxes
 from pvt_edge.scenes import draw_scene
 from pvt_edge.tasks import get_task
 

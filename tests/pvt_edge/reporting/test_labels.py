@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pvt_edge.reporting import labels
-from pvt_edge.reporting.canvas import axes_below
 from pvt_edge.reporting.labels import Label, place_labels
+from pvt_edge.reporting.plots import axes_below
 
 
 def place(points, names=None, **limits):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from pvt_edge.results.run_lengths import draw_runs, packed, run_lengths, unpacked
+from pvt_edge.results.masks import draw_runs, packed, run_lengths, unpacked
 
 RANDOM = np.random.default_rng(0)
 MASKS = {

@@ -132,7 +132,7 @@ def test_a_bundle_on_its_own_masks(bundle, tmp_path):
 
 
 def test_a_benchmark_has_the_same_figures(bundle, tmp_path):
-    from pvt_edge.benchmarks.accuracy import measure_accuracy, read_labels
+    from pvt_edge.benchmarks.pictures import measure_accuracy, read_labels
     from pvt_edge.benchmarks.words import ACCURACY
     from pvt_edge.bundle import read_bundle
 

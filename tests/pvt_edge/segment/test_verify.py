@@ -8,10 +8,10 @@ import pytest
 
 import pvt_edge
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.comparison.masks import MaskAgreement, near_border
+from pvt_edge.comparison.agreement import MaskAgreement, near_border
 from pvt_edge.errors import BundleError
 from pvt_edge.tasks import agreement
-from pvt_edge.verification.comparing import compare
+from pvt_edge.verification.checks import compare
 
 from .made import blobs, picture, write_bundle
 

@@ -7,7 +7,7 @@ import pytest
 
 from pvt_edge.errors import DataError
 from pvt_edge.sources import SourceOptions
-from pvt_edge.sources.gstreamer import csi_pipeline, rtsp_pipeline
+from pvt_edge.sources.jetson import csi_pipeline, rtsp_pipeline
 
 from .cameras import PYTHON, RtspCamera, why_no_rtsp_server
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pvt_edge.sources.lateness import JUMP_S, WINDOW_S, Lateness
+from pvt_edge.sources.video_frames import CLOCK_JUMP_S, WINDOW_S, Lateness
 
 
 def told(pairs):
@@ -18,7 +18,7 @@ def told(pairs):
         ([(0.0, 100.0), (1.0, 101.0), (2.0, 102.0)], [0.0, 0.0, 0.0]),
         ([(0.0, 100.0), (1.0, 101.5), (2.0, 103.0), (3.0, 103.0)], [0.0, 0.5, 1.0, 0.0]),  # a queue grows and empties
         ([(0.0, 105.0), (1.0, 105.1), (5.0, 105.2), (6.0, 107.0)], [0.0, 0.0, 0.0, 0.8]),  # it was there before
-        ([(0.0, 100.0), (JUMP_S + 50, 101.0), (JUMP_S + 51, 102.0)], [0.0, 0.0, 0.0]),  # the clock was set on
+        ([(0.0, 100.0), (CLOCK_JUMP_S + 50, 101.0), (CLOCK_JUMP_S + 51, 102.0)], [0.0, 0.0, 0.0]),  # it was set
         ([(500.0, 100.0), (0.0, 101.0), (1.0, 102.2)], [0.0, 0.0, 0.2]),  # or counts anew
     ],
 )

@@ -7,9 +7,9 @@ import pytest
 
 from pvt_edge.errors import DataError, UnknownNameError
 from pvt_edge.sources import Frame, ImageFiles, Source, SourceOptions, open_source
+from pvt_edge.sources.capture import Webcam
 from pvt_edge.sources.network import HttpStream, RtspStream
 from pvt_edge.sources.synthetic import SyntheticCells
-from pvt_edge.sources.webcam import Webcam
 
 from .files import write_picture
 

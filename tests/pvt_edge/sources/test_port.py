@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from pvt_edge.sources.port import Port
+from pvt_edge.sources.diagnosis import Port
 
 from .cameras import closed_port
 

@@ -7,7 +7,7 @@ import pytest
 
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.sources import SourceOptions, open_source
-from pvt_edge.streams.joining import open_sources
+from pvt_edge.streams.runner import open_sources
 
 from .cameras import MjpegCamera, RtspCamera, SilentHost, closed_port
 

@@ -9,8 +9,8 @@ from av.codec.context import Flags
 
 from pvt_edge.errors import DataError
 from pvt_edge.sources import open_source
-from pvt_edge.sources.opencv_video import OpenCvReader, leaves_pictures_unwritten
-from pvt_edge.sources.video_picture import turned
+from pvt_edge.sources.video import OpenCvReader, leaves_pictures_unwritten
+from pvt_edge.sources.video_frames import turned
 
 from .files import scene, write_clip
 

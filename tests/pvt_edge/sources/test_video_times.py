@@ -6,7 +6,7 @@ import av
 import pytest
 
 from pvt_edge.sources import open_source
-from pvt_edge.sources.video_clock import VideoClock
+from pvt_edge.sources.video_frames import VideoClock
 
 from .files import remux, write_clip
 

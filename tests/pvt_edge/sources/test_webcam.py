@@ -8,7 +8,7 @@ import pytest
 
 from pvt_edge.errors import DataError
 from pvt_edge.sources import SourceOptions, open_source
-from pvt_edge.sources.webcam import Webcam
+from pvt_edge.sources.capture import Webcam
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="devices have paths on Linux alone")
 

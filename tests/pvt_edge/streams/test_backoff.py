@@ -2,7 +2,7 @@
 
 import random
 
-from pvt_edge.streams.backoff import FIRST_S, MOST_S, PEEK_S, Backoff
+from pvt_edge.streams.reader import FIRST_S, MOST_S, PEEK_S, Backoff
 
 
 def test_waits_double_up_to_the_most():

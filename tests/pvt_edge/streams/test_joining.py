@@ -7,7 +7,7 @@ import pytest
 
 from pvt_edge.errors import DataError, UnknownNameError
 from pvt_edge.sources import SourceOptions
-from pvt_edge.streams.joining import open_sources
+from pvt_edge.streams.runner import open_sources
 
 from .cameras import RtspCamera, SilentHost, closed_port, write_picture, write_video
 

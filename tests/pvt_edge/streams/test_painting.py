@@ -7,7 +7,7 @@ pytest.importorskip("supervision", reason="supervision is not installed")
 
 from pvt_edge.errors import DataError
 from pvt_edge.results import Boxes, Probs, Result
-from pvt_edge.streams.painting import Painter
+from pvt_edge.streams.following import Painter
 
 GREY = np.full((160, 320, 3), 128, np.uint8)
 

@@ -7,7 +7,7 @@ import pytest
 
 from pvt_edge.errors import DataError
 from pvt_edge.sources import Frame, SourceOptions, open_source
-from pvt_edge.streams import backoff
+from pvt_edge.streams import reader
 from pvt_edge.streams.status import ENDED, FAILED, LOST, RUNNING
 
 from .cameras import MjpegCamera, RtspCamera, numbered_jpeg, read_number, wait_until, write_picture, write_video
@@ -61,7 +61,7 @@ def test_the_newest_of_a_live_source_wins():
 
 
 def test_attempts_that_fail_are_told_once_and_wait_longer_each_time(told, monkeypatch):
-    monkeypatch.setattr(backoff, "FIRST_S", 0.1)
+    monkeypatch.setattr(reader, "FIRST_S", 0.1)
     source = Scripted(*[[gone()]] * 4, [1, "ended"])
     with Readings(source) as readings:
         readings.join()
@@ -90,11 +90,11 @@ def test_a_source_that_shows_itself_ends_the_wait_and_the_back_off(caplog):
     assert source.peeks == 4
     waits = [float(line.split()[-2]) for line in caplog.messages if "next attempt within" in line]
     assert len(waits) == 4
-    assert max(waits) <= backoff.FIRST_S  # by itself the back-off would be at 2 to 4 s
+    assert max(waits) <= reader.FIRST_S  # by itself the back-off would be at 2 to 4 s
 
 
 def test_a_source_that_flaps_is_left_in_peace_longer_each_time(monkeypatch):
-    monkeypatch.setattr(backoff, "FIRST_S", 0.1)
+    monkeypatch.setattr(reader, "FIRST_S", 0.1)
     source = Scripted([1, "lost"], [2, "lost"], [3, "lost"], [4, "ended"])
     with Readings(source, keep_all=True) as readings:
         readings.join()
@@ -112,7 +112,7 @@ def test_while_it_is_lost_the_state_says_why():
 
 
 def test_a_stop_ends_the_longest_wait(monkeypatch):
-    monkeypatch.setattr(backoff, "FIRST_S", 300.0)
+    monkeypatch.setattr(reader, "FIRST_S", 300.0)
     with Readings(Scripted(*[[gone()]] * 99)) as readings:
         wait_until(lambda: readings.sources[0].attempts)
         readings.readers[0].stop()

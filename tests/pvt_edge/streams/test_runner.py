@@ -12,7 +12,7 @@ import pytest
 from pvt_edge import load
 from pvt_edge.errors import DataError
 from pvt_edge.postprocessing import Thresholds
-from pvt_edge.predictor.prepared import Prepared
+from pvt_edge.predictor.frames import Prepared
 from pvt_edge.results import FrameInfo, Probs, Result
 from pvt_edge.sources import Frame, ImageFiles, SourceOptions, open_source
 from pvt_edge.streams import StreamRunner, run_streams

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pvt_edge.streams.still import StillWatch
+from pvt_edge.streams.reader import StillWatch
 
 RNG = np.random.default_rng(0)
 SCENE = RNG.integers(0, 255, (48, 64, 3), np.uint8)

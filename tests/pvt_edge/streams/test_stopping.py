@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from pvt_edge.streams.stopping import stop_on_signals
+from pvt_edge.streams.service import stop_on_signals
 
 PATIENT = """
 import os, signal, sys, threading
-from pvt_edge.streams.stopping import stop_on_signals
+from pvt_edge.streams.service import stop_on_signals
 
 number = signal.Signals[sys.argv[1]]
 before, stopped = signal.getsignal(number), threading.Event()
@@ -28,7 +28,7 @@ assert signal.getsignal(number) is before
 
 IMPATIENT = """
 import os, signal, threading
-from pvt_edge.streams.stopping import stop_on_signals
+from pvt_edge.streams.service import stop_on_signals
 
 calls = []
 with stop_on_signals(lambda: calls.append("stop"), hurry=lambda: calls.append("hurry")) as signals:

@@ -9,7 +9,7 @@ from supervision import box_iou_batch
 from pvt_edge.errors import DataError
 from pvt_edge.results import Boxes, FrameInfo, Probs, Result
 from pvt_edge.scenes import scene_clip
-from pvt_edge.streams.tracking import Tracker
+from pvt_edge.streams.following import Tracker
 
 BLANK = np.zeros((480, 640, 3), np.uint8)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pvt_edge.data.labelled_set import BoxSample, BoxSet, ClassSample, ClassSet
-from pvt_edge.data.splits import split
 from pvt_edge.errors import DataError
+from pvt_edge.training.data import split
 
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
 

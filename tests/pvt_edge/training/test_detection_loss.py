@@ -5,8 +5,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
 
-from pvt_edge.training.assigner import assign, pairwise_iou  # noqa: E402
-from pvt_edge.training.detection_loss import BOX_WEIGHT, detection_loss, giou, imitation_loss, quality_focal  # noqa: E402
+from pvt_edge.training.detection_loss import (  # noqa: E402  # noqa: E402
+    BOX_WEIGHT,
+    assign,
+    detection_loss,
+    giou,
+    imitation_loss,
+    pairwise_iou,
+    quality_focal,
+)
 
 SQUARES = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 20], [20, 20, 30, 30], [0, 0, 0, 0]])
 

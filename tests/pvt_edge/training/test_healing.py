@@ -11,7 +11,7 @@ for package in ("matplotlib", "pycocotools", "safetensors"):
 import pvt_edge  # noqa: E402
 from pvt_edge.checkpoints.sidecar import Sidecar  # noqa: E402
 from pvt_edge.errors import ArgumentError, DataError, ExportError, UnknownNameError  # noqa: E402
-from pvt_edge.models.moves import moves_of  # noqa: E402
+from pvt_edge.models.table import moves_of  # noqa: E402
 from pvt_edge.moves import NONE, Moves, read_moves  # noqa: E402
 from pvt_edge.options.preprocessing import Preprocessing  # noqa: E402
 from pvt_edge.scenes import write_scenes  # noqa: E402

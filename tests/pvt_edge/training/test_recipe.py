@@ -10,7 +10,7 @@ for package in ("matplotlib", "pycocotools", "safetensors"):
 
 import pvt_edge  # noqa: E402
 from pvt_edge.options.train import frozen_stages, seconds_of  # noqa: E402
-from pvt_edge.training.schedule import rate_at  # noqa: E402
+from pvt_edge.training.recipe import rate_at  # noqa: E402
 from pvt_edge.training.start import count_parameters, freeze, parameter_groups  # noqa: E402
 from pvt_edge.training.task import usual_size  # noqa: E402
 

@@ -18,7 +18,7 @@ for package in ("matplotlib", "pycocotools", "safetensors"):
     pytest.importorskip(package, reason=f"training needs {package}")
 
 import pvt_edge  # noqa: E402
-from pvt_edge.checkpoints.summary import summarise_checkpoint  # noqa: E402
+from pvt_edge.checkpoints.opening import summarise_checkpoint  # noqa: E402
 from pvt_edge.errors import ArgumentError, DataError, TrainingError, UnknownNameError  # noqa: E402
 from pvt_edge.training.loop import Trainer  # noqa: E402
 from pvt_edge.training.state import learnt_pictures  # noqa: E402

@@ -10,9 +10,9 @@ from PIL import Image  # noqa: E402
 
 import pvt_edge  # noqa: E402
 from pvt_edge.bundle.schema import NormaliseSpec  # noqa: E402
-from pvt_edge.checkpoints.summary import summarise_checkpoint  # noqa: E402
+from pvt_edge.checkpoints.opening import summarise_checkpoint  # noqa: E402
 from pvt_edge.data.labelled_set import MaskSample  # noqa: E402
-from pvt_edge.training.segmentation_loss import class_weights, imitation_loss, segmentation_loss  # noqa: E402
+from pvt_edge.training.segment import class_weights, imitation_loss, segmentation_loss  # noqa: E402
 from pvt_edge.training.task import get_training  # noqa: E402
 from pvt_edge.training.view import View  # noqa: E402
 

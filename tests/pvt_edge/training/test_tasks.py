@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
 
 from pvt_edge.data.labelled_set import ClassSample, ClassSet  # noqa: E402
-from pvt_edge.results.boxes import Boxes  # noqa: E402
+from pvt_edge.results.fields import Boxes  # noqa: E402
 from pvt_edge.training.task import get_training  # noqa: E402
 
 

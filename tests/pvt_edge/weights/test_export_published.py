@@ -14,8 +14,7 @@ import pvt_edge
 from pvt_edge.checkpoints.translation import from_native
 from pvt_edge.errors import WeightsError
 from pvt_edge.export.request import default_labels, default_resize
-from pvt_edge.weights.labels import get_labels
-from pvt_edge.weights.published import PUBLISHED
+from pvt_edge.weights.published import PUBLISHED, get_labels
 from pvt_edge.zoo import resolve_weights
 
 from .server import Answer

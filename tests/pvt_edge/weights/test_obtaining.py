@@ -13,9 +13,8 @@ import torch
 
 import pvt_edge
 from pvt_edge.errors import WeightsError
-from pvt_edge.weights.cache import cache_folder, hash_file
 from pvt_edge.weights.download import Patience
-from pvt_edge.weights.obtaining import cached_path
+from pvt_edge.weights.obtaining import cache_folder, cached_path, hash_file
 from pvt_edge.weights.obtaining import obtain as obtain_checked
 from pvt_edge.weights.published import PublishedWeights
 from pvt_edge.zoo import held_variant

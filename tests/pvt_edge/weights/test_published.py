@@ -5,8 +5,7 @@ import pytest
 from pvt_edge.errors import UnknownNameError, WeightsError
 from pvt_edge.models import MODELS
 from pvt_edge.variants import VARIANTS
-from pvt_edge.weights.labels import get_labels
-from pvt_edge.weights.published import PUBLISHED, TASK_OF, find_published, labels_of
+from pvt_edge.weights.published import PUBLISHED, TASK_OF, find_published, get_labels, labels_of
 
 GITHUB = "https://github.com/whai362/PVT/releases/download/v2/"
 MMDET = "https://download.openmmlab.com/mmdetection/v2.0/pvt/"
