@@ -1,4 +1,4 @@
-"""What all runtimes have in common: checked feeds, the error boundary around calls, `doctor`'s questions, closing once."""
+"""What all runtimes have in common: checked feeds, the boundary around calls, what `doctor` asks, and closing once."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
