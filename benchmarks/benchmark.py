@@ -84,7 +84,7 @@ class Run:
         self.announce: Callable[[str], None] | None = None
         self.done, self.steps = 0, 1
 
-    def tell(self, text: str) -> None:
+    def begin(self, text: str) -> None:
         """Say that a step begins."""
         if self.progress:
             self.progress(self.done, self.steps, text)
@@ -94,7 +94,7 @@ class Run:
         """All of it."""
         options = self.options
         check_models(options.compare, self.bundle.manifest.task)
-        self.tell("looking at the machine")
+        self.begin("looking at the machine")
         labelled = judged_on = None
         if options.data is not None:
             labelled = read_labels(self.bundle, options.data, options.images)
@@ -104,7 +104,7 @@ class Run:
         pictures = self._pictures(labelled)
         with tempfile.TemporaryDirectory() as scratch, own_compiler_cache(Path(scratch)):
             plans, compared = plan_run(
-                self.bundle, options, self.torch_model, Path(scratch), tell=self.tell, announce=self.announce
+                self.bundle, options, self.torch_model, Path(scratch), on_step=self.begin, announce=self.announce
             )
             self.rows = {plan.name: plan.row for plan in plans}
             live = [plan for plan in plans if plan.opening is not None]
@@ -117,7 +117,7 @@ class Run:
                 opened = self._open(live, pictures, stack)
                 watch = NoiseWatch(load)
                 tracks = self._rounds(opened, watch)
-                noise = watch.told()
+                noise = watch.summary()
                 samples = self._summarise(opened, tracks)
                 self._check_any_measured()
                 if labelled is not None:
@@ -157,7 +157,7 @@ class Run:
         """The plans whose runtimes survive a process of their own."""
         alive = []
         for plan in plans:
-            self.tell(f"cold start of {plan.name}")
+            self.begin(f"cold start of {plan.name}")
             assert plan.opening is not None
             try:
                 self._update(plan.name, cold_start=measure_cold_start(plan.opening))
@@ -170,7 +170,7 @@ class Run:
     def _peaks(self) -> Peaks | None:
         if not self.options.roofline:
             return None
-        self.tell("measuring what the machine can do at best")
+        self.begin("measuring what the machine can do at best")
         if (reason := missing("openvino")) is not None:
             self.notes.append(f"no roofline, whose peaks are measured with OpenVINO: {reason}")
             return None
@@ -179,7 +179,7 @@ class Run:
     def _open(self, plans: Sequence[Plan], pictures: Pictures, stack: ExitStack) -> dict[str, Contestant]:
         opened = {}
         for plan in plans:
-            self.tell(f"opening {plan.name}")
+            self.begin(f"opening {plan.name}")
             assert plan.opening is not None
             try:
                 opened[plan.name] = open_contestant(plan.opening, self.bundle, pictures, stack)
@@ -201,7 +201,7 @@ class Run:
             seed=options.seed,
             warmup_s=options.warmup_s,
             between=watch.listen,
-            tell=self.tell,
+            on_step=self.begin,
         )
         kinds = (INFER, WHOLE) if self.options.end_to_end else (INFER,)
         return {(kind, name): tracks[f"{kind}: {name}"] for name in opened for kind in kinds}
@@ -249,7 +249,7 @@ class Run:
                 continue  # random weights
             file = row.route, row.runtime, row.precision
             if row.inference is not None and file not in found:
-                self.tell(f"accuracy of {name}")
+                self.begin(f"accuracy of {name}")
                 try:
                     found[file] = measure_accuracy(contestant.predictor, labelled)
                 except Exception as error:  # what was timed is not to be lost
@@ -271,7 +271,7 @@ class Run:
 
     def _layers(self, plans: Sequence[Plan], opened: Mapping[str, Contestant], pictures: Pictures) -> None:
         """Write where OpenVINO's time goes, of one picture and one caller."""
-        self.tell("asking OpenVINO where its time goes")
+        self.begin("asking OpenVINO where its time goes")
         for plan in plans:
             row = self.rows[plan.name]
             if plan.opening is None or row.inference is None or row.runtime != "openvino" or row.model is not None:

@@ -82,11 +82,11 @@ def _macs(bundle: Bundle) -> int | None:
     if missing("openvino") is not None:
         return None
     batch = bundle.manifest.input.batch
-    held = {artifact.runtime: artifact for artifact in bundle.manifest.artifacts if artifact.precision == "fp32"}
+    by_runtime = {artifact.runtime: artifact for artifact in bundle.manifest.artifacts if artifact.precision == "fp32"}
     for runtime in ("onnxruntime", "openvino"):
-        if runtime in held:
+        if runtime in by_runtime:
             try:
-                return read_costs(bundle.path(held[runtime]), batch).macs // batch
+                return read_costs(bundle.path(by_runtime[runtime]), batch).macs // batch
             except (BundleError, RuntimeError):  # its own row says so
                 continue
     return None

@@ -137,7 +137,7 @@ class NoiseWatch:
             self.reference_ms.append((time.perf_counter_ns() - began) / 1e6)
         self._mhz += read_mhz() or ()
 
-    def told(self) -> Noise:
+    def summary(self) -> Noise:
         """What went on since the beginning."""
         if not self.reference_ms:
             self.listen()

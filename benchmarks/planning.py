@@ -43,7 +43,7 @@ def export_to_measure(
     batches: Sequence[int] = (1,),
     calib: str | None = None,
     int8: bool = True,
-    tell: Callable[[str], None] = lambda text: None,
+    on_step: Callable[[str], None] = lambda text: None,
 ) -> Exported:
     """ONNX and OpenVINO files in `folder`, in fp32 and by the recorded recipe in int8, nothing searched.
 
@@ -79,17 +79,17 @@ def export_to_measure(
         dynamic_batch=len(batches) > 1,
         weights_file=chosen.file,
         dialect=chosen.dialect,
-        progress=lambda _done, _steps, text: tell(text),
+        progress=lambda _done, _steps, text: on_step(text),
     )
     if int8 and not any(artifact.precision == "int8" for artifact in bundle.manifest.artifacts):
         notes.append("the exporter wrote no INT8: see pvt-edge export --int8")
-    held = bundled.name if bundled else weights
-    if held is None:  # resolve_weights takes nothing but the bundled ones unasked
+    weights_name = bundled.name if bundled else weights
+    if weights_name is None:  # resolve_weights takes nothing but the bundled ones unasked
         raise ExportError(f"no weights for {variant}: give them with --weights, or --weights none")
     model = TorchModel(
         chosen.variant,
         chosen.task,
-        held,
+        weights_name,
         head=None if bundled else head,
         normalisation=bundle.manifest.normalise,
     )
@@ -125,7 +125,7 @@ def plan_run(
     torch_model: TorchModel | str,
     folder: Path,
     *,
-    tell: Callable[[str], None],
+    on_step: Callable[[str], None],
     announce: Callable[[str], None] | None,
 ) -> tuple[list[Plan], list[ModelFacts]]:
     """Every row, and what the comparison models are; the files of `options.compare` are written to `folder`.
@@ -144,7 +144,7 @@ def plan_run(
         announce(estimate_words(runtimes, options, stock_exports=exports))
     models: dict[str, ModelFacts] = {}
     for name in options.compare:
-        tell(f"exporting {name} by the default route")
+        on_step(f"exporting {name} by the default route")
         for batch in batches:
             if name == STOCK:
                 plans += plan_stock(bundle, choice, torch_model, folder, batch)

@@ -213,15 +213,15 @@ def find_torch_model(bundle: Bundle, weights: str | None, head: str | None = Non
     from pvt_edge.weights import get_bundled
 
     manifest = bundle.manifest
-    held = manifest.provenance.weights
-    if weights is None and get_bundled(held) is None:
-        return f"the bundle holds no torch weights (it was made of {held}): give them with --weights"
-    known = manifest.task == "features" or get_bundled(weights or held)
+    made_of = manifest.provenance.weights
+    if weights is None and get_bundled(made_of) is None:
+        return f"the bundle holds no torch weights (it was made of {made_of}): give them with --weights"
+    known = manifest.task == "features" or get_bundled(weights or made_of)
     alone = manifest.task == "segment" and manifest.postprocess is not None  # one class, and the rest is background
     return TorchModel(
         manifest.variant,
         manifest.task,
-        weights or held,
+        weights or made_of,
         num_classes=None if known else 1 if alone else len(manifest.labels),
         head=head,
         normalisation=manifest.normalise,

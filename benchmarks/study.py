@@ -71,14 +71,14 @@ def run_study(
     for done, (name, size) in enumerate(combinations):
         words = f"{name} {size[0]}x{size[1]}"
 
-        def tell(text: str, done: int = done, words: str = words) -> None:
+        def on_step(text: str, done: int = done, words: str = words) -> None:
             if progress:
                 progress(done, len(combinations), f"{words}: {text}")
 
         beside = options.compare
         if any((entry.height, entry.width) == size for entry in others):
             beside = tuple(other for other in beside if other == STOCK)
-        entry, measured = _measure(name, size, replace(options, compare=beside), task, weights, int8, tell)
+        entry, measured = _measure(name, size, replace(options, compare=beside), task, weights, int8, on_step)
         entries.append(entry)
         if measured is not None:
             found.append(measured)
@@ -103,21 +103,28 @@ def _measure(
     task: str,
     weights: str,
     int8: bool,
-    tell: Callable[[str], None],
+    on_step: Callable[[str], None],
 ) -> tuple[StudyEntry, Benchmark | None]:
     began = perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            tell("exporting")
+            on_step("exporting")
             exported = export_to_measure(
-                Path(folder), name, task=task, weights=weights, head=options.head, imgsz=size, int8=int8, tell=tell
+                Path(folder),
+                name,
+                task=task,
+                weights=weights,
+                head=options.head,
+                imgsz=size,
+                int8=int8,
+                on_step=on_step,
             )
             measured = run_benchmark(
                 exported.bundle,
                 options,
                 torch_model=exported.torch_model,
                 made_for_this=True,
-                progress=lambda _done, _steps, text: tell(text),
+                progress=lambda _done, _steps, text: on_step(text),
             ).benchmark
         except Exception as error:  # out of memory at a large size, say: what was measured before must not be lost
             seconds = round(perf_counter() - began, 1)

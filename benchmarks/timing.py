@@ -144,7 +144,7 @@ def run_rounds(
     seed: int,
     warmup_s: float = 0.0,
     between: Callable[[], None] = lambda: None,
-    tell: Callable[[str], None] = lambda name: None,
+    on_step: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Track]:
     """What each contestant did in `rounds` turns of `slice_s` seconds, after `warmup_s` that are not counted.
 
@@ -153,14 +153,14 @@ def run_rounds(
     """
     tracks = {name: Track() for name in contestants}
     if warmup_s > 0:
-        _round(contestants, tracks, list(contestants), warmup_s, tell, between)
+        _round(contestants, tracks, list(contestants), warmup_s, on_step, between)
         for track in tracks.values():
             track.whole, track.turns = Turn(), 0
     order = random.Random(seed)
     for _ in range(rounds):
         names = list(contestants)
         order.shuffle(names)
-        _round(contestants, tracks, names, slice_s, tell, between)
+        _round(contestants, tracks, names, slice_s, on_step, between)
     return tracks
 
 
@@ -169,12 +169,12 @@ def _round(
     tracks: Mapping[str, Track],
     names: Sequence[str],
     seconds: float,
-    tell: Callable[[str], None],
+    on_step: Callable[[str], None],
     between: Callable[[], None],
 ) -> None:
     for name in names:
         track = tracks[name]
-        tell(name)
+        on_step(name)
         if track.error is not None:
             continue
         between()

@@ -217,8 +217,8 @@ def noise_line(noise: Noise) -> str:
 
 def accuracy_name(benchmark: Benchmark) -> str | None:
     """The metric that is shown; None where no row has one."""
-    held = {name for row in benchmark.measured for name in row.accuracy or {}}
-    return next((name for name in ACCURACY if name in held), None)
+    names = {name for row in benchmark.measured for name in row.accuracy or {}}
+    return next((name for name in ACCURACY if name in names), None)
 
 
 def _percentiles(benchmark: Benchmark) -> list[str]:

@@ -100,7 +100,7 @@ def choose(
     build: "Callable[[Moves], Run]",
     judge: "Judge",
     budget: float,
-    tell: Callable[[str], None],
+    on_step: Callable[[str], None],
     ladder: Sequence[Moves] = LADDER,
 ) -> tuple[Approximation | None, ApproximationRecord]:
     """The strongest set of moves within the budget, None where there is none, and what was tried.
@@ -111,7 +111,7 @@ def choose(
         build: What runs the model with some moves, in float32: a picture (1, H, W, 3) -> its outputs by name.
         judge: One set may lose `SHARE` of the budget on its pictures, and no class more than `CLASS_SHARE` budgets.
         budget: Of the judge's metric.
-        tell: Is told each set.
+        on_step: Called with each set, in words.
         ladder: The sets, the weakest first.
     """
     variant = model.backbone.variant
@@ -125,7 +125,7 @@ def choose(
     sets = dict.fromkeys(rung.fitting(variant, imgsz) for rung in reversed(ladder))
     for moves in (rung for rung in sets if rung):
         words = moves.words(variant)
-        tell(f"trying {words}")
+        on_step(f"trying {words}")
         run = build(moves)
         trial = _trial(few, [*map(run, few.inputs)], words, few_base, few_classes, budget)
         if trial.drop <= hopeless:

@@ -95,7 +95,7 @@ def export_model(model: Model, out: "str | PathLike[str]", options: ExportOption
         moves = job.approximation.moves if job.approximation else Moves()
         moved = MOVED if moves else ()
         excluded = find_excluded(model.task, agreement, job.over_budget, graphs, moved)
-        job.tell("writing the bundle")
+        job.begin("writing the bundle")
         chosen, calibration = job.quantisation, job.pictures.calibration
         manifest = Manifest(
             variant=model.backbone.variant.name,

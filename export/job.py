@@ -118,7 +118,7 @@ class ExportJob:
         files = {a.precision: self.writer.path(a.file) for a in artifacts if a.runtime == "onnxruntime"}
         if len(files) < 2:
             return artifacts
-        self.tell_more("ranking ONNX Runtime's precisions")
+        self.detail("ranking ONNX Runtime's precisions")
         latency = time_onnx(files, self.probes[0], self.request.tune)
         order = rank_onnx(files, latency)
         if self.quantisation is not None:
@@ -147,11 +147,11 @@ class ExportJob:
         Raises:
             ExportError: For an INT8 that is required, unless its graph is there for `build_bundle` on the device.
         """
-        held = {(artifact.runtime, artifact.precision) for artifact in artifacts}
+        written = {(artifact.runtime, artifact.precision) for artifact in artifacts}
         graphs = self.tensorrt.graphs if self.tensorrt else {}
         missed = {}
         for runtime, precision in self.request.asked:
-            if (runtime, precision) in held:
+            if (runtime, precision) in written:
                 continue
             missed[f"{runtime}-{precision}"] = reason = self.reasons.get(f"{runtime}-{precision}", "")
             buildable = runtime in ENGINE_FORMATS and precision in graphs
@@ -163,9 +163,9 @@ class ExportJob:
         """Collect pictures, rewrite the model, and choose approximations where some are asked for."""
         request = self.request
         if request.int8:
-            self.tell("collecting calibration pictures")
+            self.begin("collecting calibration pictures")
             self.pictures.collect()
-        self.tell("rewriting the model into its deploy form")
+        self.begin("rewriting the model into its deploy form")
         self.graph = self._graph(self.model, "onnxruntime")
         self.metadata = describe_model(request, self.variant, self.model.task)
         self.probes = self.pictures.probes(PARITY_IMAGES)
@@ -198,13 +198,13 @@ class ExportJob:
         """What judges files: on other pictures than those that chose approximations."""
         return self.pictures.judge(some_chose=self.approximations is not None and not self.moves_given)
 
-    def tell(self, step: str) -> None:
+    def begin(self, step: str) -> None:
         """Say that `step` begins."""
         if self.progress:
             self.progress(self.done, self.steps, step)
         self.done += 1
 
-    def tell_more(self, step: str) -> None:
+    def detail(self, step: str) -> None:
         """Say what goes on within a step."""
         if self.progress:
             self.progress(self.done - 1, self.steps, step)
@@ -274,7 +274,7 @@ class ExportJob:
     def _approximate(self) -> None:
         """Take the moves of a plan, or choose some on pictures that judge nothing else."""
         request = self.request
-        self.tell("choosing approximations")
+        self.begin("choosing approximations")
         if isinstance(request.approximate, Moves):
             self.approximation = take(self.model, request.approximate)
             words = request.approximate.words(self.model.backbone.variant)
@@ -292,9 +292,9 @@ class ExportJob:
         ladder = LADDER
         alone: tuple[MoveSensitivity, ...] = ()
         if request.tune == "full":
-            costs = measure_moves(self.model.backbone.variant, request.imgsz, self._convert, judge, self.tell_more)
+            costs = measure_moves(self.model.backbone.variant, request.imgsz, self._convert, judge, self.detail)
             ladder, alone = costs.ladder, costs.alone
-        chosen, record = choose(self.model, request.imgsz, self._run_moved, judge, budget, self.tell_more, ladder)
+        chosen, record = choose(self.model, request.imgsz, self._run_moved, judge, budget, self.detail, ladder)
         self.approximation, self.approximations = chosen, record.model_copy(update={"alone": alone})
         kept = {Moves(), chosen.moves if chosen else Moves()}
         self._converted = {moves: model for moves, model in self._converted.items() if moves in kept}
@@ -308,13 +308,13 @@ class ExportJob:
         judge = self.pictures.scenes_judge
         if judge is None:
             return None
-        self.tell(f"measuring accuracy on {judge.metric.data}")
+        self.begin(f"measuring accuracy on {judge.metric.data}")
         known = self.judged if self.judged and self.judge is judge else {}
         return measure_accuracy(artifacts, self.writer.path, judge, known)
 
     def measure_agreement(self, artifacts: Sequence[Artifact]) -> AccuracyRecord | None:
         """How far each artifact gives the trained model's answers, whatever gate it passed before."""
-        self.tell("comparing answers with the trained model's")
+        self.begin("comparing answers with the trained model's")
         inputs = self.pictures.probes(AGREEMENT_IMAGES)
         more = model_outputs(self.model, self.graph, inputs[len(self.expected) :])
         return measure_agreement(

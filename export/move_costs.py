@@ -35,7 +35,7 @@ def measure_moves(
     imgsz: tuple[int, int],
     build: "Callable[[Moves], openvino.Model]",
     judge: "Judge",
-    tell: Callable[[str], None],
+    on_step: Callable[[str], None],
 ) -> MoveCosts:
     """Try every move alone on this machine.
 
@@ -44,7 +44,7 @@ def measure_moves(
         imgsz: (height, width).
         build: The float model for OpenVINO that makes moves.
         judge: Some of whose pictures say what a move loses, against the exact model in float32.
-        tell: Is told each move.
+        on_step: Called with each move, in words.
 
     Returns:
         The moves that save time, by loss per millisecond saved, and unions of the first so many of them.
@@ -57,7 +57,7 @@ def measure_moves(
     singles, found = single_moves(variant, imgsz), []
     for number, moves in enumerate(singles, 1):
         words = moves.words(variant)
-        tell(f"move {number} of {len(singles)} alone: {words}")
+        on_step(f"move {number} of {len(singles)} alone: {words}")
         model = build(moves)
         moved = Trial(model, bf16=False)
         value, details = few.judge([moved.run(picture) for picture in few.inputs])

@@ -47,7 +47,7 @@ def resolve_preprocessing(
     given = _in_pixels(given)
     _check(given)
     beside = sidecar.preprocessing if sidecar is not None else Preprocessing()
-    answered = set(given.said) | ({"labels"} if labels_given else set())
+    answered = set(given.explicit) | ({"labels"} if labels_given else set())
     if given.resize is not None or whole_resize is not None:
         answered |= {"resize", "crop", "corner"}
     if whole_resize is not None:
@@ -57,12 +57,12 @@ def resolve_preprocessing(
             mend = _MENDS.get(field)
             raise ExportError(reason + (f": {mend} ({field}= in Python)" if mend else ""))
     taken = list(sidecar.taken) if sidecar is not None else []
-    taken += [f"{name} as asked for" for name in given.said]
-    said = given.over(_without_its_crop(beside, given))
+    taken += [f"{name} as asked for" for name in given.explicit]
+    stated = given.over(_without_its_crop(beside, given))
     normalise = NormaliseSpec(
-        **{name: value for name, value in said.said.items() if name in ("mean", "std", "channel_order")}
+        **{name: value for name, value in stated.explicit.items() if name in ("mean", "std", "channel_order")}
     )
-    resize = whole_resize or _resize(default, said)
+    resize = whole_resize or _resize(default, stated)
     if whole_resize is None or whole_resize.fill_bgr == ResizeSpec.model_fields["fill_bgr"].default:
         resize = resize.model_copy(update={"fill_bgr": normalise.fill_bgr})
     return ResolvedPreprocessing(resize, normalise, tuple(taken))
@@ -77,17 +77,17 @@ def _without_its_crop(beside: Preprocessing, given: Preprocessing) -> Preprocess
     return beside
 
 
-def _resize(default: ResizeSpec, said: Preprocessing) -> ResizeSpec:
-    mode = said.resize or default.mode
-    fraction = said.crop if said.crop is not None else default.crop_fraction if mode == default.mode else 1.0
-    if mode == "crop" and default.mode != "crop" and said.crop is None:
+def _resize(default: ResizeSpec, stated: Preprocessing) -> ResizeSpec:
+    mode = stated.resize or default.mode
+    fraction = stated.crop if stated.crop is not None else default.crop_fraction if mode == default.mode else 1.0
+    if mode == "crop" and default.mode != "crop" and stated.crop is None:
         fraction = 0.875
-    if mode == "letterbox" and said.crop is not None:
+    if mode == "letterbox" and stated.crop is not None:
         raise ExportError("a letterbox cuts nothing out: leave --crop (crop= in Python) out, or take --resize crop")
     fields: dict[str, Any] = {"mode": mode, "crop_fraction": 1.0 if mode == "letterbox" else fraction}
-    fields["interpolation"] = said.interpolation or default.interpolation
-    if said.corner is not None:
-        fields["corner"] = said.corner
+    fields["interpolation"] = stated.interpolation or default.interpolation
+    if stated.corner is not None:
+        fields["corner"] = stated.corner
     return ResizeSpec(**fields)
 
 

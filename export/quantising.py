@@ -84,7 +84,7 @@ def quantise(
     request: "ExportRequest",
     variant: str,
     input_name: str,
-    tell: "Callable[[str], None]",
+    on_step: "Callable[[str], None]",
     exact: "openvino.Model | None" = None,
     left_out: "Sequence[str]" = (),
 ) -> Quantisation:
@@ -98,7 +98,7 @@ def quantise(
     placement: Placement = "searched"
     budget, approx = request.budget(judge.metric.name), request.approx and exact is not None
     if calibration is None:
-        search = Search(model, Ranges(), judge, variant, budget, tell, "none", exact=exact, approx=approx)
+        search = Search(model, Ranges(), judge, variant, budget, on_step, "none", exact=exact, approx=approx)
         record = search.run(frozenset(), "off" if request.tune == "off" else "quick")
         return Quantisation(search, record, None)
     if request.plan is not None:
@@ -107,10 +107,10 @@ def quantise(
             raise ExportError("the precision plan runs no block in INT8: leave --int8 out (precisions= in Python)")
     elif request.tune != "full":
         given, placement = RECORDED.blocks(known), "recorded"
-    tell(f"observing ranges on {len(calibration.inputs)} pictures")
+    on_step(f"observing ranges on {len(calibration.inputs)} pictures")
     batches = calibration.batches(1 if request.options.dynamic_batch else request.options.batch)
     ranges = observe(model, batches, input_name)
-    search = Search(model, ranges, judge, variant, budget, tell, placement, exact=exact, approx=approx)
+    search = Search(model, ranges, judge, variant, budget, on_step, placement, exact=exact, approx=approx)
     record = search.run(given, request.tune)
     name = search.fastest_placement
     plan = plan_of(variant, judge.task, known, search.placements[name]) if name else None

@@ -141,14 +141,14 @@ class Moves(RootModel[dict[str, BlockMoves]]):
 
     def words(self, variant: Variant) -> str:
         """In a line: "keys pooled 4x4 in stage 1, MLP left out in block 2 of stage 1"; "exact" where there are none."""
-        told: dict[str, list[str]] = {}
+        parts: dict[str, list[str]] = {}
         for name, block in self.blocks(variant).items():
             for move in block.names:
                 side = getattr(block, move)
                 branch = "attention" if kind_of(name) == "attn" else "MLP"
                 text = f"{branch} left out" if move == "leave_out" else f"{WORDS[move]} pooled {side}x{side}"
-                told.setdefault(text, []).append(name)
-        return ", ".join(f"{text} in {_places(variant, names)}" for text, names in told.items()) or "exact"
+                parts.setdefault(text, []).append(name)
+        return ", ".join(f"{text} in {_places(variant, names)}" for text, names in parts.items()) or "exact"
 
 
 NONE = Moves()
@@ -233,11 +233,11 @@ def _places(variant: Variant, names: list[str]) -> str:
         _, in_stage, _, in_block, _ = name.split(".")
         blocks.setdefault(int(in_stage), []).append(int(in_block))
     whole = [stage for stage, found in blocks.items() if len(set(found)) == variant.depths[stage]]
-    told = [f"stage{'s' if len(whole) > 1 else ''} {_listed([stage + 1 for stage in whole])}"] if whole else []
+    parts = [f"stage{'s' if len(whole) > 1 else ''} {_listed([stage + 1 for stage in whole])}"] if whole else []
     for index in (one for one in blocks if one not in whole):
         several = "s" if len(set(blocks[index])) > 1 else ""
-        told.append(f"block{several} {_listed([block + 1 for block in blocks[index]])} of stage {index + 1}")
-    return " and ".join(told)
+        parts.append(f"block{several} {_listed([block + 1 for block in blocks[index]])} of stage {index + 1}")
+    return " and ".join(parts)
 
 
 def _listed(numbers: list[int]) -> str:

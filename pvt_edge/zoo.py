@@ -112,7 +112,7 @@ def create_model(
         named_file, head = named.path, head or named.head
     else:
         named.check(task, num_classes, head)
-        named_file = obtain(named, held_variant)
+        named_file = obtain(named, variant_in_file)
     model = _from_file(row.name, task, named_file, num_classes, head, drop_path=drop_path).model
     model.weights_name = named.name
     return model
@@ -168,7 +168,7 @@ def resolve_weights(
         return ChosenWeights(model, named.labels, named.path, "native")
     if named is not None:
         named.check(task or named.task, num_classes, head)
-        path = obtain(named, held_variant, offline=offline, progress=progress)
+        path = obtain(named, variant_in_file, offline=offline, progress=progress)
         chosen = _from_file(row.name, task or named.task, path, num_classes, head, ema=ema)
         chosen.model.weights_name = named.name
         return replace(chosen, labels=labels_of(named.name, chosen.task))
@@ -185,7 +185,7 @@ def bundled_variant(weights: str | None) -> str:
     raise PvtEdgeError(f"no variant given, and {given}: give --variant (variant in Python), {', '.join(VARIANTS)}")
 
 
-def held_variant(path: Path) -> str | None:
+def variant_in_file(path: Path) -> str | None:
     """The variant in a checkpoint, None where it cannot be told; `WeightsError` for what is no checkpoint."""
     from pvt_edge.checkpoints import read_checkpoint
     from pvt_edge.checkpoints.opening import summarise_checkpoint

@@ -11,10 +11,10 @@ _LONGEST = 300
 
 def one_line(error: BaseException) -> str:
     """The message of an exception in one line, without the C++ source lines that OpenVINO and OpenCV put first."""
-    told_by_opencv = getattr(error, "err", None)
-    lines = [line.strip() for line in str(told_by_opencv or error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
-    text = "; ".join(told or [line for line in lines if line]) or type(error).__name__
+    opencv_text = getattr(error, "err", None)
+    lines = [line.strip() for line in str(opencv_text or error).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
+    text = "; ".join(kept or [line for line in lines if line]) or type(error).__name__
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 

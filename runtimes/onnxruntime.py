@@ -52,11 +52,11 @@ class OnnxRuntime(Session):
         if threads is not None:
             options.intra_op_num_threads = threads
         with boundary(f"ONNX Runtime {onnxruntime.__version__} cannot load {file}", "export the model again"):
-            held = (spec or read_onnx(file)).precision
-            if precision == "approx" and held == "fp32":
-                held = precision
-            if precision not in ("auto", held):
-                raise RuntimeInputError(f"{file} holds {held}, asked for {precision}: ask for {held} or auto")
+            stored = (spec or read_onnx(file)).precision
+            if precision == "approx" and stored == "fp32":
+                stored = precision
+            if precision not in ("auto", stored):
+                raise RuntimeInputError(f"{file} holds {stored}, asked for {precision}: ask for {stored} or auto")
             self._session: Any = onnxruntime.InferenceSession(str(file), options, providers=providers)
             inputs = tuple(map(_spec, self._session.get_inputs()))
             outputs = tuple(map(_spec, self._session.get_outputs()))
@@ -65,7 +65,7 @@ class OnnxRuntime(Session):
             raise RuntimeMissingError(
                 f"ONNX Runtime could not start {device}: check driver, CUDA and cuDNN, or use device 'cpu'"
             )
-        super().__init__("onnxruntime", str(file), precision=held, device=device, inputs=inputs, outputs=outputs)
+        super().__init__("onnxruntime", str(file), precision=stored, device=device, inputs=inputs, outputs=outputs)
 
     @classmethod
     def probe(cls, facts: "Facts") -> None:

@@ -133,7 +133,7 @@ class _ProcessSetting:
         self._before = 0
 
     @contextmanager
-    def held(self, value: int, read: Callable[[], int], write: Callable[[int], object]) -> Iterator[None]:
+    def applied(self, value: int, read: Callable[[], int], write: Callable[[int], object]) -> Iterator[None]:
         with self._lock:
             if self._holders == 0:
                 self._before = read()
@@ -155,11 +155,11 @@ def _thread_count(count: int | None) -> AbstractContextManager[None]:
     """OpenCV's threads, which the rest of the process shares, set to `count` for a while."""
     import cv2
 
-    return nullcontext() if count is None else _THREADS.held(count, cv2.getNumThreads, cv2.setNumThreads)
+    return nullcontext() if count is None else _THREADS.applied(count, cv2.getNumThreads, cv2.setNumThreads)
 
 
 def _silence() -> AbstractContextManager[None]:
     """What OpenCV logs to the console is also raised."""
     from cv2.utils import logging
 
-    return _LOG_LEVEL.held(logging.LOG_LEVEL_SILENT, logging.getLogLevel, logging.setLogLevel)
+    return _LOG_LEVEL.applied(logging.LOG_LEVEL_SILENT, logging.getLogLevel, logging.setLogLevel)

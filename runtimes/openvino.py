@@ -144,8 +144,8 @@ class OpenVinoRuntime(Session):
         """(name, kind, type it runs in) of every layer as compiled: ("conv0", "Convolution", "bf16")."""
         self._check_open()
         ops = self._compiled.get_runtime_model().get_ops()
-        told = [(op.get_friendly_name(), op.get_rt_info()) for op in ops]
-        return [(name, info["layerType"].astype(str), info["runtimePrecision"].astype(str)) for name, info in told]
+        entries = [(op.get_friendly_name(), op.get_rt_info()) for op in ops]
+        return [(name, info["layerType"].astype(str), info["runtimePrecision"].astype(str)) for name, info in entries]
 
     def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":
         results = self._request.infer(arrays, share_inputs=True, share_outputs=False)

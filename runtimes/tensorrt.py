@@ -60,9 +60,9 @@ class TensorRtRuntime(Session):
         gpu = cuda.probe_cuda(device)  # before TensorRT is touched: it crashes without a driver
         library = load_library(self.library_name)
         content, passport = _checked(file, gpu, library, passport)
-        held = passport.get("precision", "fp16")
-        if precision not in ("auto", held):
-            raise RuntimeInputError(f"{file} holds {held}, asked for {precision}: ask for {held} or auto")
+        stored = passport.get("precision", "fp16")
+        if precision not in ("auto", stored):
+            raise RuntimeInputError(f"{file} holds {stored}, asked for {precision}: ask for {stored} or auto")
         self.cuda_graph, self._busy, self._gpu = cuda_graph, threading.Lock(), gpu.index
         self._graph: cuda.Owned | None = None
         self._warm: tuple[int, ...] | None = None  # the input shape that has been run
@@ -75,10 +75,10 @@ class TensorRtRuntime(Session):
                 self._runtime.engine_host_code_allowed = True  # such an engine brings its own runtime
             self._engine: Any = self._runtime.deserialize_cuda_engine(content)
             if self._engine is None:
-                raise BundleError(f"{what}: {self._told()}: build it again with pvt-edge build --rebuild")
+                raise BundleError(f"{what}: {self._reasons()}: build it again with pvt-edge build --rebuild")
             self._context: Any = self._engine.create_execution_context()
             if self._context is None:
-                raise BundleError(f"{what}: {self._told()}: close other programs on the GPU")
+                raise BundleError(f"{what}: {self._reasons()}: close other programs on the GPU")
             inputs, outputs = _specs(self._engine, library)
             self._profile = _profile(self._engine, inputs[0])
             self._stream = cuda.make_stream()
@@ -88,7 +88,7 @@ class TensorRtRuntime(Session):
         super().__init__(
             self.library_name,
             str(file),
-            precision=held,
+            precision=stored,
             device=f"cuda:{gpu.index}",
             inputs=inputs,
             outputs=outputs,
@@ -188,7 +188,7 @@ class TensorRtRuntime(Session):
             self._drop_graph()
             self._warm = None
             if not self._context.set_input_shape(name, shape):
-                raise RuntimeInputError(f"TensorRT does not take the input shape {shape}: {self._told()}")
+                raise RuntimeInputError(f"TensorRT does not take the input shape {shape}: {self._reasons()}")
             self._buffers.shape(arrays, self.outputs, self._context)
         return shape
 
@@ -199,7 +199,7 @@ class TensorRtRuntime(Session):
 
     def _execute(self) -> None:
         if not self._context.execute_async_v3(self._stream.value):
-            raise cuda.CudaError(self._told())
+            raise cuda.CudaError(self._reasons())
 
     def _capture(self) -> None:
         """One graph of copies and network, for the shape that has been run once; or never again."""
@@ -208,7 +208,7 @@ class TensorRtRuntime(Session):
         except cuda.CudaError:
             self.cuda_graph = False
 
-    def _told(self) -> str:
+    def _reasons(self) -> str:
         return self._logger.errors() or "TensorRT gave no reason"
 
     def _drop_graph(self) -> None:

@@ -53,11 +53,11 @@ class TorchRuntime(Session):
         self._device = weights[0].device if weights else torch.device("cpu" if device == "auto" else device)
         if device != "auto" and not _is_on(self._device, torch.device(device)):
             raise RuntimeInputError(f"{where} is on {self._device}, asked for {device}: call .to({device!r})")
-        held = next((tensor.dtype for tensor in weights if tensor.is_floating_point()), torch.float32)
-        held_name = _PRECISIONS.get(str(held).removeprefix("torch."), str(held))
-        if precision not in ("auto", held_name):
-            raise RuntimeInputError(f"{where} holds {held_name}, asked for {precision}: ask for {held_name}")
-        super().__init__("torch", where, precision=held_name, device=str(self._device), inputs=inputs, outputs=())
+        stored = next((tensor.dtype for tensor in weights if tensor.is_floating_point()), torch.float32)
+        stored_name = _PRECISIONS.get(str(stored).removeprefix("torch."), str(stored))
+        if precision not in ("auto", stored_name):
+            raise RuntimeInputError(f"{where} holds {stored_name}, asked for {precision}: ask for {stored_name}")
+        super().__init__("torch", where, precision=stored_name, device=str(self._device), inputs=inputs, outputs=())
         self.outputs = self._learn_outputs()
 
     @classmethod

@@ -150,8 +150,8 @@ def examine(bundle: Bundle, seconds: float, scenes: int, compile_mode: str) -> F
 def with_engines(bundle: Bundle, library: str) -> Bundle:
     """The bundle, with an engine of `library` for each of its graphs."""
     graphs = set(bundle.manifest.tensorrt.graphs) if bundle.manifest.tensorrt else set()
-    held = {artifact.precision for artifact in bundle.manifest.artifacts if artifact.runtime == library}
-    return bundle if graphs and graphs <= held else build_bundle(bundle.folder, library=library)
+    precisions = {artifact.precision for artifact in bundle.manifest.artifacts if artifact.runtime == library}
+    return bundle if graphs and graphs <= precisions else build_bundle(bundle.folder, library=library)
 
 
 def open_artifact(bundle: Bundle, runtime: str, precision: str, device: str) -> Runtime:

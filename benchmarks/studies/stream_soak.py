@@ -86,8 +86,8 @@ def watch(command: list[str]) -> dict[str, list[float]]:
         assert process.stderr is not None
         url = process.stderr.readline().split()[-1]
         threading.Thread(target=view, args=(url,), daemon=True).start()
-        told = threading.Thread(target=process.stderr.read, daemon=True)
-        told.start()
+        listener = threading.Thread(target=process.stderr.read, daemon=True)
+        listener.start()
         system = psutil.Process(process.pid)
         time.sleep(10)  # models, pools and allocators settle
         while process.poll() is None:

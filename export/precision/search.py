@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pvt_edge.options.export import Tune
 
 Placement = Literal["searched", "given", "recorded", "none"]
-Tell = Callable[[str], None]  # what is being tried now
+OnStep = Callable[[str], None]  # what is being tried now
 
 TIMING_SECONDS = 3.0  # a candidate; fp32 and bf16 count as two
 RECIPE_SECONDS = 1.5  # a recipe, to see where to start from
@@ -52,7 +52,7 @@ class Search:
     judge: Judge
     variant: str
     max_drop: float | None  # None: accuracy is stated, not gated
-    tell: Tell
+    on_step: OnStep
     placement: Placement = "searched"
     exact: "openvino.Model | None" = None  # what fp32 and bf16 are, where `model` approximates it
     approx: bool = False  # whether `model` is a candidate in float, too
@@ -98,14 +98,14 @@ class Search:
             raise SearchInterruptedError(
                 self.record("the search was interrupted", kept=False, tuned=full, interrupted=True)
             ) from None
-        told = verdict(
+        text = verdict(
             self.candidates,
             None if self.placement == "none" else self.placements,
             metric=self.judge.metric,
             max_drop=self.max_drop,
             threads=self.threads,
         )
-        return self.record(told, kept=self.chosen is not None, tuned=full)
+        return self.record(text, kept=self.chosen is not None, tuned=full)
 
     @property
     def floating(self) -> "openvino.Model":
@@ -163,7 +163,7 @@ class Search:
         return place(self.model, blocks, self.ranges)
 
     def _judge_float(self) -> None:
-        self.tell("fp32 and bf16 on the pictures INT8 is judged by")
+        self.on_step("fp32 and bf16 on the pictures INT8 is judged by")
         self.trials["fp32"] = Trial(self.floating, bf16=False)
         self.threads = self.trials["fp32"].threads
         reference = self.outputs["fp32"] = self._run("fp32")
@@ -186,7 +186,7 @@ class Search:
         """Judge a placement unless it was already; whether the budget holds."""
         same = next((known for known, placed in self.placements.items() if placed == blocks), None)
         if same is None and blocks:
-            self.tell(f"{name}: {len(blocks)} of {len(self.blocks)} blocks in INT8")
+            self.on_step(f"{name}: {len(blocks)} of {len(self.blocks)} blocks in INT8")
             self.trials[name] = Trial(self.placed(blocks), bf16=self.bf16)
             self.placements[name] = blocks
             outputs = self._run(name)
@@ -217,7 +217,7 @@ class Search:
         floating = Trial(self.model, bf16=self.bf16, counters=True).layer_ms(picture)
         quantised = Trial(self.placed(everything), bf16=self.bf16, counters=True).layer_ms(picture)
         before, after = block_ms(floating), block_ms(quantised)
-        for row in measure_blocks(self.blocks, self.judge, self._alone, self.tell):
+        for row in measure_blocks(self.blocks, self.judge, self._alone, self.on_step):
             # a layer that is the model's output goes by another name
             timed = row.block in before and row.block in after
             saved = round(before[row.block] - after[row.block], 4) if timed else None
@@ -236,7 +236,7 @@ class Search:
         trials = {name: self.trials[name] for name in self.placements}
         if not trials:
             return
-        self.tell(f"timing {len(trials)} placements in turns")
+        self.on_step(f"timing {len(trials)} placements in turns")
         latencies = self._latencies(trials, RECIPE_SECONDS * len(trials))
         start = min(latencies, key=lambda name: latencies[name].p50)
         best, trial = self.placements[start], trials[start]
@@ -245,7 +245,9 @@ class Search:
             other = best - blocks if blocks <= best else best | blocks
             if not other:
                 continue
-            self.tell(f"move {number} of {len(sets)}: {len(blocks)} blocks {'to float' if other < best else 'to INT8'}")
+            self.on_step(
+                f"move {number} of {len(sets)}: {len(blocks)} blocks {'to float' if other < best else 'to INT8'}"
+            )
             rival = Trial(self.placed(other), bf16=self.bf16)
             found = self._latencies({"best": trial, "rival": rival}, MOVE_SECONDS)
             if found["rival"].p50 < found["best"].p50 * WORTH_MOVING:
@@ -267,7 +269,7 @@ class Search:
     def _time(self, seconds: float) -> None:
         worth = {name for name, candidate in self.candidates.items() if candidate.within_budget}
         trials = {name: trial for name, trial in self.trials.items() if name in (*EXACT, *worth)}
-        self.tell(f"timing {len(trials)} candidates in turns")
+        self.on_step(f"timing {len(trials)} candidates in turns")
         for name, latency in self._latencies(trials, seconds * len(trials)).items():
             self.candidates[name] = self.candidates[name].model_copy(update={"latency": latency})
 

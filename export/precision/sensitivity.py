@@ -22,7 +22,7 @@ PICTURES = 8
 
 
 def measure_blocks(
-    blocks: Sequence[str], judge: "Judge", outputs: "Outputs", tell: Callable[[str], None]
+    blocks: Sequence[str], judge: "Judge", outputs: "Outputs", on_step: Callable[[str], None]
 ) -> Iterator[BlockSensitivity]:
     """What each of `blocks` loses alone, on a few pictures of `judge`, as it is measured.
 
@@ -30,12 +30,12 @@ def measure_blocks(
         blocks: By name.
         judge: With the reference.
         outputs: (the blocks in INT8, pictures (1, H, W, 3)) -> a mapping a picture.
-        tell: Is told what is tried.
+        on_step: Called with what is tried, in words.
     """
     few = judge.few(PICTURES)
     base = few.value(few.reference)
     for number, block in enumerate(blocks, 1):
-        tell(f"block {number} of {len(blocks)} alone in INT8: {block}")
+        on_step(f"block {number} of {len(blocks)} alone in INT8: {block}")
         value, details = few.judge(outputs({block}, few.inputs))
         rounded = {key: round(figure, 6) for key, figure in details.items()}
         yield BlockSensitivity(block=block, drop=round(lost(base, value), 6), details=rounded, ms_saved=None)

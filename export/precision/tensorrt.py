@@ -76,7 +76,7 @@ class TensorRtGraphs:
         return self._trial("fp16", words, self.half, 0)
 
     def int8(
-        self, given: Collection[str] | None, tell: Callable[[str], None], *, search: bool = False
+        self, given: Collection[str] | None, on_step: Callable[[str], None], *, search: bool = False
     ) -> tuple[list[GraphTrial], Placed | None]:
         """The placements tried, and the best within the budget; where blocks are `given`, only these are tried.
 
@@ -88,32 +88,32 @@ class TensorRtGraphs:
             candidates = [("int8", "the plan that was given", frozenset(given))]
         trials: list[GraphTrial] = []
         first, *lighter = candidates
-        placed = self._judge(*first, trials, tell)
+        placed = self._judge(*first, trials, on_step)
         if placed is None and search and given is None:
-            placed = self._raise(first[0], first[2], trials, tell)
+            placed = self._raise(first[0], first[2], trials, on_step)
         for candidate in lighter:
-            placed = placed or self._judge(*candidate, trials, tell)
+            placed = placed or self._judge(*candidate, trials, on_step)
         return trials, placed
 
     def _judge(
-        self, name: str, words: str, blocks: frozenset[str], trials: list[GraphTrial], tell: Callable[[str], None]
+        self, name: str, words: str, blocks: frozenset[str], trials: list[GraphTrial], on_step: Callable[[str], None]
     ) -> Placed | None:
-        tell(f"judging {name} for TensorRT: {len(blocks)} of {len(self.known)} blocks in INT8")
+        on_step(f"judging {name} for TensorRT: {len(blocks)} of {len(self.known)} blocks in INT8")
         model = add_qdq(self.half, blocks, self.ranges)
         trials.append(self._trial(name, words, model, len(blocks)))
         return Placed(model, blocks, trials[-1]) if trials[-1].within_budget else None
 
     def _raise(
-        self, name: str, blocks: frozenset[str], trials: list[GraphTrial], tell: Callable[[str], None]
+        self, name: str, blocks: frozenset[str], trials: list[GraphTrial], on_step: Callable[[str], None]
     ) -> Placed | None:
         """`blocks` with as few raised to float as hold the budget; None where none does."""
-        measured = measure_blocks([b for b in self.known if b in blocks], self.judge, self._outputs, tell)
+        measured = measure_blocks([b for b in self.known if b in blocks], self.judge, self._outputs, on_step)
         self.sensitivities = list(measured)
         found: dict[int, Placed] = {}
 
         def holds(count: int, rest: frozenset[str]) -> bool:
             words = f"{name} with {count} blocks raised to float"
-            placed = self._judge(f"{name} -{count}", words, rest, trials, tell)
+            placed = self._judge(f"{name} -{count}", words, rest, trials, on_step)
             if placed is not None:
                 found[count] = placed
             return placed is not None

@@ -278,9 +278,9 @@ def _artifacts(manifest: Manifest, search: SearchRecord | None) -> str:
             text += f"\n\nIn ONNX Runtime, {name} has {words} {fraction(trial.value)}, {drop(trial.drop)} lost."
     if search and (timed := onnx_verdict(search)):
         text += f"\n\n{timed[0].upper()}{timed[1:]}."
-    told = [f"`auto` does not take {name}: {plain(why)}" for name, why in manifest.auto_excluded.items()]
-    told += [f"Asked for and not written, {name}: {plain(why)}" for name, why in manifest.not_written.items()]
-    return "\n\n".join([text, *([bullets(told)] if told else [])])
+    lines = [f"`auto` does not take {name}: {plain(why)}" for name, why in manifest.auto_excluded.items()]
+    lines += [f"Asked for and not written, {name}: {plain(why)}" for name, why in manifest.not_written.items()]
+    return "\n\n".join([text, *([bullets(lines)] if lines else [])])
 
 
 def _again(manifest: Manifest) -> str:

@@ -44,7 +44,7 @@ class OnnxTarget(ExportTarget):
 
     def _write_fp32(self, path: Path) -> None:
         job, request = self.job, self.request
-        job.tell("exporting ONNX")
+        job.begin("exporting ONNX")
         export_onnx(
             job.graph,
             path,
@@ -54,7 +54,7 @@ class OnnxTarget(ExportTarget):
         )
         if (reason := missing("onnxruntime")) is not None:
             raise ExportError(f"the ONNX file cannot be checked: {reason}")
-        job.tell("checking ONNX against the model")
+        job.begin("checking ONNX against the model")
         job.check("onnxruntime", path, "fp32")
 
     def _write_approx(self, model: "Model") -> "list[Artifact]":
@@ -63,12 +63,12 @@ class OnnxTarget(ExportTarget):
 
         job = self.job
         assert job.quantisation is not None
-        job.tell_more("exporting the approximated ONNX")
+        job.detail("exporting the approximated ONNX")
         moved = job.scratch / "approx.onnx"
         job.trace(model, "onnxruntime", moved)
         job.check("onnxruntime", moved, "fp32", moved=True)
         file = self._save(onnx.load(str(moved)), "approx")
-        job.tell_more("judging the approximation in ONNX Runtime")
+        job.detail("judging the approximation in ONNX Runtime")
         job.quantisation = job.quantisation.judge_onnx_approx(job.run_judged("onnxruntime", "approx", file))
         trial = job.quantisation.record.onnx_approx
         if trial is not None and not trial.within_budget:
@@ -83,14 +83,14 @@ class OnnxTarget(ExportTarget):
         from pvt_edge.export.precision.onnx_int8 import to_onnx_int8
 
         job, request = self.job, self.request
-        job.tell_more("placing INT8 for ONNX Runtime")
+        job.detail("placing INT8 for ONNX Runtime")
         rows = job.scratch / "rows.onnx"
         job.trace(job.deployed, "onnxruntime-int8", rows)
         batches = job.pictures.seen().batches(1 if request.options.dynamic_batch else request.options.batch)
         model = to_onnx_int8(onnx.load(str(rows)), quantisation.blocks, batches[:OBSERVED])
         file = self._save(model, "int8")
         job.check_runs("onnxruntime", file)
-        job.tell_more("judging INT8 in ONNX Runtime")
+        job.detail("judging INT8 in ONNX Runtime")
         job.quantisation = quantisation.judge_onnx(job.run_judged("onnxruntime", "int8", file))
         trial = job.quantisation.record.onnx
         if trial is not None and not trial.within_budget:

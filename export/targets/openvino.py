@@ -33,17 +33,17 @@ class OpenVinoTarget(ExportTarget):
 
     def write(self) -> "list[Artifact]":
         job = self.job
-        job.tell("converting to OpenVINO")
+        job.begin("converting to OpenVINO")
         model = job.openvino_model()
         keep = "openvino" in self.request.formats
         fp32 = job.writer.path("openvino/fp32.xml") if keep else job.scratch / "fp32.xml"
         self._save(model, "fp32", fp32)
-        job.tell("checking OpenVINO against the model")
+        job.begin("checking OpenVINO against the model")
         job.check("openvino", fp32, "fp32")
         model = read_model(fp32)  # what is judged is what the file holds
         artifacts = [self._artifact("fp32")] if keep else []
         if self.request.cpu_int8 or self.request.approx:
-            job.tell("placing INT8" if self.request.cpu_int8 else "timing the approximation")
+            job.begin("placing INT8" if self.request.cpu_int8 else "timing the approximation")
             if self.request.cpu_int8 or job.approximation:
                 artifacts += self._write_searched(model, keep)
         return artifacts
@@ -53,7 +53,7 @@ class OpenVinoTarget(ExportTarget):
         job, artifacts = self.job, []
         moved = None
         if job.approximation:
-            job.tell_more("converting the approximated model")
+            job.detail("converting the approximated model")
             moved = job.openvino_model(job.approximation.moves)
             approx = job.scratch / "approx.xml"
             self._save(moved, "approx", approx)
@@ -76,7 +76,7 @@ class OpenVinoTarget(ExportTarget):
         calibration = job.pictures.calibration if request.cpu_int8 else None
         model, reference = (exact, None) if moved is None else (moved, exact)
         more = reference, job.left_out
-        found = quantise(model, job.judge, calibration, request, job.variant, INPUT_NAME, job.tell_more, *more)
+        found = quantise(model, job.judge, calibration, request, job.variant, INPUT_NAME, job.detail, *more)
         job.quantisation = found
         if "openvino" in request.formats:
             job.preferred["openvino"] = found.search.preferred

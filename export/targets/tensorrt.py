@@ -52,7 +52,7 @@ class TensorRtTarget(ExportTarget):
             kept["fp16"] = self._save(graphs.half, "fp16")
         plan = None
         if request.int8:
-            tried, placed = graphs.int8(self._given(graphs), job.tell_more, search=request.tune != "off")
+            tried, placed = graphs.int8(self._given(graphs), job.detail, search=request.tune != "off")
             trials += tried
             if placed is not None:
                 kept["int8"] = self._save(placed.model, "int8")
@@ -81,18 +81,18 @@ class TensorRtTarget(ExportTarget):
     def _graphs(self) -> tuple[TensorRtGraphs, "Judge"]:
         """The model in TensorRT's form, checked, its float16 audited; and what judges it."""
         job, request = self.job, self.request
-        job.tell("exporting ONNX for TensorRT")
+        job.begin("exporting ONNX for TensorRT")
         batch = 1 if request.options.dynamic_batch else request.options.batch
         fp32 = job.scratch / "tensorrt.onnx"
         job.trace(job.deployed, "tensorrt", fp32, batch)
-        job.tell("checking it against the model")
+        job.begin("checking it against the model")
         job.check("onnxruntime", fp32, "fp32", moved=job.approximation is not None)
-        job.tell("making graphs for TensorRT")
+        job.begin("making graphs for TensorRT")
         seen, judge = job.pictures.seen(), job.judge
         if job.approximation:  # what it loses is measured against the exact model
             judge = replace(judge, reference=tuple(model_outputs(job.model, job.graph, judge.inputs)))
         pictures = f"{seen.record.count} pictures of {seen.record.source}"
-        job.tell_more(f"auditing float16 on {pictures}")
+        job.detail(f"auditing float16 on {pictures}")
         budget = request.budget(judge.metric.name)
         return TensorRtGraphs(fp32, judge, seen.batches(batch), pictures=pictures, budget=budget), judge
 
@@ -111,12 +111,12 @@ class TensorRtTarget(ExportTarget):
 
     def _build(self, workshop: Workshop, graphs: dict[Precision, Artifact]) -> list[Artifact]:
         """The engines of one library, and which of them "auto" prefers."""
-        writer, request, tell = self.job.writer, self.request, self.job.tell_more
+        writer, request, on_step = self.job.writer, self.request, self.job.detail
         name = workshop.library.name
         options = replace(request.engine, batches=profile_for(request.options.dynamic_batch, request.engine))
         sources = {precision: writer.path(artifact.file) for precision, artifact in graphs.items()}
-        passports = write_engines(writer, workshop, options, sources, graphs, tell)
-        for library, fastest in faster_engine(writer, request.input_spec, workshop, passports, tell).items():
+        passports = write_engines(writer, workshop, options, sources, graphs, on_step)
+        for library, fastest in faster_engine(writer, request.input_spec, workshop, passports, on_step).items():
             self.job.preferred[library] = (fastest, *(precision for precision in graphs if precision != fastest))
         return [engine_artifact(writer, name, p, passport) for p, passport in passports.items()]
 

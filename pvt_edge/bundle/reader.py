@@ -95,8 +95,10 @@ class Bundle:
     _checked: set[tuple[str, str, int]] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        held = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in self.manifest.artifacts)
-        return f"Bundle({str(self.folder)!r}, {self.manifest.variant} {self.manifest.task}: {held or 'no artifact'})"
+        artifacts = ", ".join(f"{artifact.runtime} {artifact.precision}" for artifact in self.manifest.artifacts)
+        return (
+            f"Bundle({str(self.folder)!r}, {self.manifest.variant} {self.manifest.task}: {artifacts or 'no artifact'})"
+        )
 
     def artifact(self, runtime: str, precision: str) -> Artifact:
         """The artifact to run at that precision; OpenVINO's bf16 and fp16 are its fp32, OpenCV runs ONNX Runtime's.

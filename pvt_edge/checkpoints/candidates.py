@@ -123,17 +123,17 @@ def _in_mapping(entry: str, tensors: dict[str, Tensor]) -> Iterator[Candidate]:
     if not found:
         return
     (dialect, prefix), *more = found
-    held = {naming.root_of(prefix): (dialect, prefix)}
+    by_root = {naming.root_of(prefix): (dialect, prefix)}
     for one in more:  # two that are both current may be parts of one model: that is for the loader to judge
         if says_averaged(one[1]) != says_averaged(prefix):
-            held.setdefault(naming.root_of(one[1]), one)
-    names_of = _names_by_root(tensors, held)
+            by_root.setdefault(naming.root_of(one[1]), one)
+    names_of = _names_by_root(tensors, by_root)
     flat = {name: f"ema_{name.replace('.', '_')}" for name in tensors}  # mmcv's EMAHook keeps the current ones so
     exchanged = {name: other for name, other in flat.items() if other in tensors}
-    for root, (row, start) in held.items():
-        apart = {n for other in held if other != root for n in names_of[other]} | set(exchanged.values())
+    for root, (row, start) in by_root.items():
+        apart = {n for other in by_root if other != root for n in names_of[other]} | set(exchanged.values())
         yield Candidate(
-            entry=_joined(entry, root.rstrip(".") if len(held) > 1 else ""),
+            entry=_joined(entry, root.rstrip(".") if len(by_root) > 1 else ""),
             tensors={name: tensor for name, tensor in tensors.items() if name not in apart},
             dialect=row,
             prefix=start,

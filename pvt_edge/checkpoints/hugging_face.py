@@ -54,14 +54,14 @@ class _Processor:
 
     def options(self) -> PictureOptions:
         """What it says, and what of it cannot be done."""
-        said: dict[str, Any] = self._normalisation()
-        said["channel_order"] = "BGR" if self.config.get("do_flip_channel_order") else "RGB"
+        values: dict[str, Any] = self._normalisation()
+        values["channel_order"] = "BGR" if self.config.get("do_flip_channel_order") else "RGB"
         for name in _UNKNOWN_STEPS:
             if self.config.get(name):
                 self._cannot("resize", f"asks for {name}")
-        said |= self._filter()
-        said |= self._size()
-        preprocessing = Preprocessing(**{name: value for name, value in said.items() if name not in self.unclear})
+        values |= self._filter()
+        values |= self._size()
+        preprocessing = Preprocessing(**{name: value for name, value in values.items() if name not in self.unclear})
         return PictureOptions(preprocessing, taken=said_by(preprocessing, PROCESSOR), unclear=self.unclear)
 
     def _cannot(self, field: str, reason: str) -> dict[str, Any]:
@@ -99,16 +99,16 @@ class _Processor:
             self._needs("std", "image_std")
             mean = config["image_mean"] if config.get("image_mean") is not None else mean
             std = config["image_std"] if config.get("image_std") is not None else std
-        said = {}
+        values = {}
         try:
-            said["mean"] = triple([_rounded((value + shift) / factor) for value in triple(mean)])
+            values["mean"] = triple([_rounded((value + shift) / factor) for value in triple(mean)])
         except (TypeError, ValueError) as error:
             self._cannot("mean", f"has an image_mean that makes no sense: {error}")
         try:
-            said["std"] = positive(triple([_rounded(value / factor) for value in triple(std)]))
+            values["std"] = positive(triple([_rounded(value / factor) for value in triple(std)]))
         except (TypeError, ValueError) as error:
             self._cannot("std", f"has an image_std that makes no sense: {error}")
-        return said
+        return values
 
     def _filter(self) -> dict[str, Any]:
         self._needs("interpolation", "resample")

@@ -121,7 +121,7 @@ def load_opened(model: Model, opened: OpenCheckpoint, *, reinit_head: bool = Fal
         averaged=checkpoint.averaged,
         which=checkpoint.which,
         others=checkpoint.others,
-        notes=head.told(config) if config is not None else (),
+        notes=head.describe(config) if config is not None else (),
         class_layer=opened.class_layer if _HEAD in fitted.tensors else None,
     )
 

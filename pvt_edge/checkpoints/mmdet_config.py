@@ -103,19 +103,19 @@ def read_mmdet(extras: Mapping[str, Any], source: str) -> PictureOptions | None:
     model = config.get("model")
     steps = list(_steps(config))
     unclear: dict[str, str] = {}
-    said: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     normalise, swaps = _normalisation(config, model if isinstance(model, Mapping) else {}, steps)
     if "mean" in normalise and "std" in normalise:
         try:
-            said["mean"], said["std"] = triple(normalise["mean"]), positive(triple(normalise["std"]))
-            said["channel_order"] = "RGB" if swaps else "BGR"
+            values["mean"], values["std"] = triple(normalise["mean"]), positive(triple(normalise["std"]))
+            values["channel_order"] = "RGB" if swaps else "BGR"
         except (TypeError, ValueError) as error:
             for name in ("mean", "std"):
                 unclear[name] = f"{source} notes a {name} that makes no sense ({error})"
     resizes = [step for step in steps if step.get("type") == "Resize"]
     if resizes and not resizes[-1].get("keep_ratio", len(resizes[-1]) == 1):
-        said["resize"] = "stretch"
-    preprocessing = Preprocessing(**said)
+        values["resize"] = "stretch"
+    preprocessing = Preprocessing(**values)
     taken = said_by(preprocessing, source)
     scale = resizes[-1].get("scale", resizes[-1].get("img_scale")) if resizes else None
     scale = scale or next((step["img_scale"] for step in steps if "img_scale" in step), None)

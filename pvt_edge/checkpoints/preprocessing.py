@@ -54,7 +54,7 @@ def positive(values: tuple[float, float, float]) -> tuple[float, float, float]:
 def said_by(preprocessing: Preprocessing, source: str) -> tuple[str, ...]:
     """One line on what a configuration says, and where: "mean 127.5 127.5 127.5, resize stretch of config.json"."""
     parts = []
-    for name, value in preprocessing.said.items():
+    for name, value in preprocessing.explicit.items():
         shown = " ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else value
         parts.append(f"{name} {shown:g}" if isinstance(shown, float) else f"{name} {shown}")
     return (f"{', '.join(parts)} of {source}",) if parts else ()

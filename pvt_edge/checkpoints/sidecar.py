@@ -35,9 +35,9 @@ class Sidecar:
 
     def of_backbone(self) -> "Sidecar":
         """What of a classifier's holds for a detector on its backbone: all but the labels and the resize."""
-        said = dict.fromkeys(_OF_CLASSIFIERS)
+        cleared = dict.fromkeys(_OF_CLASSIFIERS)
         unclear = {name: reason for name, reason in self.unclear.items() if name not in (*_OF_CLASSIFIERS, "labels")}
-        return replace(self, preprocessing=replace(self.preprocessing, **said), labels=None, unclear=unclear)
+        return replace(self, preprocessing=replace(self.preprocessing, **cleared), labels=None, unclear=unclear)
 
 
 def read_sidecar(checkpoint: Checkpoint) -> Sidecar:
@@ -73,7 +73,7 @@ def read_sidecar(checkpoint: Checkpoint) -> Sidecar:
 
 def noted_preprocessing(preprocessing: Preprocessing) -> str | None:
     """What `save_weights` notes of a model's preprocessing; None where nothing is known of it."""
-    return json.dumps(preprocessing.said) if preprocessing.said else None
+    return json.dumps(preprocessing.explicit) if preprocessing.explicit else None
 
 
 def _of_folder(folder: Path) -> list[PictureOptions]:
@@ -106,8 +106,8 @@ def _inside(checkpoint: Checkpoint) -> Mapping[str, Any]:
 
 def _noted(text: str, path: Path) -> PictureOptions:
     try:
-        said: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
-        return PictureOptions(Preprocessing(**said), taken=(f"preprocessing of {path.name}",))
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
+        return PictureOptions(Preprocessing(**values), taken=(f"preprocessing of {path.name}",))
     except (ValueError, TypeError, AttributeError) as error:
         raise refuse(path, f"its metadata say {PREPROCESSING}={text!r}, which is none") from error
 

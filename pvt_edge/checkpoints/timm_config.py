@@ -28,18 +28,18 @@ def read_timm(config: Mapping[str, Any], source: str, *, whole: bool) -> Picture
     if whole and given:
         given = {**_DEFAULTS, **given}
     unclear: dict[str, str] = {}
-    said: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, reading in _READINGS.items():
         if name not in given:
             continue
         try:
-            said |= reading(given[name])
+            values |= reading(given[name])
         except (TypeError, ValueError) as error:
             unclear[_FIELD_OF[name]] = f"{source} has {name}={given[name]!r}: {error}"
     labels, why = _labels(fields)
     if why:
         unclear["labels"] = f"{source} {why}"
-    preprocessing = Preprocessing(**said)
+    preprocessing = Preprocessing(**values)
     taken = said_by(preprocessing, source) + ((f"labels of {source} (label_names)",) if labels else ())
     if not taken and not unclear:
         return None

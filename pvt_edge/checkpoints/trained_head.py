@@ -58,7 +58,7 @@ class TrainedHead:
             own.add("pre_nms")
         return replace(base, **{key: value for key, value in self.anchors.items() if key not in own})
 
-    def told(self, config: HeadConfig) -> tuple[str, ...]:
+    def describe(self, config: HeadConfig) -> tuple[str, ...]:
         """What is not RetinaNet's own about a head of that `config`, and the notes."""
         found = list(self.notes)
         if any(getattr(config, key) != getattr(HeadConfig(), key) for key in self.anchors):

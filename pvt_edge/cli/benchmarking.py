@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.cli.options import write_json
-from pvt_edge.cli.progress import interruption_told, passing_bar, step_log
+from pvt_edge.cli.progress import interruptible, passing_bar, step_log
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pvt_edge.benchmarks.options import Options
     from pvt_edge.benchmarks.record import Benchmark
 
-    Tell = Callable[[int, int, str], None]
+    Show = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ def measure(
     check_folder(target.out or _default_out(variant or "bundle"))
     if folder is None:
         check_models(options.compare, task or "classify")  # before the export, which knows the task only after
-    with tempfile.TemporaryDirectory() as scratch, _progress(console) as tell:
+    with tempfile.TemporaryDirectory() as scratch, _progress(console) as show:
         torch_model: TorchModel | None = None
         notes: tuple[str, ...] = ()
         if folder is not None:
             bundle = read_bundle(folder)
         else:
             assert variant is not None
-            tell(0, 1, f"exporting {variant}")
+            show(0, 1, f"exporting {variant}")
             made = export_to_measure(
                 Path(scratch),
                 variant,
@@ -78,7 +78,7 @@ def measure(
                 batches=options.choice.batches or (1,),
                 calib=calib,
                 int8="int8" in options.choice.precisions,
-                tell=lambda text: tell(0, 1, text),
+                on_step=lambda text: show(0, 1, text),
             )
             bundle, torch_model, notes = made.bundle, made.torch_model, made.notes
         if baseline is not None:
@@ -92,7 +92,7 @@ def measure(
             torch_model=torch_model,
             made_for_this=folder is None,
             notes=notes,
-            progress=tell,
+            progress=show,
             announce=lambda line: console.print(line, markup=False, highlight=False),
         )
     benchmark = measured.benchmark
@@ -119,8 +119,8 @@ def study(
     console = target.console
     place = target.out or _default_out("study")
     check_folder(place, STUDY_RESULT)
-    with _progress(console) as tell:
-        found = run_study(variants, sizes, options, task=task, command=target.command, progress=tell)
+    with _progress(console) as show:
+        found = run_study(variants, sizes, options, task=task, command=target.command, progress=show)
     columns, rows = study_columns(found), study_rows(found)
     first = 2 + len(SIZES)  # one table of everything would not fit a terminal
     _print_study(console, f"PVT {found.task}", columns[:first], [row[:first] for row in rows])
@@ -168,19 +168,19 @@ def _default_out(name: str) -> Path:
 
 
 @contextmanager
-def _progress(console: "Console") -> "Iterator[Tell]":
+def _progress(console: "Console") -> "Iterator[Show]":
     """Within, a bar with the step at work; a log keeps a line for each kind of step."""
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
     # drawn between turns only: what draws while the clock runs takes from what is measured
     bar = passing_bar(console, *columns, TimeElapsedColumn(), auto_refresh=False)
-    with interruption_told("stopped; nothing was written"), bar:
+    with interruptible("stopped; nothing was written"), bar:
         step, log = bar.add_task("starting", total=None), step_log(console)
 
-        def tell(done: int, total: int, text: str) -> None:
+        def show(done: int, total: int, text: str) -> None:
             bar.update(step, completed=done, total=total, description=text)
             bar.refresh()
             log("measuring in turns" if text.startswith(("infer: ", "end to end: ")) else text)
 
-        yield tell
+        yield show

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, parse_batch, write_json
-from pvt_edge.cli.progress import interruption_told, step_log
+from pvt_edge.cli.progress import interruptible, step_log
 from pvt_edge.cli.spread import spread
 from pvt_edge.options.build import BuildOptions
 
@@ -40,14 +40,14 @@ def build(
             "the batches of an engine are lowest,best,highest, such as 1,4,16", param_hint="--batch"
         )
     log = step_log(console)
-    with interruption_told(), console.status("starting") as status:
+    with interruptible(), console.status("starting") as status:
 
-        def tell(text: str) -> None:
+        def show(text: str) -> None:
             status.update(Text(text))
             log(text)
 
         found = build_bundle(
-            bundle, library=library, options=replace(options, batches=batches), rebuild=rebuild, tell=tell
+            bundle, library=library, options=replace(options, batches=batches), rebuild=rebuild, on_step=show
         )
     if json:
         content: dict[str, Any] = {"bundle": str(found.folder), "seconds": round(perf_counter() - started, 1)}

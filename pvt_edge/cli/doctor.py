@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pvt_edge.cli.options import JsonReport, check_json, write_json
-from pvt_edge.cli.progress import interruption_told
+from pvt_edge.cli.progress import interruptible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ def doctor(
     check_json(json)
     # no spinner: it takes a thread, and a machine may have none left to give
     asking = Live("asking each library", console=Console(stderr=True), transient=True, auto_refresh=False)
-    with interruption_told("stopped"), asking:
+    with interruptible("stopped"), asking:
         examination = examine()
     if json:
         write_json(examination.to_json(), json)
@@ -51,7 +51,7 @@ def _print(console: "Console", examination: "Examination") -> None:
     table = Table("runtime", "version", "runs", "on, or why not", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for verdict in examination.verdicts:
         runs = Text("yes", "green") if verdict.ready else Text("no", "red")
-        table.add_row(verdict.name, verdict.version or "", runs, Text(_told(verdict), overflow="fold"))
+        table.add_row(verdict.name, verdict.version or "", runs, Text(_runs_on(verdict), overflow="fold"))
     console.print()
     console.print(table, soft_wrap=False)
     console.print()
@@ -102,7 +102,7 @@ def _gpu(gpu: "Gpu") -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _told(verdict: "Verdict") -> str:
+def _runs_on(verdict: "Verdict") -> str:
     if not verdict.ready:
         return verdict.reason or ""
     devices = [

@@ -11,7 +11,7 @@ import typer
 
 from pvt_edge.cli.export_summary import asked_for, print_summary
 from pvt_edge.cli.options import JsonReport, check_json, console_beside, parse_batch, read_labels, write_json
-from pvt_edge.cli.progress import download_shown, interruption_told, passing_bar, step_log
+from pvt_edge.cli.progress import download_shown, interruptible, passing_bar, step_log
 from pvt_edge.cli.spread import spread
 from pvt_edge.options.build import BuildOptions
 from pvt_edge.options.export import ExportOptions, Tune
@@ -104,7 +104,7 @@ def export(
     )
     columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
     bar = passing_bar(console, *columns, TimeElapsedColumn(), redirect=False)
-    with interruption_told(), download_shown(console) as arrived:
+    with interruptible(), download_shown(console) as arrived:
         from pvt_edge.zoo import resolve_weights
 
         chosen = resolve_weights(
@@ -119,10 +119,10 @@ def export(
         )
     for note in chosen.notes:
         console.print(note, style="yellow", markup=False, highlight=False)
-    with interruption_told() as check_interrupt, bar:
+    with interruptible() as check_interrupt, bar:
         step, log = bar.add_task("exporting", total=None), step_log(console)
 
-        def tell(done: int, total: int, text: str) -> None:
+        def show(done: int, total: int, text: str) -> None:
             check_interrupt()
             bar.update(step, completed=done, total=total, description=text)
             log(text)
@@ -139,7 +139,7 @@ def export(
             labels=read_labels(labels) if labels else chosen.labels,
             weights_file=chosen.file,
             dialect=chosen.dialect,
-            progress=tell,
+            progress=show,
         )
         bundle = export_model(chosen.model, out or Path("out") / f"{chosen.variant}-{chosen.task}", **vars(options))
     seconds = perf_counter() - started

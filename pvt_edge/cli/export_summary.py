@@ -49,8 +49,8 @@ def print_summary(console: "Console", bundle: "Bundle", seconds: float) -> None:
     _report_choices(console, manifest)
     console.print(f"wrote {bundle.folder} in {seconds:.0f} s", highlight=False)
     shown = shlex.quote(str(_short(bundle.folder)))
-    held = {artifact.runtime for artifact in manifest.artifacts}
-    if manifest.tensorrt and not held & {"tensorrt", "tensorrt-rtx"}:
+    runtimes = {artifact.runtime for artifact in manifest.artifacts}
+    if manifest.tensorrt and not runtimes & {"tensorrt", "tensorrt-rtx"}:
         console.print(f"next, on the device: pvt-edge build {shown}", highlight=False)
     console.print(f"next: pvt-edge predict {shown} your-images/ --save annotated/", highlight=False)
 
@@ -65,19 +65,19 @@ def _report_agreement(console: "Console", manifest: "Manifest") -> None:
         return
     console.print(f"answers against the trained model's on {manifest.agreement.data}:", markup=False, highlight=False)
     for line, within in agreement_lines(manifest):
-        told = line if within else f"{line}: outside the tolerance of pvt-edge verify"
-        console.print(f"  {told}", style=None if within else "yellow", markup=False, highlight=False)
+        text = line if within else f"{line}: outside the tolerance of pvt-edge verify"
+        console.print(f"  {text}", style=None if within else "yellow", markup=False, highlight=False)
 
 
 def _report_choices(console: "Console", manifest: "Manifest") -> None:
     """What `auto` takes and what it does not, and what was asked for and is not there."""
     taken = ", ".join(f"{precision} on {runtime}" for runtime, precision in manifest.auto_precision.items())
     lines = [f"auto takes {taken}"] if taken else []
-    told = [f"auto does not take {name}: {why}" for name, why in manifest.auto_excluded.items()]
-    told += [f"not written, {name}: {why}" for name, why in manifest.not_written.items()]
+    refusals = [f"auto does not take {name}: {why}" for name, why in manifest.auto_excluded.items()]
+    refusals += [f"not written, {name}: {why}" for name, why in manifest.not_written.items()]
     for line in lines:
         console.print(line, markup=False, highlight=False)
-    for line in told:
+    for line in refusals:
         console.print(line, style="yellow", markup=False, highlight=False)
 
 
@@ -89,13 +89,13 @@ def _report_approximations(console: "Console", manifest: "Manifest", report: dic
     kept = next((trial for trial in record["trials"] if trial["within_budget"]), None)
     if not manifest.moves:
         why = "no file that could be was written" if kept else "no set of moves held the budget"
-        told = f"not approximated: {why}"
+        text = f"not approximated: {why}"
     else:
-        told = f"approximated in {' and '.join(manifest.approximated)}: {record['words']}"
+        text = f"approximated in {' and '.join(manifest.approximated)}: {record['words']}"
         if kept:
             metric = record["metric"]
-            told += f"; {metric['words']} {0.0 - kept['drop']:+.4f} on {metric['data']}, before rounding"
-    console.print(told, style="bold", markup=False, highlight=False)
+            text += f"; {metric['words']} {0.0 - kept['drop']:+.4f} on {metric['data']}, before rounding"
+    console.print(text, style="bold", markup=False, highlight=False)
     if record["unjudged"]:
         names = ", ".join(record["unjudged"])
         console.print(f"not judged, for no picture shows them: {names}", style="yellow", markup=False, highlight=False)
@@ -126,8 +126,8 @@ def _report_tensorrt(console: "Console", report: dict[str, Any]) -> None:
         )
     pinned = [row["block"] for row in record["audit"]["ranges"] if row["pinned"]]
     audited = f"float16 audited on {record['audit']['pictures']}: "
-    told = f"pinned to float32: {', '.join(pinned)}" if pinned else "nothing comes near its limit"
-    console.print(audited + told, markup=False, highlight=False)
+    text = f"pinned to float32: {', '.join(pinned)}" if pinned else "nothing comes near its limit"
+    console.print(audited + text, markup=False, highlight=False)
     for note in record["notes"]:
         console.print(note, style="yellow", markup=False, highlight=False)
 
@@ -137,8 +137,8 @@ def _dropped(calibration: "CalibrationRecord") -> str:
     named = (*calibration.skipped, *calibration.left_out)
     parts = [(len(calibration.skipped), "unreadable"), (len(calibration.left_out), "useless")]
     parts.append((calibration.duplicates, "near-duplicates"))
-    told = ", ".join(f"{count} {kind}" for count, kind in parts if count)
-    return f"; left out: {told}" + (f" ({'; '.join(named[:3])})" if named else "") if told else ""
+    counts = ", ".join(f"{count} {kind}" for count, kind in parts if count)
+    return f"; left out: {counts}" + (f" ({'; '.join(named[:3])})" if named else "") if counts else ""
 
 
 def _short(folder: Path) -> Path:

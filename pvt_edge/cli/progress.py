@@ -62,7 +62,7 @@ def download_shown(console: "Console") -> "Iterator[Listener]":
     step = bar.add_task("loading the weights", total=None)
     announced = ""
 
-    def tell(url: str, done: int, total: int | None) -> None:
+    def show(url: str, done: int, total: int | None) -> None:
         nonlocal announced
         if announced != url:
             console.print(f"downloading {url}", markup=False, highlight=False)
@@ -72,25 +72,25 @@ def download_shown(console: "Console") -> "Iterator[Listener]":
         bar.update(step, completed=done, total=total, description="downloading" if arrives else "loading the weights")
 
     with bar:
-        yield tell
+        yield show
 
 
 def step_log(console: "Console") -> Callable[[str], None]:
     """Prints what it is told where no line can be written over, once a step: "timing: 3 of 9" is of "timing"."""
     last = ""
 
-    def tell(text: str) -> None:
+    def show(text: str) -> None:
         nonlocal last
         step = text.partition(":")[0]
         if not console.is_terminal and step != last:
             console.print(text, markup=False, highlight=False)
         last = step
 
-    return tell
+    return show
 
 
 @contextmanager
-def interruption_told(words: str = STOPPED) -> Iterator[Callable[[], None]]:
+def interruptible(words: str = STOPPED) -> Iterator[Callable[[], None]]:
     """Say on Ctrl-C what is left behind, the interrupt's own words first: typer ends without one.
 
     What is given raises `KeyboardInterrupt` where Ctrl-C was pressed and is still unheard: an import or a callback of a

@@ -116,8 +116,8 @@ class StreamSummary:
         return f"{shown} and {_number(rest, 'more class', 'more classes')}" if rest > 0 else shown
 
     def _times(self) -> list[str]:
-        told = ", ".join(f"{step} {ms:.1f}" for step, ms in self.speed.means().items())
-        return [f"mean ms a frame: {told}"] if told else []
+        steps = ", ".join(f"{step} {ms:.1f}" for step, ms in self.speed.means().items())
+        return [f"mean ms a frame: {steps}"] if steps else []
 
     def _files(self, failed: "Sequence[Sink]") -> list[str]:
         return [
@@ -157,7 +157,7 @@ def run_to_end(
             _leave(delivery, console)
     summary.print(console, failed=delivery.failed)
     for target, count in delivery.losses.items():
-        _tell(console, f"warning: {target} did not get {count} results")
+        _print_line(console, f"warning: {target} did not get {count} results")
     if runner.failures or delivery.failures:
         raise typer.Exit(1)
     if signals and not runner.live:
@@ -203,9 +203,9 @@ def _leave(delivery: Delivery, console: "Console") -> None:
     """End the process now: neither slow sinks nor sources that hang are waited for."""
     delivery.close(within_s=0.0)
     console.show_cursor()
-    _tell(console, "stopped at once: results that waited were not written")
+    _print_line(console, "stopped at once: results that waited were not written")
     os._exit(130)
 
 
-def _tell(console: "Console", line: str) -> None:
+def _print_line(console: "Console", line: str) -> None:
     console.print(line, style="yellow", markup=False, highlight=False)

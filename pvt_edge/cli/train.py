@@ -51,7 +51,7 @@ def train(
     json: JsonReport = None,
 ) -> None:
     """Train a model on your own labelled pictures; the weights know all that an export needs."""
-    from pvt_edge.cli.progress import interruption_told
+    from pvt_edge.cli.progress import interruptible
     from pvt_edge.training.run import train as run_training
 
     check_json(json)
@@ -60,7 +60,7 @@ def train(
     if int8 and not export:
         raise typer.BadParameter("--int8 goes with --export")
     console = console_beside(json)
-    with interruption_told(), _Shown(console) as watcher:
+    with interruptible(), _Shown(console) as watcher:
         run = run_training(
             data, out=out, val=val, images=images, resume=resume, watcher=watcher.as_watcher(), **vars(options)
         )

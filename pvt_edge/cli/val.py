@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
-from pvt_edge.cli.progress import interruption_told
+from pvt_edge.cli.progress import interruptible
 from pvt_edge.cli.spread import spread
 from pvt_edge.options.run import ValOptions
 
@@ -51,7 +51,7 @@ def val(
     if json and json != "-":
         refuse_data(Path(json), data)
     errors = Console(stderr=True, soft_wrap=True)
-    with interruption_told():
+    with interruptible():
         evaluation = evaluate(bundle, data, images, bar=partial(bar_shown, errors), **options)
     _print(console_beside(json), evaluation)
     if plots := options.get("plots"):
@@ -62,15 +62,15 @@ def val(
 
 def _print(console: "Console", evaluation: "Evaluation") -> None:
     of = f" of {evaluation.pictures_in_data}" if evaluation.pictures < evaluation.pictures_in_data else ""
-    said = [f"{evaluation.pictures}{of} pictures of {evaluation.data}"]
+    lines = [f"{evaluation.pictures}{of} pictures of {evaluation.data}"]
     if evaluation.settings:
         s = evaluation.settings
-        said.append(f"score above {s.conf:g}, NMS IoU {s.iou:g}, at most {s.max_det} detections a picture")
+        lines.append(f"score above {s.conf:g}, NMS IoU {s.iou:g}, at most {s.max_det} detections a picture")
     if evaluation.slicing:
         how = evaluation.slicing
         beside = " and the whole frame" if how.whole_frame else ""
-        said.append(f"in tiles of {how.tile_hw[1]}x{how.tile_hw[0]} pixels that overlap by {how.overlap:g}{beside}")
-    for line in said:
+        lines.append(f"in tiles of {how.tile_hw[1]}x{how.tile_hw[0]} pixels that overlap by {how.overlap:g}{beside}")
+    for line in lines:
         console.print(line, markup=False, highlight=False)
     console.print(_figures(evaluation))
     if 1 < len(evaluation.rows[0].classes) <= MOST_CLASSES:
@@ -113,18 +113,18 @@ def _classes(evaluation: "Evaluation") -> "Table":
     for name, figures in first.classes.items():
         values = [row.classes[name][names[0]] for row in evaluation.rows] if others else [figures[n] for n in names]
         best = curves[name].best if name in curves else None
-        told = [_shown(best.f1), f"{best.conf:g}"] if best else ["-" for _ in extra]
-        table.add_row(Text(name), f"{figures[count]:.0f}", *map(_shown, values), *told)
+        cells = [_shown(best.f1), f"{best.conf:g}"] if best else ["-" for _ in extra]
+        table.add_row(Text(name), f"{figures[count]:.0f}", *map(_shown, values), *cells)
     return table
 
 
 def _best(row: "Row", of: int) -> str:
     """The score threshold to use."""
     assert row.curves is not None
-    best, whose = row.curves.best, f"{row.name}: " if of > 1 else ""
+    best, prefix = row.curves.best, f"{row.name}: " if of > 1 else ""
     mean = "mean F1 of the classes" if len(row.curves.classes) > 1 else "F1"
     return (
-        f"{whose}highest {mean} {best.f1:.3f} with --conf {best.conf:g}: "
+        f"{prefix}highest {mean} {best.f1:.3f} with --conf {best.conf:g}: "
         f"precision {best.precision:.3f}, recall {best.recall:.3f} at IoU 0.5"
     )
 

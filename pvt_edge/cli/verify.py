@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
-from pvt_edge.cli.progress import interruption_told
+from pvt_edge.cli.progress import interruptible
 from pvt_edge.cli.spread import spread
 from pvt_edge.errors import DataError
 from pvt_edge.options.run import Limits, RunOptions, SideOptions
@@ -53,7 +53,7 @@ def verify(
     _check_apart(json, folder)
     check_json(json)
     errors = Console(stderr=True, soft_wrap=True)
-    with interruption_told(), bar_shown(errors, "comparing", limit) as advance:
+    with interruptible(), bar_shown(errors, "comparing", limit) as advance:
         report = verify_bundle(
             bundle,
             images=images,

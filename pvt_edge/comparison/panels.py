@@ -98,17 +98,17 @@ def box_panels(
             if partner is None:
                 marked.append((corner, RED, f"{names[int(side.cls[row])]} {side.conf[row]:.2f}"))
                 continue
-            told = drifted[(row, partner) if is_found else (partner, row)]
-            if told:
-                marked.append((corner, AMBER, told if is_found else ""))
+            text = drifted[(row, partner) if is_found else (partner, row)]
+            if text:
+                marked.append((corner, AMBER, text if is_found else ""))
             else:
                 _rectangle(panel, corner, SAME, 1)
         marked.sort(key=lambda mark: mark[1] == RED)  # red over amber
         for corner, colour, _ in marked:
             _rectangle(panel, corner, colour, 2)
-        for corner, colour, told in marked:  # over all lines
-            if told:
-                _tag(panel, corner, told, colour)
+        for corner, colour, text in marked:  # over all lines
+            if text:
+                _tag(panel, corner, text, colour)
     return left, right
 
 

@@ -175,7 +175,7 @@ def _notes(content: Content, samples: tuple[BoxSample, ...]) -> list[str]:
     over = sum(_reaches_out(sample) for sample in samples)
     ids = Counter(repr(item["id"]) for item in annotations if item.get("id") is not None)
     same = sum(count for count in ids.values() if count > 1)
-    told = [
+    notes = [
         (flat, f"boxes without area: {flat}; no detection can match them"),
         (over, f"boxes that reach out of their picture: {over}; they are taken as they are"),
         (crowds, f"crowd boxes: {crowds}; they are neither to be found nor wrong when found, as COCO has it"),
@@ -183,7 +183,7 @@ def _notes(content: Content, samples: tuple[BoxSample, ...]) -> list[str]:
         (same, f"annotations that share an id: {same}; each counts, of which pycocotools by hand would forget some"),
         ("0" in ids, "an annotation has the id 0; it counts, where pycocotools by hand would take it for no match"),
     ]
-    return [line for count, line in told if count]
+    return [line for count, line in notes if count]
 
 
 def _reaches_out(sample: BoxSample) -> int:

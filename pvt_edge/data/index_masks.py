@@ -78,13 +78,13 @@ def check_masks(samples: "Sequence[MaskSample]", names: Sequence[str]) -> "list[
         found = list(pool.map(_see, samples))
     faulty = [(sample.mask_path.name, one) for sample, one in zip(samples, found, strict=True) if isinstance(one, str)]
     if faulty:
-        (_, told), *others = faulty
-        if ", of no class" in told:
-            told += f"; {_expected(samples[0], names)}"
+        (_, message), *others = faulty
+        if ", of no class" in message:
+            message += f"; {_expected(samples[0], names)}"
         if others:
             named = ", ".join(name for name, _ in others[:SHOWN]) + (" ..." if len(others) > SHOWN else "")
-            told += f" ({len(others)} more of {len(samples)} masks cannot be used: {named})"
-        raise DataError(told)
+            message += f" ({len(others)} more of {len(samples)} masks cannot be used: {named})"
+        raise DataError(message)
     seen = [one for one in found if not isinstance(one, str)]
     _refuse_black_and_white(samples, [values for values, _ in seen])
     return [replace(sample, labels=labels) for sample, (_, labels) in zip(samples, seen, strict=True)]
@@ -99,11 +99,13 @@ def _see(sample: "MaskSample") -> tuple[set[int], tuple[int, ...]] | str:
         return str(error)
     size_wh, size = (values.shape[1], values.shape[0]), displayed_size(sample.path)
     if size is not None and size != size_wh:
-        told = f"{sample.mask_path} has {size_wh[0]}x{size_wh[1]} pixels, its picture {sample.path} {size[0]}x{size[1]}"
+        message = (
+            f"{sample.mask_path} has {size_wh[0]}x{size_wh[1]} pixels, its picture {sample.path} {size[0]}x{size[1]}"
+        )
         header = read_jpeg_header(sample.path)
         if header is not None and header.swaps_sides and header.stored_wh == size_wh:
-            return f"{told}, as its EXIF turns it: save the picture without EXIF orientation, or turn the mask too"
-        return f"{told}: bring the mask to the picture's size with cv2.resize(..., interpolation=cv2.INTER_NEAREST)"
+            return f"{message}, as its EXIF turns it: save the picture without EXIF orientation, or turn the mask too"
+        return f"{message}: bring the mask to the picture's size with cv2.resize(..., interpolation=cv2.INTER_NEAREST)"
     return set(np.unique(values).tolist()), tuple(np.flatnonzero(counts[:VOID]).tolist())
 
 
@@ -131,11 +133,11 @@ def _table(sample: "MaskSample") -> NDArray[np.int16]:
 def _expected(sample: "MaskSample", names: Sequence[str]) -> str:
     values = sample.values or tuple(range(len(names)))
     called = ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
-    told = f"the {len(names)} classes ({called}) are the values {values[0]} to {values[-1]}, and 255 is no label"
+    message = f"the {len(names)} classes ({called}) are the values {values[0]} to {values[-1]}, and 255 is no label"
     if sample.reduce_zero_label or values != tuple(range(len(names))):
-        return told
+        return message
     return (
-        f"{told}; where 0 is no label and classes begin at 1, say so with --reduce-zero-label, or with "
+        f"{message}; where 0 is no label and classes begin at 1, say so with --reduce-zero-label, or with "
         "reduce_zero_label in classes.json"
     )
 

@@ -139,9 +139,9 @@ def _table(
     data: Path, place: Place, labels: Sequence[str] | None, reduce_zero_label: bool, masks: Sequence[Path]
 ) -> ClassTable:
     places = list(dict.fromkeys((data, place.masks, *list(place.masks.parents)[: _depth(data, place.masks)])))
-    told = read_class_table(places, reduce_zero_label)
-    if told is not None:
-        return told
+    written = read_class_table(places, reduce_zero_label)
+    if written is not None:
+        return written
     boxes = next(iter(sorted(data.glob("instances*.json")) if data.is_dir() else []), None)
     if boxes is not None:
         return with_background(table_of_categories(_categories(boxes), boxes))

@@ -30,11 +30,11 @@ def find_pictures(names: Sequence[str], images: Path) -> tuple[list[Path], list[
     for i in absent:
         found = _best(names[i], places)
         if len(found) > 1:
-            told = ", ".join(str(Path(*parts)) for parts in sorted(found)[:SHOWN])
+            folders = ", ".join(str(Path(*parts)) for parts in sorted(found)[:SHOWN])
             more = " ..." if len(found) > SHOWN else ""
             raise ValueError(
                 f"picture {names[i]!r} is not there as written, and {len(found)} pictures of that name are in {images} "
-                f"({told}{more}): write there which of them is meant, or give the folder of these pictures alone"
+                f"({folders}{more}): write there which of them is meant, or give the folder of these pictures alone"
             )
         if found:
             paths[i] = images.joinpath(*found[0])

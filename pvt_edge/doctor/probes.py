@@ -84,12 +84,12 @@ class Question:
             self._child.wait(max(self._deadline - time.monotonic(), 0))
         code = self._child.returncode
         self._end(self._child)
-        return _marked(_lines(self._told)) or Answer(failure=self._silence(code))
+        return _marked(_lines(self._stdout)) or Answer(failure=self._silence(code))
 
     def _start(self) -> None:
         try:
-            self._told, self._complained = (self._files.enter_context(_scratch_file()) for _ in range(2))
-            files: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": self._told, "stderr": self._complained}
+            self._stdout, self._stderr = (self._files.enter_context(_scratch_file()) for _ in range(2))
+            files: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": self._stdout, "stderr": self._stderr}
             self._child = subprocess.Popen(self._command, start_new_session=True, **files)
         except OSError as error:
             self._refusal = error.strerror or error
@@ -108,7 +108,7 @@ class Question:
         """Why there is no answer; `code` None where it had not ended."""
         if code is None:
             return f"it did not answer within {self._patience_s:g} s"
-        last = next((line for line in reversed(_lines(self._complained)) if line.strip()), "it said nothing")
+        last = next((line for line in reversed(_lines(self._stderr)) if line.strip()), "it said nothing")
         return f"it {_death(code)}: {printable(last)[:200]}"
 
 

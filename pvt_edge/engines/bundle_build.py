@@ -10,7 +10,7 @@ from pathlib import Path
 from pvt_edge.bundle import Bundle, BundleWriter, read_bundle
 from pvt_edge.bundle.contents import records, reports
 from pvt_edge.bundle.schema import Artifact, InputSpec, Precision
-from pvt_edge.engines.workshop import Tell, Workshop, engine_latency, open_workshop, write_engine
+from pvt_edge.engines.workshop import OnStep, Workshop, engine_latency, open_workshop, write_engine
 from pvt_edge.errors import BundleError, PvtEdgeError
 from pvt_edge.options.build import BuildOptions
 from pvt_edge.runtimes.passport import differences, here
@@ -25,7 +25,7 @@ def build_bundle(
     library: str = "tensorrt",
     options: BuildOptions | None = None,
     rebuild: bool = False,
-    tell: Tell | None = None,
+    on_step: OnStep | None = None,
 ) -> Bundle:
     """The bundle in `folder`, with an engine for this machine beside each of its FP16 and INT8 graphs.
 
@@ -33,7 +33,7 @@ def build_bundle(
     `rebuild`. Where both run here they are timed, and "auto" takes the faster. The bundle is swapped when all of it
     is written: a build that fails or is stopped leaves it as it was. Raises a `PvtEdgeError`.
     """
-    tell = tell or (lambda text: None)
+    on_step = on_step or (lambda text: None)
     bundle = read_bundle(Path(folder))
     graphs = graphs_of(bundle)
     options = options or BuildOptions()
@@ -42,13 +42,13 @@ def build_bundle(
     kept = [] if rebuild else [a for a in _engines(bundle, library) if _fits(a, graphs, workshop, options)]
     missing = {p: graph for p, graph in graphs.items() if p not in {engine.precision for engine in kept}}
     if not missing:
-        tell("every engine is there and fits this machine; --rebuild builds them again")
+        on_step("every engine is there and fits this machine; --rebuild builds them again")
         return bundle
     others = [artifact for artifact in bundle.manifest.artifacts if artifact.runtime != library]
     with BundleWriter(bundle.folder) as writer:
         _copy(bundle, writer, [*others, *kept], library)
         sources = {p: bundle.path(graph) for p, graph in missing.items()}
-        passports = write_engines(writer, workshop, options, sources, missing, tell)
+        passports = write_engines(writer, workshop, options, sources, missing, on_step)
         built = [engine_artifact(writer, library, p, passport) for p, passport in passports.items()]
         kept = [engine_artifact(writer, library, a.precision, a.passport) for a in kept]  # with the cache as it now is
         engines = [
@@ -56,8 +56,8 @@ def build_bundle(
             for engine in sorted([*kept, *built], key=lambda a: list(graphs).index(a.precision))
         ]
         excluded = bundle.manifest.auto_excluded
-        held = {a.precision: a.passport or {} for a in engines if f"{library}-{a.precision}" not in excluded}
-        auto = faster_engine(writer, bundle.manifest.input, workshop, held, tell)
+        candidates = {a.precision: a.passport or {} for a in engines if f"{library}-{a.precision}" not in excluded}
+        auto = faster_engine(writer, bundle.manifest.input, workshop, candidates, on_step)
         manifest = bundle.manifest.model_copy(
             update={
                 "artifacts": (*others, *engines),
@@ -90,7 +90,7 @@ def write_engines(
     options: BuildOptions,
     sources: Mapping[Precision, Path],
     graphs: Mapping[Precision, Artifact],
-    tell: Tell,
+    on_step: OnStep,
 ) -> dict[Precision, dict[str, str]]:
     """Build every graph of `sources` into the writer's folder; returns the passports."""
     name = workshop.library.name
@@ -104,7 +104,7 @@ def write_engines(
             options,
             precision=precision,
             source=graphs[precision],
-            tell=tell,
+            on_step=on_step,
         )
         for precision, path in sources.items()
     }
@@ -129,22 +129,22 @@ def faster_engine(
     spec: InputSpec,
     workshop: Workshop,
     passports: Mapping[Precision, Mapping[str, str]],
-    tell: Tell,
+    on_step: OnStep,
 ) -> dict[str, Precision]:
     """The faster of several engines, timed where there is a GPU, by the library's name; else nothing."""
     name = workshop.library.name
     if workshop.device is None or len(passports) < 2:
         return {}
-    tell(f"timing {' and '.join(passports)} in turns")
+    on_step(f"timing {' and '.join(passports)} in turns")
     engines = {precision: writer.path(engine_file(name, precision)) for precision in passports}
     try:
         times = engine_latency(name, engines, passports, spec)
     except PvtEdgeError as error:  # an engine for other GPUs than this one
-        tell(f"not timed: {error}")
+        on_step(f"not timed: {error}")
         return {}
     fastest = min(times, key=lambda precision: times[precision])
-    told = ", ".join(f"{precision} {ms:.2f} ms" for precision, ms in times.items())
-    tell(f"{told}: auto takes {fastest}")
+    measured = ", ".join(f"{precision} {ms:.2f} ms" for precision, ms in times.items())
+    on_step(f"{measured}: auto takes {fastest}")
     return {name: fastest}
 
 

@@ -28,17 +28,17 @@ def make_monitor(trt: Any, progress: Progress) -> Any:
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             if self.outer is None:
                 self.outer = (phase_name, num_steps)
-            self._tell(phase_name, 0)
+            self._report(phase_name, 0)
 
         def phase_finish(self, phase_name: str) -> None:
             if self.outer is not None:
-                self._tell(phase_name, self.outer[1])
+                self._report(phase_name, self.outer[1])
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            self._tell(phase_name, step)
+            self._report(phase_name, step)
             return self.stopped is None  # False stops the build
 
-        def _tell(self, phase: str, done: int) -> None:
+        def _report(self, phase: str, done: int) -> None:
             if self.outer is None or phase != self.outer[0]:
                 return
             try:
@@ -167,8 +167,8 @@ def _read_cache(config: Any, options: BuildOptions) -> Any:
     if options.timing_cache is None:
         return None
     content = options.timing_cache.read_bytes() if options.timing_cache.is_file() else b""
-    for held in (content, b""):
-        cache = config.create_timing_cache(held)
+    for cached in (content, b""):
+        cache = config.create_timing_cache(cached)
         if cache is not None and config.set_timing_cache(cache, False):
             return cache
     return None

@@ -24,7 +24,7 @@ from pvt_edge.runtimes.tensorrt_library import TensorRtLibrary, load_library
 LIBRARIES = ("tensorrt", "tensorrt-rtx")
 TIMED_RUNS, TIMED_ROUNDS = 20, 5
 
-Tell = Callable[[str], None]
+OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,15 @@ def write_engine(
     *,
     precision: str,
     source: FileRecord,
-    tell: Tell,
+    on_step: OnStep,
 ) -> dict[str, str]:
     """Build `onnx` into the file `engine`; returns its passport. Raises `ExportError` with the parser's words."""
     what = f"building {workshop.library.name} {precision}"
 
     def show(phase: str, done: int, total: int) -> None:
-        tell(f"{what}: {phase} {done}/{total}" if total else f"{what}: {phase}")
+        on_step(f"{what}: {phase} {done}/{total}" if total else f"{what}: {phase}")
 
-    tell(what)
+    on_step(what)
     built = build_engine(onnx, workshop.library, options, progress=show)
     engine.write_bytes(built.plan)
     low, best, high = options.batches or (0, 0, 0)

@@ -47,7 +47,7 @@ class ServerThread:
         self._ready.wait()
         if self._error is not None:
             self._thread.join()
-            raise self._told(self._error) from self._error
+            raise self._failure(self._error) from self._error
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -74,7 +74,7 @@ class ServerThread:
         finally:
             await runner.cleanup()
 
-    def _told(self, error: BaseException) -> DataError:
+    def _failure(self, error: BaseException) -> DataError:
         place = f"{self._address.host}:{self._address.port}"
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return DataError(f"cannot serve at {place}: {reason}; choose another port, or 0 for any that is free")

@@ -44,10 +44,10 @@ class StreamCollector:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         statuses = self._statuses()
-        for name, told, count in COUNTERS:
-            yield _filled(CounterMetricFamily(name, told, labels=LABELS), statuses, count)
-        for name, told, read in GAUGES:
-            yield _filled(GaugeMetricFamily(name, told, labels=LABELS), statuses, read)
+        for name, documentation, count in COUNTERS:
+            yield _filled(CounterMetricFamily(name, documentation, labels=LABELS), statuses, count)
+        for name, documentation, read in GAUGES:
+            yield _filled(GaugeMetricFamily(name, documentation, labels=LABELS), statuses, read)
         age = GaugeMetricFamily(
             "pvt_edge_age_seconds", "Age of frames when answered, over the last 10 s.", labels=(*LABELS, "quantile")
         )

@@ -113,8 +113,8 @@ def creation_of(text: str | PathLike[str]) -> str:
         return f"that is a bundle, which is run with pvt_edge.load({name!r})"
     if name.lower() in VARIANTS:
         return f"write model = pvt_edge.create_model({name.lower()!r}, weights='imagenet')"
-    told = re.search(r"b[0-5]", Path(name).name.lower())
-    return f"write model = pvt_edge.create_model({told[0] if told else 'b0'!r}, weights={name!r}), with its variant"
+    match = re.search(r"b[0-5]", Path(name).name.lower())
+    return f"write model = pvt_edge.create_model({match[0] if match else 'b0'!r}, weights={name!r}), with its variant"
 
 
 def apply_moves(model: Model, moves: Moves) -> Model:

@@ -53,11 +53,11 @@ class Preprocessing:
     imgsz: tuple[int, int] | None = None
 
     @property
-    def said(self) -> dict[str, Any]:
+    def explicit(self) -> dict[str, Any]:
         """What is not None, by its field's name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
     def over(self, other: "Preprocessing") -> "Preprocessing":
         """`other`, with what this one says in its place."""
-        return replace(other, **self.said)
+        return replace(other, **self.explicit)

@@ -125,7 +125,7 @@ class TrainOptions:
         if self.time is not None:
             seconds_of(self.time)
 
-    def said(self) -> dict[str, Any]:
+    def explicit(self) -> dict[str, Any]:
         """What is not None, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 

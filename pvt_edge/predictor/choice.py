@@ -67,11 +67,11 @@ def choose_runtime(bundle: "Bundle", runtime: str = "auto") -> str:
     raise RuntimeMissingError(f"nothing here can run {bundle.folder} ({bundle.listed()}): {'; '.join(reasons)}")
 
 
-def _lacking(held: "Sequence[str]") -> str | None:
+def _lacking(precisions: "Sequence[str]") -> str | None:
     """The extras that bring the bundle's first runtime, where any machine can have it; None for engines."""
-    if any(RUNTIMES[name].needs_gpu for name in held):  # whose reasons depend on the machine
+    if any(RUNTIMES[name].needs_gpu for name in precisions):  # whose reasons depend on the machine
         return None
-    extra = next((RUNTIMES[name].extra for name in held if RUNTIMES[name].reads is None), None)
+    extra = next((RUNTIMES[name].extra for name in precisions if RUNTIMES[name].reads is None), None)
     return f"{extra},opencv" if extra and missing("opencv") else extra
 
 
@@ -101,9 +101,9 @@ def choose_artifact(bundle: "Bundle", runtime: str, precision: str = "auto") -> 
     if (reason := _excluded(bundle, runtime)) is not None:
         raise BundleError(f"{reason}: name the precision to run it all the same")
     excluded = bundle.manifest.auto_excluded
-    held = [precision for precision in _stored(bundle, runtime) if f"{runtime}-{precision}" not in excluded]
+    precisions = [precision for precision in _stored(bundle, runtime) if f"{runtime}-{precision}" not in excluded]
     stated = bundle.manifest.auto_precision.get(runtime)
-    first: str = next((p for p in entry.auto_precisions if p in held), "fp32")
+    first: str = next((p for p in entry.auto_precisions if p in precisions), "fp32")
     chosen: str = stated or first
     rounds = entry.rounds_to is not None and (
         stated == entry.rounds_to or (stated is None and chosen == entry.rounds[entry.rounds_to])

@@ -158,13 +158,13 @@ class Mqtt(Sink):
             self.idle()
         self.lost += len(self._waiting) + len(self._under_way)
         self._waiting.clear()
-        heard = True
+        delivered = True
         if self._connected:
             last = self._client.publish(f"{self._topic}/{STATUS}", OFFLINE, qos=1, retain=True)
             until = monotonic() + FAREWELL_S
-            while not (heard := self._done(last)) and monotonic() < until:
+            while not (delivered := self._done(last)) and monotonic() < until:
                 sleep(0.01)
-        self._stop(farewell=heard)
+        self._stop(farewell=delivered)
 
     def _stop(self, *, farewell: bool = True) -> None:
         """End the connection; without `farewell` it breaks, and the broker tells the last will."""

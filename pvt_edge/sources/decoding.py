@@ -74,11 +74,11 @@ def decode(data: NDArray[np.uint8]) -> tuple[NDArray[Any], str | None]:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         return cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if image is None and kind == "TIFF" else image  # grey floats
 
-    image, said = decoded(work)
+    image, messages = decoded(work)
     if image is None:
-        found = kind is not None and next(iter(said), None)  # a format without a decoder leaves no word
+        found = kind is not None and next(iter(messages), None)  # a format without a decoder leaves no word
         raise DataError(f"the {kind} file is damaged ({_short(found)})" if found else why_unreadable(kind))
-    for line in said:
+    for line in messages:
         if HARMLESS.search(line):
             return image, f"damaged at its end, though every pixel is there ({_short(line)})"
         if DAMAGE.search(line):

@@ -220,11 +220,11 @@ def read_first(picture: Picture, name: str, pixel_max: PixelMax) -> NDArray[np.u
 
     Raises `DataError` as `Picture.read`.
     """
-    page, told = picture.read(0, pixel_max), PageWarnings(pixel_max)
+    page, page_warnings = picture.read(0, pixel_max), PageWarnings(pixel_max)
     if picture.count > 1:
         _warn(f"{name}: of {picture.count} pages only the first is used")
-    told.see(page, name)
-    told.end(name)
+    page_warnings.see(page, name)
+    page_warnings.end(name)
     return page.image
 
 

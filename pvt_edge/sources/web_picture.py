@@ -33,15 +33,15 @@ class WebPicture(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         path = self.name.partition("?")[0]
-        count, told = 0, PageWarnings(self._pixel_max)
+        count, page_warnings = 0, PageWarnings(self._pixel_max)
         for page in self._picture.pages(self._pixel_max):
             if isinstance(page, DataError):
                 self.skipped.append(f"cannot read {self.name}: {page}")
                 continue
-            told.see(page, path)
+            page_warnings.see(page, path)
             yield Frame(page.image, count, path=path, page=page.number)
             count += 1
-        told.end(self.name)
+        page_warnings.end(self.name)
         if count == 0:
             raise DataError(self.skipped[-1])
 

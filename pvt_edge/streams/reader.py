@@ -45,7 +45,7 @@ class Backoff:
         """Seconds until a cheap look whether the source is there."""
         return PEEK_S * self._rng.uniform(0.5, 1.0)
 
-    def held(self, seconds: float) -> None:
+    def connected_for(self, seconds: float) -> None:
         """The source has given frames for so long."""
         if seconds >= self.last_s:
             self.restart()
@@ -174,7 +174,7 @@ class Reader(Generic[Prepared]):
                 return
             since = monotonic()
             reason = self._read_until_lost(source, still)
-            backoff.held(monotonic() - since)
+            backoff.connected_for(monotonic() - since)
             source.disconnect()
             if reason is None:
                 return

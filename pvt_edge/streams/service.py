@@ -68,14 +68,14 @@ class Service:
         return any(status.state == RUNNING and status.idle_s > self._hung_s for status in self._statuses())
 
     def _run(self) -> None:
-        self._tell("READY=1")
+        self._notify("READY=1")
         while not self._ended.wait(self._every_s):
-            told = "; ".join(status.line() for status in self._statuses())
-            line = " ".join(told.split())  # a second line would be a second message
-            self._tell(f"STATUS={line}" + ("" if self.hung() else "\nWATCHDOG=1"))
-        self._tell("STOPPING=1")
+            lines = "; ".join(status.line() for status in self._statuses())
+            line = " ".join(lines.split())  # a second line would be a second message
+            self._notify(f"STATUS={line}" + ("" if self.hung() else "\nWATCHDOG=1"))
+        self._notify("STOPPING=1")
 
-    def _tell(self, state: str) -> None:
+    def _notify(self, state: str) -> None:
         path = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:  # systemd's own loss
             channel.sendto(state.encode(), path)

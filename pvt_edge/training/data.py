@@ -31,13 +31,13 @@ def split(dataset: LabelledSet[Any], *, share: float = SHARE, seed: int = 0) -> 
     for i, each in enumerate(labels):
         groups[min(each, key=lambda label: (counts[label], label), default=-1)].append(i)
     rng = np.random.default_rng(seed)
-    held: list[int] = []
+    held_out: list[int] = []
     for _, group in sorted(groups.items()):
         count = min(max(round(share * len(group)), int(len(group) > 1)), len(group) - 1)
-        held += rng.permutation(group)[:count].tolist()
-    if not held:
-        held = [int(rng.integers(len(dataset.samples)))]
-    return sorted(set(range(len(dataset.samples))) - set(held)), sorted(held)
+        held_out += rng.permutation(group)[:count].tolist()
+    if not held_out:
+        held_out = [int(rng.integers(len(dataset.samples)))]
+    return sorted(set(range(len(dataset.samples))) - set(held_out)), sorted(held_out)
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ def read_parts(
     if val is not None:
         judged, _ = task.read_labels(data_place(val, folder), pictures, part="val", labels=names)
         return Parts(learnt, _same_classes(judged, names, val), names, f"learnt from {data}, judged by {val}")
-    judged, held = task.read_labels(place, pictures, part="val", labels=names)
-    if own and held:
+    judged, has_val = task.read_labels(place, pictures, part="val", labels=names)
+    if own and has_val:
         return Parts(learnt, _same_classes(judged, names, data), names, f"the parts of {data} itself")
-    part = learnt if own or not held else judged
+    part = learnt if own or not has_val else judged
     train_places, val_places = split(part, share=share or SHARE, seed=seed)
     note = f"{len(val_places)} of {len(part.samples)} pictures of {data} held back to judge by, seed {seed}"
     return Parts(part.take(train_places), part.take(val_places), names, note)

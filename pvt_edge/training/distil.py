@@ -99,8 +99,8 @@ def make_pupil(options: TrainOptions) -> Pupil:
             "(imgsz in Python), 224 for most classifiers"
         )
     moves.check(teacher.backbone.variant, imgsz)
-    said = beside.said if beside else {}
-    fields: dict[str, Any] = {key: said[key] for key in ("mean", "std", "channel_order") if key in said}
+    explicit = beside.explicit if beside else {}
+    fields: dict[str, Any] = {key: explicit[key] for key in ("mean", "std", "channel_order") if key in explicit}
     own_labels = bundled.labels if bundled else teacher.sidecar.labels if teacher.sidecar else None
     labels = chosen.labels or own_labels or tuple(map(str, range(teacher.num_classes)))
     model = apply_moves(copy.deepcopy(teacher), moves)
@@ -120,17 +120,17 @@ def heal(plan: Plan, watcher: Watcher) -> TrainRun:
     name = pupil.model.task
     training, task = get_training(name), get_task(name)
     images = Path(place["images"]) if "images" in place else None
-    taught, held, what = read_pictures(name, data_place(place["data"], plan.folder), images, options.seed or 0)
-    learnt, compared = ([sample.path for sample in part.samples] for part in (taught, held))
+    taught, held_out, what = read_pictures(name, data_place(place["data"], plan.folder), images, options.seed or 0)
+    learnt, compared = ([sample.path for sample in part.samples] for part in (taught, held_out))
     plan.check_same(pupil.labels, learnt, compared)
-    judging: Judge = AgreementJudging(training, pupil, held)
+    judging: Judge = AgreementJudging(training, pupil, held_out)
     if "val" in place:
         dataset, _ = task.read_labels(data_place(place["val"], plan.folder), images, labels=pupil.labels)
         labelled = task.judge(dataset, pupil.labels, task.judged_at(PostprocessSpec(iou=NMS_IOU), pupil.labels))
         judging = Judging(training, labelled, pupil.labels, pupil.imgsz, pupil.normalise)
     notes = {} if options.exact_share else {"moves": pupil.moves.model_dump_json()}
     start = Start(pupil.model, pupil.normalise, pupil.note, pupil.labels, notes)
-    counts = {"train_count": len(taught.samples), "val_count": len(held.samples)}
+    counts = {"train_count": len(taught.samples), "val_count": len(held_out.samples)}
     recipe = plan.again()[0] if plan.goes_on else None
     recipe = recipe or choose_recipe(options, training, imgsz=pupil.imgsz, fresh=False, **counts)
     describe_pictures(pupil.model, training, pupil.normalise, pupil.imgsz, pupil.labels)
@@ -245,24 +245,24 @@ class AgreementJudging:
     best_figure: str = "agreement"
     shown_figures: tuple[str, ...] = ("agreement",)
 
-    def __init__(self, training: TrainingTask[Any], pupil: Pupil, held: UnlabelledSet) -> None:
-        self.training, self.pupil, self.held = training, pupil, held
+    def __init__(self, training: TrainingTask[Any], pupil: Pupil, held_out: UnlabelledSet) -> None:
+        self.training, self.pupil, self.held_out = training, pupil, held_out
         self._wanted: list[dict[str, Any]] = []
 
     def __call__(self, model: nn.Module) -> Scores:
         """The figures of the task's agreement."""
         if not self._wanted:
-            self._wanted = self._outputs(self.pupil.teacher, self.held.samples)
+            self._wanted = self._outputs(self.pupil.teacher, self.held_out.samples)
         task = get_task(self.training.name)
-        found = self._outputs(model, self.held.samples)
+        found = self._outputs(model, self.held_out.samples)
         return Scores(task.agreement(found, self._wanted, PostprocessSpec()), {})
 
     def estimate(self, model: nn.Module) -> float:
         """About how many seconds judging takes."""
-        few = self.held.samples[:2]
+        few = self.held_out.samples[:2]
         began = time.monotonic()
         self._outputs(model, few)
-        return 2 * (time.monotonic() - began) * len(self.held.samples) / len(few)
+        return 2 * (time.monotonic() - began) * len(self.held_out.samples) / len(few)
 
     def keep(self) -> None:
         """Nothing is kept of the best answers."""

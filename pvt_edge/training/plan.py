@@ -80,7 +80,7 @@ class Plan:
         content = {
             "pvt_edge": pvt_edge.__version__,
             "places": places,
-            "options": self.options.said(),
+            "options": self.options.explicit(),
             "recipe": recipe.to_json(),
             "classes": names,
             "pictures": counts,
@@ -103,14 +103,14 @@ def plan_of(folder: Path, places: dict[str, str], given: TrainOptions) -> Plan:
     """A run that goes on. Raises `DataError` where it is none, or options would make another run of it."""
     stored = read_run(folder)
     before = {name: _plain(value) for name, value in stored["options"].items()}
-    for name, value in given.said().items():
+    for name, value in given.explicit().items():
         settled = _plain(stored["recipe"].get(name, before.get(name)))
         if name not in MAY_CHANGE and value not in (settled, before.get(name)):  # what was said, or what came of it
             raise DataError(
                 f"cannot go on in {folder} with {name} {value!r}: that run has {settled!r}; leave it out, or start "
                 f"another run with --weights {folder / BEST}"
             )
-    return Plan(folder, {**stored["places"], **places}, TrainOptions(**{**before, **given.said()}), stored)
+    return Plan(folder, {**stored["places"], **places}, TrainOptions(**{**before, **given.explicit()}), stored)
 
 
 def _plain(value: Any) -> Any:

@@ -106,20 +106,20 @@ def train(
     """
     check_keywords("train()", options, OPTIONS)
     given = TrainOptions(**options)
-    said = {
+    explicit = {
         key: fspath(place) for key, place in (("data", data), ("val", val), ("images", images)) if place is not None
     }
     if resume is not None:
         if out is not None:
             raise ArgumentError("train(): a run goes on in its own folder: give resume or out, not both")
-        return _chosen(plan_of(Path(resume), said, given), watcher or Watcher())
+        return _chosen(plan_of(Path(resume), explicit, given), watcher or Watcher())
     if data is None:
         raise ArgumentError("train() needs labelled pictures: a folder, a data.yaml, a COCO file or a CSV table")
     if given.task is None and given.distil is None:
         raise ArgumentError("train() needs a task: classify, detect or segment")
     if given.exact_share and given.distil is None:
         raise ArgumentError("train(): exact_share goes with distil, which teaches a model that makes moves")
-    plan = new_plan(out, said, given)
+    plan = new_plan(out, explicit, given)
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -22,7 +22,7 @@ from pvt_edge.training.task import TrainingTask
 from pvt_edge.weights import NO_WEIGHTS, get_bundled
 from pvt_edge.weights.obtaining import obtain
 from pvt_edge.weights.published import find_published
-from pvt_edge.zoo import held_variant
+from pvt_edge.zoo import variant_in_file
 
 DEFAULT_WEIGHTS = "imagenet"
 _STAGE = re.compile(r"backbone\.stages\.(\d)\.")
@@ -69,8 +69,8 @@ def starting_model(
     own = get_model(task.name).head_in(opened.translation.tensors, summary.head, opened.trained_head) if alike else None
     model = task.build(variant, count, own if head is None else head, drop_path, drop)
     note = _load(model, opened, names, summary.labels, alike)
-    said = opened.sidecar.preprocessing.said
-    fields: dict[str, Any] = {key: said[key] for key in ("mean", "std", "channel_order") if key in said}
+    explicit = opened.sidecar.preprocessing.explicit
+    fields: dict[str, Any] = {key: explicit[key] for key in ("mean", "std", "channel_order") if key in explicit}
     return Start(model, NormaliseSpec(**fields), f"{weights}: {note}", names)
 
 
@@ -83,7 +83,7 @@ def _file(weights: str, variant: str) -> Path:
     if published is None:
         return Path(weights)
     try:
-        return obtain(published, held_variant)
+        return obtain(published, variant_in_file)
     except WeightsError as error:
         raise WeightsError(
             f"{error}; or start from a file (--weights FILE), or from nothing (--weights none)"
@@ -111,11 +111,11 @@ def describe_pictures(
 ) -> None:
     """Note on the model how its pictures are made, which `save_weights` writes and an export reads."""
     plain = NormaliseSpec()
-    said: dict[str, Any] = {"resize": task.resize.mode, "interpolation": task.resize.interpolation, "imgsz": imgsz}
+    values: dict[str, Any] = {"resize": task.resize.mode, "interpolation": task.resize.interpolation, "imgsz": imgsz}
     for key in ("mean", "std", "channel_order"):
         if getattr(normalise, key) != getattr(plain, key):
-            said[key] = getattr(normalise, key)
-    model.sidecar = Sidecar(preprocessing=Preprocessing(**said), labels=names)
+            values[key] = getattr(normalise, key)
+    model.sidecar = Sidecar(preprocessing=Preprocessing(**values), labels=names)
 
 
 def freeze(model: Model, how: str) -> list[nn.Module]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import requests
 
 Progress = Callable[[str, int, int | None], None]  # URL, bytes so far, bytes in all where the server tells
-Tell = Callable[[int, int | None], None]
+OnBytes = Callable[[int, int | None], None]
 
 CHUNK_BYTES = 1 << 16
 GROWTH_BYTES = 1 << 20  # a try that brings this much more starts the count of failures anew
@@ -34,8 +34,8 @@ class DownloadError(Exception):
 class _PassingError(DownloadError):
     """The same, of what may be otherwise in a moment; not before `wait_s`, where the server says so."""
 
-    def __init__(self, told: str, wait_s: float = 0.0) -> None:
-        super().__init__(told)
+    def __init__(self, reason: str, wait_s: float = 0.0) -> None:
+        super().__init__(reason)
         self.wait_s = wait_s
 
 
@@ -65,7 +65,7 @@ def mirrored(url: str) -> str:
     return f"{base.rstrip('/')}/{parts.netloc}{parts.path}"
 
 
-def told_address(url: str) -> str:
+def shown_address(url: str) -> str:
     """`mirrored`, as people and records are told it: without user and password."""
     return without_login(mirrored(url))
 
@@ -81,13 +81,13 @@ def download(url: str, part: Path, *, patience: Patience | None = None, progress
 
     patience = patience or Patience()
     address = mirrored(url)
-    tell = partial(progress, without_login(address)) if progress else None
+    on_bytes = partial(progress, without_login(address)) if progress else None
     failures, furthest = 0, _size(part)
     with requests.Session() as session:
         session.headers.update({"User-Agent": f"pvt-edge/{__version__}", "Accept-Encoding": "identity"})
         while True:
             try:
-                return _fetch(session, address, part, patience, tell)
+                return _fetch(session, address, part, patience, on_bytes)
             except _PassingError as error:
                 wait_s = error.wait_s
                 failures = 1 if _size(part) >= furthest + GROWTH_BYTES else failures + 1
@@ -104,17 +104,19 @@ def discard(part: Path) -> None:
             path.unlink()
 
 
-def _fetch(session: "requests.Session", address: str, part: Path, patience: Patience, tell: Tell | None) -> str | None:
+def _fetch(
+    session: "requests.Session", address: str, part: Path, patience: Patience, on_bytes: OnBytes | None
+) -> str | None:
     """One try; third-party errors become ours here."""
     start, validator, headers = _size(part), _noted(part), {}
     if start and validator:
         headers = {"Range": f"bytes={start}-", "If-Range": validator}
     with _ask(session, address, headers, patience) as response, _our_errors(patience):
         if response.status_code == 416 and response.headers.get("Content-Range") == f"bytes */{start}":
-            return _told_sha256(response)  # all was there already
+            return _announced_sha256(response)  # all was there already
         _check_status(response, part, validator)
-        _write(response, part, start if response.status_code == 206 else 0, tell)
-        return _told_sha256(response)
+        _write(response, part, start if response.status_code == 206 else 0, on_bytes)
+        return _announced_sha256(response)
 
 
 def _ask(session: "requests.Session", address: str, headers: dict[str, str], patience: Patience) -> "requests.Response":
@@ -145,29 +147,29 @@ def _our_errors(patience: Patience) -> Iterator[None]:
 def _check_status(response: "requests.Response", part: Path, validator: str | None) -> None:
     """Raise unless the body is the file, or the rest of that file which `part` holds the beginning of."""
     status, start, tag = response.status_code, _size(part), _validator(response)
-    told = f"the server answered {status} {response.reason or ''}".rstrip()
+    reason = f"the server answered {status} {response.reason or ''}".rstrip()
     if status == 206:
         if tag and validator and tag != validator:
-            told = "the server gave the rest of another file"
+            reason = "the server gave the rest of another file"
         elif re.match(rf"bytes {start}-\d+/", response.headers.get("Content-Range", "")):
             return
         else:
-            told = "the server sent another range than was asked for"
+            reason = "the server sent another range than was asked for"
     elif status == 200:
         return
     if status in (206, 416):  # its resuming does not work: from the beginning then
         discard(part)
-        raise _PassingError(told)
+        raise _PassingError(reason)
     if status not in PASSING:
-        raise DownloadError(told)
+        raise DownloadError(reason)
     after = response.headers.get("Retry-After", "")
-    raise _PassingError(told, min(float(after), LONGEST_WAIT_S) if after.isdecimal() else 0.0)
+    raise _PassingError(reason, min(float(after), LONGEST_WAIT_S) if after.isdecimal() else 0.0)
 
 
-def _write(response: "requests.Response", part: Path, start: int, tell: Tell | None) -> None:
+def _write(response: "requests.Response", part: Path, start: int, on_bytes: OnBytes | None) -> None:
     """The body into `part`, from `start` on; `_PassingError` if it is shorter than the whole was told to be."""
     packed = response.headers.get("Content-Encoding", "identity") != "identity"  # against our wish: counted otherwise
-    total = None if packed else _told_total(response, start)
+    total = None if packed else _announced_total(response, start)
     if not start:
         discard(part)  # or a note of the new file could lie beside the old one's bytes
     _note(part).write_text("" if packed else _validator(response), encoding="utf-8")
@@ -177,15 +179,15 @@ def _write(response: "requests.Response", part: Path, start: int, tell: Tell | N
         for chunk in response.iter_content(CHUNK_BYTES):
             file.write(chunk)
             done += len(chunk)
-            if tell:
-                tell(done, total)
+            if on_bytes:
+                on_bytes(done, total)
         file.flush()
         os.fsync(file.fileno())
     if total is not None and done != total:
         raise _PassingError(f"the server ended after {done} of {total} bytes")
 
 
-def _told_total(response: "requests.Response", start: int) -> int | None:
+def _announced_total(response: "requests.Response", start: int) -> int | None:
     """Bytes of the whole file, as the server tells; of a range, which may be shorter than was asked for, its total."""
     ranged = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", ""))
     if response.status_code == 206 and ranged:
@@ -208,12 +210,12 @@ def _noted(part: Path) -> str | None:
     return text if re.fullmatch(r'"[!-~]*"|\w{3}, [\w :]{10,40} GMT', text, re.ASCII) else None
 
 
-def _told_sha256(response: "requests.Response") -> str | None:
+def _announced_sha256(response: "requests.Response") -> str | None:
     """The hash that Hugging Face's hub tells while it redirects to the file."""
     for answer in (*response.history, response):
-        told = re.fullmatch(r'"?([0-9a-f]{64})"?', answer.headers.get("X-Linked-ETag", ""))
-        if told:
-            return told[1]
+        match = re.fullmatch(r'"?([0-9a-f]{64})"?', answer.headers.get("X-Linked-ETag", ""))
+        if match:
+            return match[1]
     return None
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from pvt_edge.atomic import write_file
 from pvt_edge.errors import WeightsError
-from pvt_edge.weights.download import DownloadError, Patience, Progress, discard, download, told_address
+from pvt_edge.weights.download import DownloadError, Patience, Progress, discard, download, shown_address
 from pvt_edge.weights.published import PublishedWeights
 
 # what is in a file: the variant that it holds, None where that cannot be told; raises `WeightsError` for no checkpoint
@@ -159,14 +159,14 @@ def _obtain_alone(
             return path
         part = path.with_name(f"{path.name}.part")
         try:
-            told = download(published.url, part, patience=patience, progress=progress)
+            announced = download(published.url, part, patience=patience, progress=progress)
         except KeyboardInterrupt as stop:
             stop.args = (f"stopped; what has come of {_asked(published)} is kept, and the next try goes on from there",)
             raise
         sha256 = hash_file(part)
         try:
             _check_readable(part, _asked(published), published, check)  # first: it tells a web page from weights
-            _check(sha256, published, record, path, told)
+            _check(sha256, published, record, path, announced)
         except WeightsError:
             discard(part)
             raise
@@ -177,12 +177,12 @@ def _obtain_alone(
 
 
 def _check(
-    sha256: str, published: PublishedWeights, record: Record | None, path: Path, told: str | None = None
+    sha256: str, published: PublishedWeights, record: Record | None, path: Path, announced: str | None = None
 ) -> None:
     """`WeightsError` unless a file of `sha256`, at `path` or just downloaded, is the one it has to be."""
     what = f"{path} is" if path.is_file() else f"{_asked(published)} gave"
     again = f"delete {path} to download it again" if path.is_file() else "try again"
-    for wanted, who in ((published.sha256, "its publisher tells"), (told, "the server tells")):
+    for wanted, who in ((published.sha256, "its publisher tells"), (announced, "the server tells")):
         if wanted and not sha256.startswith(wanted):
             raise WeightsError(
                 f"{what} another file than its publisher's: SHA-256 {sha256}, where {who} {_shown(wanted)}: "
@@ -198,21 +198,21 @@ def _check(
 def _check_readable(path: Path, source: str, published: PublishedWeights, check: ContentCheck) -> None:
     """`WeightsError` for what is no whole checkpoint of the variant, before its hash is recorded as the right one."""
     try:
-        held = check(path)
+        variant = check(path)
     except WeightsError as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise WeightsError(f"{source}: what came from there {reason}") from error
     # torch looks at no checksum of the zip that a .pth is
     if zipfile.is_zipfile(path) and (damaged := zipfile.ZipFile(path).testzip()):
         raise WeightsError(f"{source}: what came from there is damaged: the checksum of {damaged} is wrong")
-    if held not in (None, published.variant):
-        raise WeightsError(f"{source}: what came from there are weights of {held}, not of {published.variant}")
+    if variant not in (None, published.variant):
+        raise WeightsError(f"{source}: what came from there are weights of {variant}, not of {published.variant}")
 
 
 def _asked(published: PublishedWeights) -> str:
     """The address that is asked for the file, for people; its publisher's where the mirror is no address."""
     try:
-        return told_address(published.url)
+        return shown_address(published.url)
     except DownloadError:
         return published.url
 

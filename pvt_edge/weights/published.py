@@ -158,10 +158,10 @@ def find_published(name: str, variant: str) -> PublishedWeights | None:
         raise UnknownNameError(f"origin of {dataset} weights", origin, origins)
     found = PUBLISHED.get((f"{dataset}:{origin or origins[0]}", variant))
     if found is None:
-        held = [known for (full, known) in PUBLISHED if full.startswith(f"{dataset}:")]
+        variants = [known for (full, known) in PUBLISHED if full.startswith(f"{dataset}:")]
         raise WeightsError(
             f"nobody publishes {dataset} weights of {variant} that can be downloaded: there are "
-            f"{', '.join(dict.fromkeys(held))}; for {variant} give a file of your own with --weights FILE "
+            f"{', '.join(dict.fromkeys(variants))}; for {variant} give a file of your own with --weights FILE "
             "(weights= in Python)"
         )
     return found

@@ -26,14 +26,14 @@ def test_reasons(changes, reasons, monkeypatch):
     monkeypatch.setattr(noise.time, "perf_counter", lambda: next(clock))
     watch = NoiseWatch()
     watch.reference_ms = [1.0] * 20
-    assert watch.told().busy == reasons
+    assert watch.summary().busy == reasons
 
 
 def test_an_uneven_reference_is_a_reason(monkeypatch):
     monkeypatch.setattr(noise, "read_counters", lambda: QUIET)
     watch = NoiseWatch()
     watch.reference_ms = [1.0] * 10 + [1.5] * 10
-    told = watch.told()
+    told = watch.summary()
     assert told.reference_spread == 1.5
     assert told.busy == ("the same small work took 1.50 times as long at its p90 as at its p10",)
 
@@ -44,14 +44,14 @@ def test_a_system_that_tells_nothing(monkeypatch):
     monkeypatch.setattr(noise, "read_mhz", lambda: None)
     watch = NoiseWatch()
     watch.reference_ms = [1.0] * 20
-    told = watch.told()
+    told = watch.summary()
     assert (told.others_cpu, told.steal, told.cgroup_throttled_s, told.mhz, told.busy) == (None, None, None, None, ())
 
 
 def test_this_system():
     watch = NoiseWatch()
     watch.listen()
-    told = watch.told()
+    told = watch.summary()
     assert len(watch.reference_ms) == 3
     assert told.reference_p50_ms > 0
     counters = read_counters()

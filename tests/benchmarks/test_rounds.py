@@ -78,6 +78,6 @@ def test_between_and_tell_are_called_for_each_turn():
         slice_s=0.1,
         seed=0,
         between=lambda: heard.append(1),
-        tell=told.append,
+        on_step=told.append,
     )
     assert (len(told), len(heard)) == (6, 5)  # a has no third turn, and the bar goes on

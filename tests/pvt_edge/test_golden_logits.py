@@ -15,7 +15,7 @@ import torch
 import pvt_edge
 from pvt_edge.weights.obtaining import cached_path, obtain
 from pvt_edge.weights.published import find_published
-from pvt_edge.zoo import held_variant
+from pvt_edge.zoo import variant_in_file
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -44,7 +44,7 @@ def test_first_logits(variant):
         pixels = opened.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
     images = (np.asarray(pixels, np.float32) / 255 - MEAN) / STD  # (224, 224, 3)
     model = pvt_edge.create_model(variant)
-    pvt_edge.load_weights(model, obtain(weights, held_variant, offline=True))
+    pvt_edge.load_weights(model, obtain(weights, variant_in_file, offline=True))
     with torch.inference_mode():
         logits = model(torch.from_numpy(images.transpose(2, 0, 1)[None].copy()))
     assert logits[0, :3].tolist() == pytest.approx(FIRST_THREE[variant], abs=1e-4)

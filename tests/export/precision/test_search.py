@@ -69,10 +69,10 @@ def timed(monkeypatch):
 def start(small, small_ranges, scenes):
     """A search on the small network, and the steps it tells."""
 
-    def begin(max_drop: float | None = None, placement="searched", tell=None) -> tuple[Search, list[str]]:
+    def begin(max_drop: float | None = None, placement="searched", on_step=None) -> tuple[Search, list[str]]:
         judge = DistanceJudge(tuple(scenes), "classify", None, "three scenes")
         steps: list[str] = []
-        told = tell or steps.append
+        told = on_step or steps.append
         return Search(small, small_ranges, judge, "b0", max_drop, told, placement), steps
 
     return begin
@@ -229,7 +229,7 @@ def test_blocks_move_where_the_clock_says_so(start, timed):
     """Only the second move and the last are faster."""
     sets = moves(BLOCKS)
     steps = []
-    search, _ = start(tell=steps.append)
+    search, _ = start(on_step=steps.append)
 
     def clock(name: str) -> float:
         moved = steps[-1].startswith(("move 2 of", f"move {len(sets)} of"))
@@ -249,7 +249,7 @@ def test_a_move_may_be_to_int8(start, timed):
     proj = frozenset({f"{BLOCK}.attn.proj"})
     taken = f"move {moves(BLOCKS).index(proj) + 1} of"
     steps = []
-    search, _ = start(tell=steps.append)
+    search, _ = start(on_step=steps.append)
     timed({"int8 mlp": 8.0}, lambda name: 5.0 if name == "rival" and steps[-1].startswith(taken) else 10.0)
     search.run()
     assert search.placements["int8 tuned"] == proj.union(MLP)
@@ -473,11 +473,11 @@ INTERRUPTS = [  # the step Ctrl-C comes in, blocks tried till then, candidates j
 def test_what_was_measured_survives_ctrl_c(start, timed, moment, blocks, candidates):
     timed({})
 
-    def tell(step: str) -> None:
+    def on_step(step: str) -> None:
         if moment in step:
             raise KeyboardInterrupt
 
-    search, _ = start(tell=tell)
+    search, _ = start(on_step=on_step)
     with pytest.raises(SearchInterruptedError) as stopped:
         search.run()
     record = stopped.value.record

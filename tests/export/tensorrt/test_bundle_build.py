@@ -98,7 +98,7 @@ def test_its_graphs_run_on_the_cpu(exported):
 def test_build_for_other_gpus(bundle):
     told = []
     built = build_bundle(
-        bundle, library="tensorrt-rtx", options=BuildOptions(target=("sm86", "sm89")), tell=told.append
+        bundle, library="tensorrt-rtx", options=BuildOptions(target=("sm86", "sm89")), on_step=told.append
     )
     engines = {a.file: a for a in built.manifest.artifacts if a.runtime == "tensorrt-rtx"}
     assert set(engines) == {"tensorrt-rtx/fp16.engine", "tensorrt-rtx/int8.engine"}
@@ -116,10 +116,10 @@ def test_build_for_other_gpus(bundle):
 
     told.clear()
     before = {path: path.stat().st_mtime_ns for path in bundle.rglob("*")}
-    build_bundle(bundle, library="tensorrt-rtx", options=BuildOptions(target=("sm86", "sm89")), tell=told.append)
+    build_bundle(bundle, library="tensorrt-rtx", options=BuildOptions(target=("sm86", "sm89")), on_step=told.append)
     assert told == ["every engine is there and fits this machine; --rebuild builds them again"]
     assert {path: path.stat().st_mtime_ns for path in bundle.rglob("*")} == before
-    build_bundle(bundle, library="tensorrt-rtx", options=BuildOptions(target=("sm120",)), tell=told.append)
+    build_bundle(bundle, library="tensorrt-rtx", options=BuildOptions(target=("sm120",)), on_step=told.append)
     passports = [a.passport for a in read_bundle(bundle).manifest.artifacts if a.passport]
     assert [passport["target"] for passport in passports] == ["sm120", "sm120"]
 
@@ -141,7 +141,7 @@ def test_an_interrupted_build_leaves_the_bundle(bundle):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_bundle(bundle, library="tensorrt-rtx", options=BuildOptions(target=("sm86",)), tell=interrupt)
+        build_bundle(bundle, library="tensorrt-rtx", options=BuildOptions(target=("sm86",)), on_step=interrupt)
     assert (bundle / "model.json").read_bytes() == before
     assert not (bundle / "tensorrt-rtx").exists()
     assert [path.name for path in bundle.parent.iterdir()] == ["b0"]

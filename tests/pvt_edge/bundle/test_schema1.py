@@ -116,7 +116,9 @@ def test_it_is_verified_and_benchmarked(older, pictures):
 
 def test_engines_are_built_into_it(older):
     pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
-    built = build_bundle(older, library="tensorrt-rtx", options=BuildOptions(target=("sm89",)), tell=lambda text: None)
+    built = build_bundle(
+        older, library="tensorrt-rtx", options=BuildOptions(target=("sm89",)), on_step=lambda text: None
+    )
     (engine,) = [artifact for artifact in built.manifest.artifacts if artifact.runtime == "tensorrt-rtx"]
     assert engine.passport["source_sha256"] == built.artifact("onnxruntime", "fp16").sha256
     again = read_bundle(older)

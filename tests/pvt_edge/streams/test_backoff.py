@@ -24,9 +24,9 @@ def test_a_source_that_holds_starts_anew_and_one_that_flaps_does_not():
     backoff = Backoff(random.Random(0))
     for _ in range(5):
         last = backoff.wait_s()
-    backoff.held(last / 2)
+    backoff.connected_for(last / 2)
     assert backoff.wait_s() > FIRST_S
-    backoff.held(100.0)
+    backoff.connected_for(100.0)
     assert backoff.wait_s() <= FIRST_S
 
 

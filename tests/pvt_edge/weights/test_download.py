@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from pvt_edge.weights.download import DownloadError, Patience, discard, download, mirrored, told_address
+from pvt_edge.weights.download import DownloadError, Patience, discard, download, mirrored, shown_address
 
 from .server import Answer
 
@@ -294,4 +294,4 @@ def test_the_login_of_a_mirror_is_told_to_nobody_else(server, part, monkeypatch)
     told = []
     download("https://example.com/file.pth", part, patience=HASTY, progress=lambda *state: told.append(state))
     assert server.headers_of("Authorization") == ["Basic bWU6aHVzaA=="]
-    assert told[-1][0] == f"{server.url}/example.com/file.pth" == told_address("https://example.com/file.pth")
+    assert told[-1][0] == f"{server.url}/example.com/file.pth" == shown_address("https://example.com/file.pth")

@@ -17,7 +17,7 @@ from pvt_edge.weights.download import Patience
 from pvt_edge.weights.obtaining import cache_folder, cached_path, hash_file
 from pvt_edge.weights.obtaining import obtain as obtain_checked
 from pvt_edge.weights.published import PublishedWeights
-from pvt_edge.zoo import held_variant
+from pvt_edge.zoo import variant_in_file
 
 from .conftest import checkpoint
 from .server import Answer
@@ -27,7 +27,7 @@ CONTENT, OTHER = checkpoint(1.0), checkpoint(2.0)
 
 
 def obtain(weights: PublishedWeights, **options) -> Path:
-    return obtain_checked(weights, held_variant, **options)
+    return obtain_checked(weights, variant_in_file, **options)
 
 
 def published(url: str, sha256: str = "") -> PublishedWeights:
