@@ -212,7 +212,7 @@ class Run:
         """Write the rows' figures; all samples by row."""
         samples = {}
         for name, contestant in opened.items():
-            its = {kind: track for (kind, of), track in tracks.items() if of == name}
+            its = {kind: track for (kind, row), track in tracks.items() if row == name}
             error = next((track.error for track in its.values() if track.error is not None), None)
             if error is not None:
                 count = sum(len(track.whole.samples_ms) for track in its.values())

@@ -54,8 +54,8 @@ def described(given: object) -> str:
         text = repr(given)
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     shape = getattr(given, "shape", None)
-    of = f" of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else ""
-    return f"a {type(given).__name__}{of}"
+    with_shape = f" of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else ""
+    return f"a {type(given).__name__}{with_shape}"
 
 
 def escaped(text: str) -> str:

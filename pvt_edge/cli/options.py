@@ -62,8 +62,8 @@ def _kinds(context: typer.Context) -> dict[str, Any]:
     """The command's parameters with their types, less None; but --config itself."""
     hints = get_type_hints(inspect.unwrap(context.command.callback or read_config))
     names = [str(parameter.name) for parameter in context.command.params]
-    of = {name: [kind for kind in get_args(hints[name]) or [hints[name]] if kind is not type(None)] for name in names}
-    return {name: kinds[0] for name, kinds in of.items() if name != "config"}
+    kinds = {name: [one for one in get_args(hints[name]) or [hints[name]] if one is not type(None)] for name in names}
+    return {name: possible[0] for name, possible in kinds.items() if name != "config"}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

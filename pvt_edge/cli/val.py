@@ -61,8 +61,8 @@ def val(
 
 
 def _print(console: "Console", evaluation: "Evaluation") -> None:
-    of = f" of {evaluation.pictures_in_data}" if evaluation.pictures < evaluation.pictures_in_data else ""
-    lines = [f"{evaluation.pictures}{of} pictures of {evaluation.data}"]
+    share = f" of {evaluation.pictures_in_data}" if evaluation.pictures < evaluation.pictures_in_data else ""
+    lines = [f"{evaluation.pictures}{share} pictures of {evaluation.data}"]
     if evaluation.settings:
         s = evaluation.settings
         lines.append(f"score above {s.conf:g}, NMS IoU {s.iou:g}, at most {s.max_det} detections a picture")
@@ -118,10 +118,10 @@ def _classes(evaluation: "Evaluation") -> "Table":
     return table
 
 
-def _best(row: "Row", of: int) -> str:
+def _best(row: "Row", artifacts: int) -> str:
     """The score threshold to use."""
     assert row.curves is not None
-    best, prefix = row.curves.best, f"{row.name}: " if of > 1 else ""
+    best, prefix = row.curves.best, f"{row.name}: " if artifacts > 1 else ""
     mean = "mean F1 of the classes" if len(row.curves.classes) > 1 else "F1"
     return (
         f"{prefix}highest {mean} {best.f1:.3f} with --conf {best.conf:g}: "

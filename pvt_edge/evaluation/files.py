@@ -100,13 +100,13 @@ def write_plots(folder: Path, evaluation: Evaluation) -> list[str]:
 def _figures(evaluation: Evaluation, row: Row) -> "Iterator[tuple[str, Figure]]":
     from pvt_edge.reporting.metric_plots import draw_confusion, draw_f1, draw_precision_recall
 
-    of = f"{evaluation.bundle.name}, {row.name}, {evaluation.pictures} pictures of {evaluation.data.name}"
+    subject = f"{evaluation.bundle.name}, {row.name}, {evaluation.pictures} pictures of {evaluation.data.name}"
     if row.confusion is not None:
-        yield "confusion", draw_confusion(row.confusion, of)
+        yield "confusion", draw_confusion(row.confusion, subject)
     if row.curves is not None:
         ap = "AP" if row.confusion is None or row.confusion.iou is None else "AP50"
-        yield "precision_recall", draw_precision_recall(row.curves, of, ap)
-        yield "f1", draw_f1(row.curves, of)
+        yield "precision_recall", draw_precision_recall(row.curves, subject, ap)
+        yield "f1", draw_f1(row.curves, subject)
 
 
 def _strays(folder: Path) -> list[str]:

@@ -25,14 +25,14 @@ MOST_NAMED = len(_COLOURS) * len(_LINES)
 _HEIGHT_IN = 4.4
 
 
-def draw_confusion(confusion: "Confusion", of: str = "") -> "Figure":
+def draw_confusion(confusion: "Confusion", subject: str = "") -> "Figure":
     """Counts in cells that are coloured by their share of the row, blue where right and orange where not.
 
     What was found where nothing is goes by its share of the column. Of many classes those most often mistaken are
     shown. `of` says whose table it is, in the line below the title.
     """
     counts, names = confusion.counts, confusion.names
-    parts = [of] if of else []
+    parts = [subject] if subject else []
     if confusion.conf is not None:
         parts.append(f"scores above {confusion.conf:g}, overlaps from {confusion.iou:g} on")
     if len(names) > MOST_CLASSES:
@@ -63,12 +63,12 @@ def draw_confusion(confusion: "Confusion", of: str = "") -> "Figure":
     return figure
 
 
-def draw_precision_recall(curves: "Curves", of: str, ap: str) -> "Figure":
+def draw_precision_recall(curves: "Curves", subject: str, ap: str) -> "Figure":
     """A line a class, and their mean; of many classes the lines are grey.
 
     `of` says whose curves they are, `ap` what the area below them is called.
     """
-    figure, axes = axes_below("Precision over recall", of, _HEIGHT_IN)
+    figure, axes = axes_below("Precision over recall", subject, _HEIGHT_IN)
     rows = {f"{name}, {ap} {curve.ap:.3f}": curve.precision for name, curve in curves.classes.items()}
     _draw(axes, RECALLS, rows, f"mean, {ap} {np.mean([curve.ap for curve in curves.classes.values()]):.3f}")
     axes.set_xlabel("recall")
@@ -76,11 +76,11 @@ def draw_precision_recall(curves: "Curves", of: str, ap: str) -> "Figure":
     return figure
 
 
-def draw_f1(curves: "Curves", of: str) -> "Figure":
+def draw_f1(curves: "Curves", subject: str) -> "Figure":
     """A line a class, and their mean with its highest point, which is the threshold to use."""
     best = curves.best
     figures = f"precision {best.precision:.3f}, recall {best.recall:.3f}"
-    line = f"{of}; highest mean F1 {best.f1:.3f} at {best.conf:g}: {figures}"
+    line = f"{subject}; highest mean F1 {best.f1:.3f} at {best.conf:g}: {figures}"
     figure, axes = axes_below("F1 over the score threshold", line, _HEIGHT_IN)
     rows = {f"{name}, {curve.best.f1:.3f} at {curve.best.conf:g}": curve.f1 for name, curve in curves.classes.items()}
     _draw(axes, CONFS, rows, f"mean, {best.f1:.3f} at {best.conf:g}")

@@ -146,11 +146,13 @@ def _twins(
     kept: dict[str, LabelledSet[Any]], seen: dict[str, list[_Seen]], parts: dict[str, LabelledSet[Any]]
 ) -> Iterable[str]:
     """Pictures that are in train and in val."""
-    of = {one.fingerprint: s.path for one, s in zip(seen["train"], parts["train"].samples, strict=True) if one.size_wh}
+    paths = {
+        one.fingerprint: s.path for one, s in zip(seen["train"], parts["train"].samples, strict=True) if one.size_wh
+    }
     pairs = [
-        (of[one.fingerprint], sample.path)
+        (paths[one.fingerprint], sample.path)
         for one, sample in zip(seen["val"], parts["val"].samples, strict=True)
-        if one.fingerprint in of
+        if one.fingerprint in paths
     ]
     if pairs:
         first = f"{pairs[0][0]} is {pairs[0][1]}"

@@ -115,9 +115,11 @@ def _worst(report: VerifyReport) -> str:
 
 def _method(report: VerifyReport) -> str:
     there = report.pictures_there
-    of = f" of {there}, drawn by seed {report.seed}," if there and there > report.pictures + len(report.unread) else ""
+    share = (
+        f" of {there}, drawn by seed {report.seed}," if there and there > report.pictures + len(report.unread) else ""
+    )
     items = [
-        f"Pictures: {report.pictures}{of} of {code(report.source)}.",
+        f"Pictures: {report.pictures}{share} of {code(report.source)}.",
         f"Reference: {plain(report.reference)} of {code(str(report.reference_bundle))}.",
         f"Verified: {code(str(report.bundle))}.",
     ]
