@@ -35,6 +35,7 @@ EXTRA_OF = {
     "onnxsim": "export",
     "openvino": "openvino",
     "paho": "mqtt",
+    "platformdirs": "export",
     "pycocotools": "val",
     "prometheus_client": "serve",
     "requests": "export",

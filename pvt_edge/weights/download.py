@@ -162,8 +162,18 @@ def _check_status(response: "requests.Response", part: Path, validator: str | No
         raise _PassingError(reason)
     if status not in PASSING:
         raise DownloadError(reason)
-    after = response.headers.get("Retry-After", "")
-    raise _PassingError(reason, min(float(after), LONGEST_WAIT_S) if after.isdecimal() else 0.0)
+    raise _PassingError(reason, min(_retry_after_s(response), LONGEST_WAIT_S))
+
+
+def _retry_after_s(response: "requests.Response") -> float:
+    """Seconds that the server wants to be left alone, which it gives as such or as a date; 0 where it says nothing."""
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
+    try:
+        return Retry().parse_retry_after(response.headers.get("Retry-After", "0"))
+    except InvalidHeader:
+        return 0.0
 
 
 def _write(response: "requests.Response", part: Path, start: int, on_bytes: OnBytes | None) -> None:

@@ -4,9 +4,9 @@ import errno
 import hashlib
 import json
 import os
-import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -35,24 +35,14 @@ def cache_folder() -> Path:
 
     Raises `WeightsError` where neither is to be had.
     """
-    try:
-        if given := os.environ.get("PVT_EDGE_CACHE"):
-            return Path(given).expanduser().absolute()
-        return _system_caches() / "pvt-edge" / ("Cache" if sys.platform == "win32" else "")
-    except RuntimeError as error:  # a user without a home, as a container's may be
-        raise WeightsError(
-            "there is no home directory to keep weights in: name a folder for them in PVT_EDGE_CACHE"
-        ) from error
+    from platformdirs import user_cache_path
 
-
-def _system_caches() -> Path:
-    """The folder that the system keeps for caches; `RuntimeError` where that needs a home and there is none."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    xdg = Path(os.environ.get("XDG_CACHE_HOME") or ".")
-    return xdg if xdg.is_absolute() else Path.home() / ".cache"  # a relative one is to be ignored, says XDG
+    given, folder = os.environ.get("PVT_EDGE_CACHE"), Path("~")
+    with suppress(RuntimeError):
+        folder = Path(given).expanduser() if given else user_cache_path("pvt-edge", appauthor=False)
+    if folder.parts[0].startswith("~"):  # a user without a home, as a container's may be
+        raise WeightsError("there is no home directory to keep weights in: name a folder for them in PVT_EDGE_CACHE")
+    return folder.absolute()
 
 
 def record_path(path: Path) -> Path:

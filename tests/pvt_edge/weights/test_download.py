@@ -204,7 +204,9 @@ def test_trouble_that_passes(server, part):
     assert part.read_bytes() == BODY
 
 
-@pytest.mark.parametrize(("said", "least"), [("7", 7.0), ("9999", 60.0), ("soon", 0.01)])
+@pytest.mark.parametrize(
+    ("said", "least"), [("7", 7.0), ("9999", 60.0), ("soon", 0.01), ("Tue, 31 Dec 2199 23:59:59 GMT", 60.0)]
+)
 def test_a_server_may_say_when_to_come_again(server, part, monkeypatch, said, least):
     waits = []
     monkeypatch.setattr("pvt_edge.weights.download.time.sleep", waits.append)

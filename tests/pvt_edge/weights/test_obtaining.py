@@ -233,8 +233,8 @@ PROGRAM = """
 import sys
 from pvt_edge.weights.obtaining import obtain
 from pvt_edge.weights.published import PublishedWeights
-from pvt_edge.zoo import held_variant
-print(obtain(PublishedWeights("imagenet", "official", "b0", sys.argv[1], "official/pvt_v2_b0.pth"), held_variant))
+from pvt_edge.zoo import variant_in_file
+print(obtain(PublishedWeights("imagenet", "official", "b0", sys.argv[1], "official/pvt_v2_b0.pth"), variant_in_file))
 """
 
 
