@@ -155,7 +155,6 @@ def test_calls_and_streams(cells_bundle, slide, tmp_path):
     with pvt_edge.load(cells_bundle, "openvino", precision="fp32") as predictor:
         once, sliced = predictor(slide), predictor(slide, **options)
         assert len(sliced.boxes) > 1.5 * len(once.boxes)
-        assert sliced.speed["inference"] > 2 * once.speed["inference"]
         alone = [predictor(slide[:, x : x + 640]) for x in (0, 960)]
         assert len(sliced.boxes) == pytest.approx(sum(len(result.boxes) for result in alone), abs=3)
         assert sliced.boxes.xyxy[:, 2].max() > 1500
