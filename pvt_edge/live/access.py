@@ -35,7 +35,7 @@ class Address:
     @property
     def loopback(self) -> bool:
         """Whether only this machine can come in there."""
-        if self.host == "localhost":
+        if self.host.lower() == "localhost":
             return True
         try:
             return ip_address(self.host).is_loopback
@@ -54,12 +54,12 @@ def parse_address(text: str) -> Address:
     `DataError` for anything else.
     """
     host, _, port = text.strip().rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise DataError(f"cannot serve at {text!r}: the port must be 0 to 65535, as in {EXAMPLES}")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
         raise DataError(f"cannot serve at {text!r}: write an IPv6 address in brackets, such as [::1]:8080")
-    if not port.isdecimal() or int(port) > 65535:
-        raise DataError(f"cannot serve at {text!r}: the port must be 0 to 65535, as in {EXAMPLES}")
     if any(sign in host for sign in "/@? "):
         raise DataError(f"cannot serve at {text!r}: write a host and a port, such as {EXAMPLES}")
     return Address(host or "127.0.0.1", int(port))
@@ -78,7 +78,7 @@ class Access:
                 f"others can reach {address.host}: set a token of {LEAST_TOKEN} characters or more in PVT_EDGE_TOKEN "
                 "or --serve-token (openssl rand -hex 16 makes one), or serve at 127.0.0.1 and use an SSH tunnel"
             )
-        if token is not None and len(token) < LEAST_TOKEN:
+        if token is not None and len(token := token.strip()) < LEAST_TOKEN:  # a line's end comes with one from a file
             raise DataError(f"the live page's token needs {LEAST_TOKEN} characters or more, not {len(token)}")
         self._address, self._token = address, token
         self.cookie = f"pvt_edge_{address.port}"  # cookies are not kept apart by port

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pvt_edge.errors import escaped
 from pvt_edge.streams.status import RUNNING, StreamStatus
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _filled(
 
 
 def _labels(status: StreamStatus) -> list[str]:
-    return [str(status.id), status.source]
+    return [str(status.id), escaped(status.source)]  # a file's name may hold bytes that are no text
 
 
 def _seconds(ms: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
@@ -203,8 +204,6 @@ class Routes:
 
 def _keep_short(request: "Request") -> None:
     """Let little wait for the viewer: what lies in buffers is lag to it and memory to us."""
-    import socket
-
     if request.transport is None:
         return
     request.transport.set_write_buffer_limits(high=0)

@@ -1,6 +1,7 @@
 """Annotated pictures, and masks, as files."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from pvt_edge.sources.source import VIDEO_SUFFIXES
 if TYPE_CHECKING:
     from pvt_edge.results import Result
 
+NUMBER = re.compile(r"(?:_\d{6,}|-p\d{4,})$")  # of a frame or page, behind the name of its file
 LONGEST_STEM_BYTES = 200  # a file system allows names of 255, and numbers and the suffix come behind
 
 
@@ -29,7 +31,8 @@ class ImageFolder(Sink):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.target = str(folder)
-        self._used: set[str] = set()
+        self._used: set[str] = set()  # names, in small letters: a file system may not tell A.jpg from a.jpg
+        self._before_numbers: set[str] = set()  # of single pictures that end in a number like a frame's
         self._several: dict[str, str] = {}  # of sources that give several pictures
         self._count = 0
         check_folder(self.folder)
@@ -55,18 +58,27 @@ class ImageFolder(Sink):
         number = f"_{frame.id:06d}" if source.suffix.lower() in VIDEO_SUFFIXES else ""
         number = f"-p{frame.page:04d}" if frame.page is not None else number
         if not number:
-            return self._unused(stem)
+            name = self._unused(stem, numbered=False)
+            self._before_numbers.add(NUMBER.sub("", name.lower()))
+            return name
         if result.path not in self._several:
-            self._several[result.path] = self._unused(stem)
+            self._several[result.path] = self._unused(stem, numbered=True)
         return f"{self._several[result.path]}{number}"
 
-    def _unused(self, stem: str) -> str:
+    def _unused(self, stem: str, *, numbered: bool) -> str:
         name, number = stem, 0
-        while name.lower() in self._used:  # a file system may not tell A.jpg from a.jpg
+        while self._meets(name.lower(), numbered=numbered):
             number += 1
             name = f"{stem}_{number}"
         self._used.add(name.lower())
         return name
+
+    def _meets(self, name: str, *, numbered: bool) -> bool:
+        """Whether a picture of that name, or one of those `numbered` behind it, may be there."""
+        if numbered:
+            return name in self._used or name in self._before_numbers
+        before = NUMBER.sub("", name)
+        return name in self._used or (before != name and before in map(str.lower, self._several.values()))
 
     def close(self) -> None:
         pass

@@ -1,6 +1,7 @@
 """Results as rows: JSON lines for machines, CSV for spreadsheets and plots."""
 
 import csv
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,10 +83,12 @@ class JsonLines(Sink):
             self._file = open(path, "w", encoding="utf-8") if self._owned else sys.stdout  # noqa: SIM115
         except OSError as error:
             raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+        if self._file is None:
+            raise DataError(f"cannot write to {self.target}: it is closed; choose a file")
 
     def write(self, result: "Result") -> None:
         try:
-            self._file.write(result.to_json() + "\n")
+            self._file.write(_encodable(result.to_json(), self._file.encoding) + "\n")
             self._file.flush()
         except (OSError, ValueError) as error:  # a full disk, a closed pipe; ValueError: a closed file
             if isinstance(error, BrokenPipeError) and not self._owned:
@@ -102,3 +105,12 @@ class JsonLines(Sink):
 
     def written(self) -> list[Path]:
         return [Path(self.target)] if self._owned else []
+
+
+def _encodable(line: str, encoding: str | None) -> str:
+    """The line of JSON, with escapes in place of letters where standard output is of an encoding that lacks some."""
+    try:
+        line.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(json.loads(line))
+    return line

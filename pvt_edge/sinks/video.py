@@ -91,7 +91,7 @@ class VideoFile(Sink):
             self._begin_s = now_s
         at_s = now_s - self._begin_s
         waits_s = at_s - self.length_s + 1 / self.fps
-        if waits_s < 0 or self._was_away(frame, waits_s):  # below 0: the clock was set
+        if waits_s < -ROUNDING_S or self._was_away(frame, waits_s):  # below 0: the clock was set
             self._begin_s, at_s = now_s - self.length_s, self.length_s
         return at_s
 

@@ -35,6 +35,7 @@ class Webhook(Sink):
         try:
             parts = urlsplit(encoded(address))
             self._host, self._port = parts.hostname or "", parts.port
+            self._host.encode("idna")  # a label that is empty or too long is no host's
         except ValueError:
             self._host = ""
         if not self._host or parts.scheme not in ("http", "https") or self._port == 0:

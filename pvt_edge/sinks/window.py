@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pvt_edge.errors import escaped
 from pvt_edge.pictures.screen import CLOSING_KEYS, check_screen, is_open, open_window
 from pvt_edge.sinks.sink import Sink
 
@@ -31,12 +32,12 @@ class Window(Sink):
 
         if self._closed:  # what still comes would open a window anew
             return
-
         stream = result.frame.stream
         number = stream.id if stream is not None else 0
         if number not in self._names:
             source = stream.source if stream is not None else result.path or "picture"
-            self._names[number] = f"pvt-edge {number}: {source}"  # two of one name would be one window
+            # two of one name would be one window, and a name that is no text takes the process down
+            self._names[number] = f"pvt-edge {number}: {escaped(source)}"
             open_window(self._names[number], result.orig_hw)
         cv2.imshow(self._names[number], result.annotated)
         self.idle()

@@ -19,6 +19,7 @@ from pvt_edge.sources.decoding import terminal
 from pvt_edge.sources.source import Frame, LiveSource
 
 RELEASE_S = 1.0  # that a device stuck in a read is waited for, before it is left to the end of the process
+ROUNDING = 0.5  # of a rate: drivers have 29.97 where 30 was asked for
 MOST_BAD_FRAMES = 30  # in a row, before the source counts as lost
 FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV", "y16": "Y16 ", "h264": "H264", "h265": "HEVC"}
 
@@ -127,11 +128,17 @@ class CaptureSource(LiveSource):
                 self._busy.release()
 
     def _note_differences(self) -> None:
-        asked = (self.options.width or self.wh[0], self.options.height or self.wh[1])
-        if asked != self.wh:
-            self.notes = [
-                f"{self.name} gives {self.wh[0]}x{self.wh[1]} pixels, not the {asked[0]}x{asked[1]} asked for"
-            ]
+        options, (width, height) = self.options, self.wh
+        pairs = (
+            (options.width, width, f"{width} pixels in width"),
+            (options.height, height, f"{height} pixels in height"),
+            (options.fps, self.fps, f"{self.fps or 0:g} fps"),
+        )
+        self.notes = [
+            f"{self.name} gives {what}, not the {asked:g} asked for"
+            for asked, given, what in pairs
+            if asked is not None and given is not None and abs(given - asked) > ROUNDING
+        ]
 
 
 class Webcam(CaptureSource):
@@ -166,6 +173,16 @@ class Webcam(CaptureSource):
                 capture.set(key, value)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a queue in the driver would be lag
         return capture
+
+    def _note_differences(self) -> None:
+        import cv2
+
+        super()._note_differences()
+        asked = FOURCC[self.options.codec.lower()].strip() if self.options.codec is not None else ""
+        given = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
+        sent = given.decode("ascii", "replace").strip(" \0")  # empty where the driver does not say
+        if asked and sent and sent != asked:
+            self.notes.append(f"{self.name} sends {sent}, not the {asked} asked for")
 
     def is_back(self) -> bool:
         was, self._there = self._there, os.access(self.path, os.R_OK | os.W_OK)

@@ -79,7 +79,7 @@ def read_image(path: str | Path, *, pixel_max: PixelMax = None) -> NDArray[np.ui
     `DataError` for a file that is missing, empty, cut short, damaged or no image.
     """
     try:
-        return read_first(open_picture(Path(path)), str(path), pixel_max)
+        return read_first(open_picture(find_path(path) or Path(path)), str(path), pixel_max)
     except DataError as error:
         raise DataError(f"cannot read {path}: {error}") from error
 
@@ -117,8 +117,6 @@ class ImageFiles(Source):
                 else:
                     yield self._frame(page, count, path)
                     count += 1
-            if picture is not None and picture.tiff is not None and picture.tiff.cut:
-                self._skip(path, DataError(f"the TIFF file is cut short after page {picture.count}"))
         self._warnings.end(self.name)
         if count == 0 and len(self.paths) == 1:
             raise DataError(self.skipped[-1])

@@ -53,8 +53,7 @@ class NetworkStream(LiveSource):
         self._packets: Iterator[Any] = iter(())
         self._pictures: deque[VideoFrame] = deque()
         self._first: Frame | None = None
-        self._lateness, self._late_s = Lateness(), 0.0
-        self._catching_up = False
+        self._lateness, self._late_s, self._catching_up = Lateness(), 0.0, False
         self._count = 0
         self._busy = threading.RLock()  # a container that is closed while it reads takes the process down
 
@@ -77,9 +76,9 @@ class NetworkStream(LiveSource):
         """Open the container; why FFMPEG cannot, where it says that and its server would not, else None."""
         import av
 
-        stall_s = self.options.stall_s
         try:
-            container = av.open(self._address, options=self._settings(), timeout=(stall_s, stall_s))
+            stall_s = self.options.stall_s
+            container = av.open(self._address, options=self._settings(), timeout=stall_s, metadata_errors="replace")
         except av.FFmpegError as error:  # its text has the address with the password
             if getattr(error, "errno", None) in AWAY:
                 self._port.refused()
@@ -101,12 +100,8 @@ class NetworkStream(LiveSource):
         """Why, where the error says it: asking again could lock an account whose password is wrong."""
         import av
 
-        statuses: dict[type[Exception], int] = {
-            av.HTTPUnauthorizedError: 401,
-            av.HTTPForbiddenError: 403,
-            av.HTTPNotFoundError: 404,
-        }
-        status = statuses.get(type(error))
+        refusals = (av.HTTPUnauthorizedError, 401), (av.HTTPForbiddenError, 403), (av.HTTPNotFoundError, 404)
+        status = next((status for kind, status in refusals if isinstance(error, kind)), None)
         return refusal(status, login_of(self._address)) if status else None
 
     def _rate(self, stream: Any) -> float | None:
@@ -216,12 +211,15 @@ class HttpStream(NetworkStream):
 
     def connect(self) -> None:
         super().connect()
-        container = self._container
-        if container is not None and container.format.name.endswith("_pipe"):  # a single picture
-            picture = fetch_picture(self._address, self.options.stall_s)
-            if picture is not None:
-                self._first = Frame(read_first(picture, self.name, self.options.pixel_max))
-                self.live, self.is_picture, self.frame_count = False, True, 1
+        if self._container is not None and self._container.format.name.endswith("_pipe"):  # a single picture
+            try:
+                picture = fetch_picture(self._address, self.options.stall_s)
+                if picture is not None:
+                    self._first = Frame(read_first(picture, self.name, self.options.pixel_max))
+                    self.live, self.is_picture, self.frame_count = False, True, 1
+            except DataError:
+                self.disconnect()
+                raise
 
     def _open(self) -> str | None:
         why = super()._open()

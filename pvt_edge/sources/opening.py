@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite, nan
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pvt_edge.errors import DataError, UnknownNameError
 from pvt_edge.options.stream import SourceOptions
@@ -46,10 +46,12 @@ def open_source(
             return found
         source = _live_source(spec, options)
         if source is None:
-            return _open_path(unquote(urlsplit(str(spec)).path), options)
+            return _open_path(_local_path(str(spec)), options)
         if connect:
             source.connect()
         return source
+    if spec == "":
+        raise DataError(f"the source is an empty text; {ACCEPTED}")
     if isinstance(spec, (str, Path)):
         return _open_path(spec, options)
     if not spec:
@@ -57,7 +59,7 @@ def open_source(
     paths = [find_path(path) for path in spec]
     for given, path in zip(spec, paths, strict=True):
         if path is None:
-            raise DataError(_missing(Path(given)))
+            raise DataError(_missing(given))
     there = [path for path in paths if path is not None]
     return ImageFiles(f"the list of {len(there)} files", there, pixel_max=options.pixel_max)
 
@@ -107,6 +109,14 @@ def _live_source(spec: str | int, options: SourceOptions) -> LiveSource | None:
     return _synthetic(spec, options) if scheme == "synthetic" else None
 
 
+def _local_path(spec: str) -> str:
+    """The path of a file:// address."""
+    parts = _parts(spec)
+    if parts.netloc.lower() not in ("", "localhost") or not parts.path:
+        raise DataError(f"{redact(spec)} names no file of this machine: write it like file:///home/me/a.jpg")
+    return unquote(parts.path)
+
+
 def _csi(spec: str, options: SourceOptions) -> CsiCamera:
     name, given = _split(spec, ("width", "height", "fps", "flip"))
     if not name.isdecimal():
@@ -131,7 +141,7 @@ def _synthetic(spec: str, options: SourceOptions) -> LiveSource:
 
 def _split(spec: str, known: Sequence[str]) -> tuple[str, dict[str, float]]:
     """The part after the scheme, and the numbers after the question mark."""
-    parts = urlsplit(spec)
+    parts = _parts(spec)
     given: dict[str, float] = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if key not in known:
@@ -143,6 +153,13 @@ def _split(spec: str, known: Sequence[str]) -> tuple[str, dict[str, float]]:
         if not isfinite(given[key]):
             raise DataError(f"{redact(spec)}: {key} must be a number, not {value!r}")
     return parts.netloc or parts.path.strip("/"), given
+
+
+def _parts(spec: str) -> SplitResult:
+    try:
+        return urlsplit(spec)
+    except ValueError as error:  # brackets, which are for IPv6
+        raise DataError(f"{redact(spec)} is malformed: write [ and ] as %5B and %5D") from error
 
 
 def _sized(options: SourceOptions, given: dict[str, float]) -> SourceOptions:
@@ -161,7 +178,7 @@ def _open_path(spec: str | Path, options: SourceOptions) -> Source:
     if path is None:
         matches = match_pattern(spec)
         if matches is None:
-            raise DataError(_missing(Path(redact(str(spec)))))
+            raise DataError(_missing(spec))
         pictures = [match for match in matches if is_picture_file(match)]
         if not pictures:
             others = f" ({len(matches)} other files do)" if matches else ""
@@ -196,7 +213,8 @@ def _open_folder(folder: Path, options: SourceOptions) -> Source:
     return ImageFiles(str(folder), images, pixel_max=options.pixel_max)
 
 
-def _missing(path: Path) -> str:
-    """Why there is nothing at `path`, with the nearest name that is there."""
+def _missing(spec: str | Path) -> str:
+    """Why there is nothing at `spec`, which may be an address gone wrong, with the nearest name that is there."""
+    path = Path(redact(str(spec)))
     near = nearest(path)
     return f"there is no {path}; did you mean {near}?" if near else f"there is no {path}; {ACCEPTED}"

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError, PictureWarning
-from pvt_edge.pictures.resizing import LOW, PixelMax, nearest_depth, to_8_bits
+from pvt_edge.pictures.resizing import LOW, PixelMax, nearest_depth, to_8_bits, to_bgr
 from pvt_edge.sources.decoding import decode, decoded
-from pvt_edge.sources.pages import TiffPages, find_pages, find_views
+from pvt_edge.sources.pages import TiffPages, find_pages, find_views, is_animated_png, is_whole_png
 from pvt_edge.sources.picture_kind import HEAD_BYTES, VIDEO_AMONG_PICTURES, picture_kind, why_unreadable
 from pvt_edge.sources.source import VIDEO_SUFFIXES
 
 TOGETHER_BYTES = 64 << 20  # of an animation's frames that are decoded at once
+WEBP_MOVES = 0x02  # a flag of its header; the animation's own chunk may lie far behind, after a colour profile
 READABLE = ("JPEG", "PNG", "GIF", "TIFF", "WebP", "AVIF", "BMP", "JPEG 2000", "PNM")
 
 
@@ -57,7 +58,7 @@ class Picture:
             frames = _frames(self.data, index, 1)
             if not frames:
                 raise DataError(f"frame {index + 1} of {self.count} cannot be decoded")
-            return Page(_to_bgr(frames[0]), index + 1)
+            return Page(to_bgr(frames[0]), index + 1)
         data = self.data
         if self.tiff is not None:
             self.tiff.point_at(self.data, index)
@@ -67,10 +68,12 @@ class Picture:
         pixels, oddity = decode(data)
         highest = float(pixels.max()) if pixels.dtype != np.uint8 else None
         number = index + 1 if self.count > 1 else None
-        return Page(_to_bgr(to_8_bits(pixels, pixel_max)), number, highest, oddity)
+        return Page(to_bgr(to_8_bits(pixels, pixel_max)), number, highest, oddity)
 
     def pages(self, pixel_max: PixelMax = None) -> Iterator[Page | DataError]:
-        """All pages in order, and for one that cannot be read why; few are in memory at a time."""
+        """All pages in order, and for one that cannot be read, or is promised and not there, why; few are in memory at
+        a time.
+        """
         index = 0
         while index < self.count:
             try:
@@ -80,7 +83,7 @@ class Picture:
                         raise DataError(f"frame {index + 1} of {self.count} cannot be decoded")
                     for frame in frames:
                         index += 1
-                        yield Page(_to_bgr(frame), index)
+                        yield Page(to_bgr(frame), index)
                     continue
                 yield self.read(index, pixel_max)
             except DataError as error:
@@ -88,6 +91,8 @@ class Picture:
                 if self.animated:
                     return
             index += 1
+        if self.tiff is not None and self.tiff.cut:
+            yield DataError(f"the TIFF file is cut short after page {self.count}")
 
 
 def decodes_animations() -> bool:
@@ -100,7 +105,7 @@ def decodes_animations() -> bool:
 def open_picture(source: Path | bytes) -> Picture:
     """The picture of a file or of a file's bytes. Errors are `DataError`s without its name."""
     if isinstance(source, bytes):
-        return _picture(np.frombuffer(source, np.uint8), "", None)
+        return _picture(np.frombuffer(bytearray(source), np.uint8), "", None)  # a TIFF's pages are written to it
     try:
         mode = os.stat(source).st_mode
         if not stat.S_ISREG(mode):
@@ -131,6 +136,8 @@ def _picture(data: NDArray[np.uint8], suffix: str, path: Path | None) -> Picture
     if kind == "JPEG":
         views = tuple(find_views(data.tobytes()))
         return Picture(data, kind, 1 + len(views), views=views)
+    if kind == "PNG" and is_animated_png(data) and not is_whole_png(data):  # which takes OpenCV 5.0 down
+        raise DataError("the PNG file is damaged (of an animation a checksum is wrong, or its end is not there)")
     if _may_move(kind, head, data):
         return _animation(data, kind, path)
     if kind is not None and kind not in READABLE:
@@ -140,8 +147,10 @@ def _picture(data: NDArray[np.uint8], suffix: str, path: Path | None) -> Picture
 
 def _may_move(kind: str | None, head: bytes, data: NDArray[np.uint8]) -> bool:
     if kind == "PNG":
-        return b"acTL" in data[:4096].tobytes()  # before the pixels
-    return kind == "GIF" or (kind == "WebP" and b"ANIM" in head) or (kind == "AVIF" and head[8:12] == b"avis")
+        return is_animated_png(data)
+    if kind == "WebP":
+        return head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & WEBP_MOVES)
+    return kind == "GIF" or (kind == "AVIF" and head[8:12] == b"avis")
 
 
 def _animation(data: NDArray[np.uint8], kind: str | None, path: Path | None) -> Picture:
@@ -177,12 +186,6 @@ def _frames(data: NDArray[np.uint8], start: int, count: int) -> list[NDArray[Any
 
     (found, animation), _ = decoded(lambda: cv2.imdecodeanimation(data, start=start, count=count))
     return [np.asarray(frame) for frame in animation.frames] if found else []
-
-
-def _to_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    from pvt_edge.pictures.resizing import to_bgr
-
-    return to_bgr(pixels)
 
 
 class PageWarnings:

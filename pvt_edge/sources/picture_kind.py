@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pvt_edge.sources.pages import FRAME_HEADERS
+from pvt_edge.sources.pages import FILL, FRAME_HEADERS, SCAN
 from pvt_edge.sources.source import VIDEO_SUFFIXES
 
-SCAN, EXIF = 0xDA, 0xE1
-ORIENTATION, UPRIGHT = 0x0112, 1
-HEAD_BYTES = 64
+HEAD_BYTES = 64  # of a file, that tell its kind
 PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif"),
     *(".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
@@ -44,66 +42,9 @@ ADVICE = {
     "camera raw": "OpenCV does not develop it; save it as TIFF or JPEG",
 }
 VIDEO_AMONG_PICTURES = "a video: give it as a source of its own"
+EXIF = 0xE1  # a JPEG's marker of the segment with the camera's notes
+ORIENTATION, UPRIGHT = 0x0112, 1  # the tag in it, and its value where nothing is to be turned
 BY_SUFFIX = {".heic": "HEIC", ".heif": "HEIC", ".jxl": "JPEG XL", ".psd": "Photoshop", ".svg": "SVG"}
-
-
-@dataclass(frozen=True)
-class JpegHeader:
-    """`stored_wh` is the size in the file, before it is turned by the EXIF `orientation`, 1 to 8."""
-
-    stored_wh: tuple[int, int]
-    orientation: int
-
-    @property
-    def swaps_sides(self) -> bool:
-        """Whether the picture is displayed with width and height exchanged."""
-        return self.orientation >= 5
-
-
-def read_jpeg_header(path: Path) -> JpegHeader | None:
-    """The header of the file; None for one that is not there or no JPEG."""
-    try:
-        with path.open("rb") as file:
-            return _read(file) if file.read(2) == b"\xff\xd8" else None
-    except (OSError, ValueError):  # ValueError: a name that no file can have
-        return None
-
-
-def _read(file: BinaryIO) -> JpegHeader | None:
-    orientation = None
-    while True:
-        head = file.read(4)
-        if len(head) < 4 or head[0] != 0xFF or head[1] == SCAN:
-            return None
-        size = int.from_bytes(head[2:], "big") - 2
-        if head[1] in FRAME_HEADERS:
-            frame = file.read(5)  # precision, height, width
-            if len(frame) < 5:
-                return None
-            height, width = struct.unpack(">HH", frame[1:])
-            return JpegHeader((width, height), orientation or UPRIGHT)
-        if head[1] == EXIF and orientation is None:
-            orientation = _orientation(file.read(size))
-        else:
-            file.seek(size, 1)
-
-
-def _orientation(segment: bytes) -> int | None:
-    """That of the first directory of an EXIF segment (a TIFF behind "Exif"); None without one."""
-    tiff = segment[6:]
-    if segment[:6] != b"Exif\0\0" or tiff[:2] not in (b"II", b"MM"):
-        return None
-    order = "<" if tiff[:2] == b"II" else ">"
-    try:
-        (first,) = struct.unpack_from(order + "I", tiff, 4)
-        (count,) = struct.unpack_from(order + "H", tiff, first)
-        for i in range(count):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, first + 2 + 12 * i)
-            if tag == ORIENTATION:
-                return value if 1 <= value <= 8 else UPRIGHT
-    except struct.error:
-        return None
-    return None
 
 
 def picture_kind(head: bytes, suffix: str = "") -> str | None:
@@ -164,3 +105,64 @@ def is_picture_file(path: Path) -> bool:
             return picture_kind(file.read(HEAD_BYTES)) is not None
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class JpegHeader:
+    """`stored_wh` is the size in the file, before it is turned by the EXIF `orientation`, 1 to 8."""
+
+    stored_wh: tuple[int, int]
+    orientation: int
+
+    @property
+    def swaps_sides(self) -> bool:
+        """Whether the picture is displayed with width and height exchanged."""
+        return self.orientation >= 5
+
+
+def read_jpeg_header(path: Path) -> JpegHeader | None:
+    """The header of the file; None for one that is not there or no JPEG."""
+    try:
+        with path.open("rb") as file:
+            return _read(file) if file.read(2) == b"\xff\xd8" else None
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        return None
+
+
+def _read(file: BinaryIO) -> JpegHeader | None:
+    orientation = None
+    while True:
+        head = file.read(4)
+        while head[:2] == bytes([FILL, FILL]):
+            head = head[1:] + file.read(1)
+        if len(head) < 4 or head[0] != FILL or head[1] == SCAN:
+            return None
+        size = int.from_bytes(head[2:], "big") - 2
+        if head[1] in FRAME_HEADERS:
+            frame = file.read(5)  # precision, height, width
+            if len(frame) < 5:
+                return None
+            height, width = struct.unpack(">HH", frame[1:])
+            return JpegHeader((width, height), orientation or UPRIGHT)
+        if head[1] == EXIF and orientation is None:
+            orientation = _orientation(file.read(size))
+        else:
+            file.seek(size, 1)
+
+
+def _orientation(segment: bytes) -> int | None:
+    """That of the first directory of an EXIF segment (a TIFF behind "Exif"); None without one."""
+    tiff = segment[6:]
+    if segment[:6] != b"Exif\0\0" or tiff[:2] not in (b"II", b"MM"):
+        return None
+    order = "<" if tiff[:2] == b"II" else ">"
+    try:
+        (first,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, first)
+        for i in range(count):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, first + 2 + 12 * i)
+            if tag == ORIENTATION:
+                return value if 1 <= value <= 8 else UPRIGHT
+    except struct.error:
+        return None
+    return None

@@ -47,13 +47,16 @@ class Source(ABC):
 
     `name` says what it is, without secrets; `live` that frames come in their own time, and are lost where
     nobody takes them. `fps` and `frame_count` are None where unknown; `skipped` fills while reading with a line
-    per thing that could not be read.
+    per thing that could not be read. `decode_errors` counts what came and could not be decoded, `passed_over` what was
+    left undecoded to catch up.
     """
 
     name: str
     live: bool = False
     fps: float | None = None
     frame_count: int | None = None
+    decode_errors: int = 0
+    passed_over: int = 0
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -77,8 +80,7 @@ class Source(ABC):
 class LiveSource(Source):
     """Frames of something that goes on without us. Read by one thread at a time.
 
-    Iterating ends where the source is lost; `pvt_edge.streams` connects again. `decode_errors` counts what came
-    and could not be decoded, `passed_over` what was left undecoded to catch up; `notes` says what the source gives
+    Iterating ends where the source is lost; `pvt_edge.streams` connects again. `notes` says what the source gives
     other than was asked for; `ended` that it has no more to give, which is no loss.
     """
 
@@ -88,7 +90,6 @@ class LiveSource(Source):
     def __init__(self, name: str, options: SourceOptions) -> None:
         super().__init__(name)
         self.options = options
-        self.decode_errors = self.passed_over = 0
         self.notes: list[str] = []
         self.connected = False
 

@@ -128,10 +128,12 @@ class VideoFile(Source):
             return
         count, last_s = 0, 0.0
         while shown is not None:
-            number = count + self._reader.damaged  # what was left out has used up its number
+            self.decode_errors = self._reader.damaged
+            number = count + self.decode_errors  # what was left out has used up its number
             yield Frame(shown.image, number, path=self.name, video_s=shown.video_s)
             count, last_s = count + 1, shown.video_s
             shown = self._reader.read()
+        self.decode_errors = self._reader.damaged
         self.skipped += fault_lines(self.name, self._reader, count, last_s, cut=is_cut_short(self._path))
 
     def close(self) -> None:

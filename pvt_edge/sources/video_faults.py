@@ -5,8 +5,8 @@ import struct
 from pathlib import Path
 from typing import IO, Protocol
 
-# An index may name pictures that are never shown, such as those packed two and two in AVI.
-TOLERANCE, LEAST = 0.02, 2
+# Pictures of an index that may be missing: it may name some that are never shown, packed two and two in AVI, say.
+MISSING_SHARE, MISSING_LEAST = 0.02, 2
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska and WebM (RFC 9559)
 BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"sidx", b"moof", b"pnot")
 PACKETS = ((188, 0), (192, 4))  # bytes of one of MPEG-TS, and of M2TS, and those before its sync byte
@@ -21,7 +21,7 @@ def are_missing(promised: int | None, found: int) -> bool:
     >>> are_missing(50, 29), are_missing(50, 49), are_missing(None, 3)
     (True, False, False)
     """
-    return promised is not None and promised - found > max(LEAST, TOLERANCE * promised)
+    return promised is not None and promised - found > max(MISSING_LEAST, MISSING_SHARE * promised)
 
 
 def damage_line(name: str, count: int, first_s: float | None = None) -> str:
@@ -72,20 +72,27 @@ def fault_lines(name: str, reader: Faulty, count: int, last_s: float, *, cut: bo
 def is_cut_short(path: Path) -> bool:
     """Whether a part of an MP4, MOV, Matroska, WebM, AVI, MPEG-TS or FLV file goes on behind its end.
 
-    False also where nothing is said: by other MPEG streams, say.
+    False also where nothing is said: by other MPEG streams, say, or a file that was taken away since it was opened.
     """
-    size = os.path.getsize(path)
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[4:8] in BOXES:
-            return _box_overruns(file, size)
-        if head[:4] == EBML:
-            return _element_overruns(file, size)
-        if head[:4] == b"RIFF":
-            return _chunk_overruns(file, size)
-        if head[:3] == b"FLV":
-            return _tag_is_missing(file, size)
-        return _packet_is_cut(file, size)
+    try:
+        size = os.path.getsize(path)
+        with path.open("rb") as file:
+            return _overruns(file, size)
+    except OSError:
+        return False
+
+
+def _overruns(file: IO[bytes], size: int) -> bool:
+    head = file.read(12)
+    if head[4:8] in BOXES:
+        return _box_overruns(file, size)
+    if head[:4] == EBML:
+        return _element_overruns(file, size)
+    if head[:4] == b"RIFF":
+        return _chunk_overruns(file, size)
+    if head[:3] == b"FLV":
+        return _tag_is_missing(file, size)
+    return _packet_is_cut(file, size)
 
 
 def _box_overruns(file: IO[bytes], size: int) -> bool:

@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 
 ATTACHED_PICTURE, PASSES_ON_CUTS = 0x400, 0x200  # FFMPEG's AV_DISPOSITION_ATTACHED_PIC, AVFMT_TS_DISCONT
 MOST_FPS, MOST_MEAN_FPS = 1000.0, 500.0  # above it is rather the clock of the time stamps
-
 # Of other codecs' damage FFMPEG's decoders tell by themselves, or nobody can: VP8, VP9 and AV1 decode anything.
 STAYS_SILENT = ("hevc", "mjpeg")
 LONGEST_RUN = 8  # pictures that wait for the one they may be built on, which is shown after them
-
-UNREADABLE = "it is damaged, was not written to its end, or is no video"
 LARGEST_INDEX, LEAST_BYTES = 0.1, 16 << 10  # behind the last picture: a share of the file, and of a small one
+UNREADABLE = "it is damaged, was not written to its end, or is no video"
 
 
 class Shown(NamedTuple):

@@ -86,7 +86,7 @@ def fetch_picture(address: str, timeout_s: float) -> Picture | None:
 def _read(reply: IO[bytes], name: str) -> bytes:
     parts: list[bytes] = []
     until, size = monotonic() + MOST_SECONDS, 0
-    while part := reply.read(CHUNK_BYTES):
+    while part := _read_part(reply, name, size):
         parts.append(part)
         size += len(part)
         if size > MOST_BYTES:
@@ -96,6 +96,14 @@ def _read(reply: IO[bytes], name: str) -> bytes:
                 f"cannot read {name}: it did not arrive within {MOST_SECONDS:g} s; fetch it to a file first"
             )
     return b"".join(parts)
+
+
+def _read_part(reply: IO[bytes], name: str, size: int) -> bytes:
+    try:
+        return reply.read(CHUNK_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        why = f"it broke off after {size >> 10} KiB ({type(error).__name__})"
+        raise DataError(f"cannot read {name}: {why}; try again, or fetch it to a file first") from error
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

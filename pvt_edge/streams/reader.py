@@ -16,11 +16,11 @@ from pvt_edge.sources import Frame, LiveSource, Source
 from pvt_edge.streams.inbox import Box, Inbox
 from pvt_edge.streams.status import ENDED, FAILED, LOST, RUNNING, StreamRecord
 
-FIRST_S, MOST_S = 0.5, 10.0
-PEEK_S = 0.5  # from one cheap look for the source to the next, while an attempt to connect is waited for
-STEP = 8  # pixels from one sample to the next: what moves is larger
-SAME_SCENE = 3.0  # mean grey levels between two encodings of one scene
 Prepared = TypeVar("Prepared")
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0  # between attempts to connect
+PEEK_S = 0.5  # from one cheap look for the source to the next, while an attempt to connect is waited for
+SAMPLE_STEP = 8  # pixels from one that is compared to the next: what moves is larger
+SAME_SCENE = 3.0  # mean grey levels between two encodings of one scene
 STALE_MS = 1000.0  # of an open source's first frame: it, and what waits behind it, is no longer the present
 log = logging.getLogger("pvt_edge.streams")
 
@@ -32,13 +32,13 @@ class Backoff:
 
     def __init__(self, rng: random.Random | None = None) -> None:
         self._rng = rng or random.Random()
-        self._next_s = FIRST_S
+        self._next_s = FIRST_WAIT_S
         self.last_s = 0.0
 
     def wait_s(self) -> float:
         """Seconds to wait now."""
         self.last_s = self._next_s * self._rng.uniform(0.5, 1.0)
-        self._next_s = min(self._next_s * 2, MOST_S)
+        self._next_s = min(self._next_s * 2, LONGEST_WAIT_S)
         return self.last_s
 
     def peek_s(self) -> float:
@@ -52,7 +52,7 @@ class Backoff:
 
     def restart(self) -> None:
         """What made the last attempts fail is over."""
-        self._next_s, self.last_s = FIRST_S, 0.0
+        self._next_s, self.last_s = FIRST_WAIT_S, 0.0
 
 
 class StillWatch:
@@ -72,7 +72,7 @@ class StillWatch:
     def frozen(self, image: NDArray[np.uint8], now: float | None = None) -> bool:
         """Whether this picture (H, W, 3) is the same since `after_s` and not known to be still."""
         now = monotonic() if now is None else now
-        sample = image[::STEP, ::STEP].copy()
+        sample = image[::SAMPLE_STEP, ::SAMPLE_STEP].copy()
         same = self._last is not None and np.array_equal(sample, self._last)
         if self._last is None or same:
             self._moving_since = now
@@ -152,10 +152,10 @@ class Reader(Generic[Prepared]):
         for frame in self.source:
             if self._stop.is_set():
                 return
-            if isinstance(self.source, LiveSource):  # a file on a web server
-                self._count_losses(self.source)
+            self._count_losses(self.source)
             self.record.enter(RUNNING)
             self._inbox.put(self._box, (self.record, self._prepare(frame)))
+        self._count_losses(self.source)
 
     def _follow(self, source: LiveSource) -> None:
         backoff, still = Backoff(), StillWatch(source.options.stall_s)
@@ -226,7 +226,7 @@ class Reader(Generic[Prepared]):
         if self._next_id:  # a source that was not there at the start only comes late
             self.record.reconnect()
 
-    def _count_losses(self, source: LiveSource) -> None:
+    def _count_losses(self, source: Source) -> None:
         decode_errors, passed_over = source.decode_errors, source.passed_over
         self.record.decode_error(decode_errors - self._counted[0])
         self.record.drop(passed_over - self._counted[1])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pvt_edge.errors import DataError, PvtEdgeError
 from pvt_edge.results.fields import StreamInfo
 from pvt_edge.sources import LiveSource, Source, SourceOptions, open_source
+from pvt_edge.streams.following import follower
 from pvt_edge.streams.inbox import Inbox
 from pvt_edge.streams.reader import Reader
 from pvt_edge.streams.status import StreamRecord, StreamStatus
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from pvt_edge.results import Result
     from pvt_edge.results.masks import MaskStyle
 
-log = logging.getLogger("pvt_edge.streams")
+Follow: TypeAlias = "Callable[[Result], Result]"
 READ_AHEAD = 4  # frames of a file that wait decoded
 MOST_TOGETHER = 8  # frames of several streams that a dynamic batch takes at once: each waits for all
 JOIN_S = 2.0  # beyond the stall time, for a reader to end
-Follow: TypeAlias = "Callable[[Result], Result]"
+log = logging.getLogger("pvt_edge.streams")
 
 
 @contextmanager
@@ -84,7 +85,7 @@ class StreamRunner:
     ) -> None:
         if not sources:
             raise DataError("there is no source to run on")
-        if max_age_ms is not None and max_age_ms <= 0:
+        if max_age_ms is not None and not max_age_ms > 0:
             raise DataError(f"the greatest age must be more than 0 ms, not {max_age_ms:g}")
         self.predictor, self.sources, self.thresholds = predictor, tuple(sources), thresholds
         self.max_age_ms, self._style = max_age_ms, style
@@ -194,8 +195,6 @@ def run_streams(
     owned: bool = False,
 ) -> "Iterator[Result]":
     """Results of the sources as they are ready, `result.frame.stream.id` telling whose; closes `owned` sources."""
-    from pvt_edge.streams.following import follower
-
     follow = follower() if track else None
     runner = StreamRunner(predictor, sources, thresholds, slicing=slicing, max_age_ms=max_age_ms, follow=follow)
     return _run(runner, owned=owned)

@@ -13,7 +13,7 @@ from pvt_edge.streams.status import RUNNING, StreamStatus
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-EVERY_S = 5.0
+EVERY_S = 5.0  # that systemd is told of us, where its watchdog does not ask for more
 
 
 @contextmanager
@@ -76,9 +76,10 @@ class Service:
         self._notify("STOPPING=1")
 
     def _notify(self, state: str) -> None:
+        message = state.encode(errors="backslashreplace")  # a file's name may hold bytes that are no text
         path = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:  # systemd's own loss
-            channel.sendto(state.encode(), path)
+            channel.sendto(message, path)
 
     def __enter__(self) -> "Self":
         if self._address:

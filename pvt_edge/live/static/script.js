@@ -39,7 +39,10 @@ async function ask(path) {
 async function choose(id) {
   chosen = id;
   watch();
-  samples = await ask(`/api/history/${id}`).catch(() => []);
+  const past = await ask(`/api/history/${id}`).catch(() => []);
+  if (chosen !== id) return;  // another was chosen meanwhile
+  const ahead = past.length ? Date.now() / 1000 - past.at(-1).at : 0;  // of this clock before the server's
+  samples = past.map((sample) => ({ ...sample, at: sample.at + ahead }));
   await refresh();
 }
 

@@ -78,6 +78,15 @@ def test_logging_in_gives_a_cookie_that_is_not_the_token(open_page):
     assert ask(f"{page.url}api/status", Cookie=cookie.partition(";")[0])[0] == 200
 
 
+def test_the_end_of_a_line_is_no_part_of_a_token(open_page):
+    page = open_page(token=f"{TOKEN}\n")  # as it comes from a file
+    assert ask(f"{page.url}api/status", Authorization=f"Bearer {TOKEN}")[0] == 200
+    with urlopen(f"{page.url}login", urlencode({"token": TOKEN}).encode(), timeout=5) as reply:
+        assert reply.status == 200
+    with pytest.raises(DataError, match="12 characters or more, not 0"):
+        open_page(token=" " * 12)
+
+
 def test_a_wrong_token_shows_the_form_again(open_page):
     page = open_page(token=TOKEN)
     with pytest.raises(HTTPError) as caught:

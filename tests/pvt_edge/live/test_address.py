@@ -1,3 +1,5 @@
+"""Addresses as they are written, and those that are none."""
+
 import pytest
 
 from pvt_edge.errors import DataError
@@ -11,6 +13,7 @@ from pvt_edge.live import Address, parse_address
         ("8080", Address("127.0.0.1", 8080), True, "http://127.0.0.1:8080/"),
         (":0", Address("127.0.0.1", 0), True, "http://127.0.0.1:0/"),
         ("localhost:80", Address("localhost", 80), True, "http://localhost:80/"),
+        ("LocalHost:80", Address("LocalHost", 80), True, "http://LocalHost:80/"),
         ("127.9.9.9:80", Address("127.9.9.9", 80), True, "http://127.9.9.9:80/"),
         ("[::1]:8080", Address("::1", 8080), True, "http://[::1]:8080/"),
         ("0.0.0.0:8080", Address("0.0.0.0", 8080), False, "http://0.0.0.0:8080/"),
@@ -28,4 +31,10 @@ def test_an_address_is_read(text, address, loopback, url):
 )
 def test_what_is_no_address_is_refused_with_an_example(text):
     with pytest.raises(DataError, match=r"cannot serve at .*\[::1\]:8080"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize("text", ["[::1]", "[::1]:", "localhost", "0.0.0.0"])
+def test_a_port_that_is_missing_is_told(text):
+    with pytest.raises(DataError, match="the port must be 0 to 65535"):
         parse_address(text)

@@ -99,6 +99,34 @@ def test_streams_are_chosen_from_a_list(visit, open_page):
     wait_for(browser, "document.querySelector('#source').innerText.startsWith('rtsp://b/1')")
 
 
+def test_a_chart_shows_the_last_minutes_though_the_clocks_differ(visit, page, browser):
+    ahead = "const now = Date.now; Date.now = () => now() + 86400e3"
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": ahead})
+    try:
+        visit(page.url)
+        wait_for(browser, "document.querySelector('#fps path')?.getAttribute('d').includes('L')")
+        assert "\u22121 min" in browser.execute_script("return document.querySelector('#fps svg').textContent")
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+def test_the_past_of_a_stream_that_comes_late_is_not_drawn_for_another(visit, open_page, browser):
+    streams = Streams(*(replace(RUNNING_STREAM, id=i, fps=fps) for i, fps in enumerate((10.0, 50.0))))
+    slow = """const real = window.fetch, wait = (ms) => new Promise((done) => setTimeout(done, ms));
+        window.fetch = async (path, options) => {
+            if (path !== '/api/history/1') return real(path, options);
+            await wait(500); wait(700).then(() => { window.came = true; }); return real(path, options); }"""
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": slow})
+    try:
+        visit(open_page(told=streams).url)
+        wait_for(browser, "document.querySelectorAll('#streams button').length === 2")
+        browser.execute_script("document.querySelectorAll('#streams button')[1].click(); choose(0)")
+        wait_for(browser, "window.came")
+        assert browser.execute_script("return samples.every((sample) => sample.fps === 10)")
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 def test_a_name_from_a_camera_is_text_and_no_script(visit, open_page):
     streams = Streams(replace(RUNNING_STREAM, source="<img src=x onerror=document.title='taken'>", objects={"<b>": 1}))
     browser = visit(open_page(told=streams).url)

@@ -271,6 +271,12 @@ def test_metrics_are_prometheus_own(page):
     assert told["process_resident_memory_bytes"][()] > 1e6
 
 
+def test_metrics_of_a_file_whose_name_is_no_text(page, streams):
+    streams.change(source="caf\udce9 \u7ec6.mp4")
+    families = {f.name: f for f in text_string_to_metric_families(get(f"{page.url}metrics").decode())}
+    assert families["pvt_edge_frames"].samples[0].labels["source"] == "caf\\udce9 \u7ec6.mp4"
+
+
 def test_metrics_leave_out_what_was_not_measured(page, streams):
     streams.change(fps=None, age_p50_ms=None, age_p95_ms=None, inference_p50_ms=None, objects=None, counts=None)
     text = get(f"{page.url}metrics").decode()

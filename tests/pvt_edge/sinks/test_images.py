@@ -106,6 +106,21 @@ def test_the_pages_of_a_file_keep_their_numbers(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("turn", [1, -1], ids=["the file of several first", "the single pictures first"])
+def test_a_picture_called_like_a_frame_or_page_of_another_file_takes_no_one_s_place(tmp_path, turn):
+    page = result(path="stack.tif")
+    several = [result(1, "clip.mp4"), replace(page, frame=replace(page.frame, page=1))]
+    single = [result(0, "frames/Clip_000001.png"), result(0, "pages/stack-p0001.png"), result(0, "clip_2.png")]
+    with ImageFolder(tmp_path) as sink:
+        for one in [several, single][::turn]:
+            for written in one:
+                sink.write(written)
+    names = {path.name.lower() for path in tmp_path.iterdir()}
+    kept = {"clip_000001.jpg", "stack-p0001.jpg", "clip_2.jpg"}
+    moved = [{"clip_000001_1.jpg", "stack-p0001_1.jpg"}, {"clip_1_000001.jpg", "stack_1-p0001.jpg"}]
+    assert names == kept | moved[turn < 0]
+
+
 def test_a_long_name_is_cut(tmp_path):
     with ImageFolder(tmp_path) as sink:
         for folder in "ab":

@@ -1,7 +1,10 @@
 """JSON lines and CSV, read back."""
 
 import csv
+import io
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from pvt_edge.errors import DataError
 from pvt_edge.sinks import CsvRows, JsonLines, open_sinks
 
-from .made import result
+from .made import NAMES, result
 
 
 def test_nothing_written_leaves_an_empty_json_and_a_header(tmp_path):
@@ -64,6 +67,24 @@ def test_json_to_standard_output_leaves_it_open(capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert json.loads(first)["frame"]["id"] == 4
     assert second == "still open"
+
+
+@pytest.mark.parametrize(("encoding", "errors"), [("ascii", "strict"), ("ascii", "replace"), ("cp1252", "strict")])
+def test_names_come_whole_through_a_standard_output_that_lacks_their_letters(monkeypatch, encoding, errors):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding, errors))
+    with JsonLines("-") as sink:
+        sink.write(replace(result(), names=("Z\u00e4hler \u7ec6",)))
+        sink.write(result())
+    first, second = raw.getvalue().decode(encoding).splitlines()
+    assert json.loads(first)["predictions"][0]["name"] == "Z\u00e4hler \u7ec6"
+    assert json.loads(second)["predictions"][0]["name"] == NAMES[0]
+
+
+def test_a_closed_standard_output_is_told_at_once(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it after >&-
+    with pytest.raises(DataError, match="cannot write to standard output: it is closed"):
+        open_sinks(json="-")
 
 
 @pytest.mark.parametrize("kind", [JsonLines, CsvRows])

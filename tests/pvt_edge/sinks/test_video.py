@@ -250,6 +250,14 @@ def test_frames_of_a_video_file_keep_their_times(tmp_path, suffix):
         assert container.duration / 1e6 == pytest.approx(5.6, abs=0.01)
 
 
+def test_frames_of_one_time_do_not_delay_those_after_them(tmp_path):
+    times = [n // 4 * 4 / 29.97 for n in range(40)]  # as a video has them whose stamps went back by a rounding
+    with VideoFile(tmp_path / "out.mp4", fps=29.97) as sink:
+        for number, at in enumerate(times):
+            sink.write(result(number, video_s=at))
+    assert [frame.video_s for frame in open_source(tmp_path / "out.mp4")] == pytest.approx(times, abs=0.001)
+
+
 def test_an_avi_of_uneven_times_lasts_as_long(tmp_path):
     with VideoFile(tmp_path / "out.avi", fps=10) as sink:
         for number, at in enumerate(UNEVEN):

@@ -230,7 +230,11 @@ def test_a_certificate_that_nobody_signed_is_refused_and_can_be_trusted(certific
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "hooks.example/x", "ftp://host/x", "http:///x", "http://host:0/", "http://host:99999/", "http://[/"]
+    "wrong",
+    [
+        *("", "hooks.example/x", "ftp://host/x", "http:///x", "http://host:0/", "http://host:99999/", "http://[/"),
+        *("http://hooks..example/x", f"http://{'x' * 64}.example/"),
+    ],
 )
 def test_what_is_no_web_address_is_refused(wrong):
     with pytest.raises(DataError, match="write it like http://HOST:PORT/PATH"):

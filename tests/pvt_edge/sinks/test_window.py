@@ -58,6 +58,20 @@ assert delivery.failures == []
 """
 
 
+SHOW_A_FILE_OF_BYTES = """
+from dataclasses import replace
+
+from pvt_edge.sinks import Window
+from made import result
+
+one = result(0, stream=0, hw=(240, 320))
+stream = replace(one.frame.stream, source="caf\\udce9.mp4")
+with Window(lambda: None) as window:
+    window.write(replace(one, frame=replace(one.frame, stream=stream)))
+    print(*window._names.values())
+"""
+
+
 @pytest.fixture(scope="module")
 def screen():
     """The DISPLAY of a virtual screen."""
@@ -92,6 +106,10 @@ def test_windows_show_and_end_the_run_when_one_is_closed(screen, tmp_path):
 
 def test_the_only_window_ends_the_run_too(screen, tmp_path):
     run(SHOW_ONE_STREAM, screen, tmp_path)
+
+
+def test_a_file_whose_name_is_no_text_is_shown(screen, tmp_path):
+    assert run(SHOW_A_FILE_OF_BYTES, screen, tmp_path) == r"pvt-edge 0: caf\udce9.mp4"
 
 
 def test_no_screen_is_told_with_another_way_to_watch(monkeypatch):

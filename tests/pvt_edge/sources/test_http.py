@@ -3,6 +3,7 @@
 import subprocess
 from base64 import b64encode
 
+import av
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from pvt_edge.errors import DataError
 from pvt_edge.sources import SourceOptions, open_source
 
 from .cameras import MjpegCamera, numbered_jpeg, read_number
-from .files import remux, scene, write_clip, write_video
+from .files import remux, scene, write_clip, write_picture, write_video
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,35 @@ def test_a_file_gives_all_its_frames_and_ends(tmp_path):
         assert source.ended
     np.testing.assert_allclose([frame.image.mean() for frame in frames], [20 * n for n in range(12)], atol=4)
     assert source.skipped == []
+
+
+def test_a_title_that_is_no_text_is_no_fault(tmp_path):
+    clip = write_clip(tmp_path / "a.mkv", [0, 0.04])
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "b.mkv"), "w", metadata_encoding="latin-1") as container:
+        container.metadata["title"] = "K\u00fcche"
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                container.mux(packet)
+    files = {"/b.mkv": (tmp_path / "b.mkv").read_bytes()}
+    with MjpegCamera(files=files) as camera, open_source(f"http://{camera.host}/b.mkv") as source:
+        assert len(list(source)) == 2
+
+
+def test_a_picture_that_is_gone_when_it_is_fetched_leaves_nothing_connected(tmp_path):
+    class Fleeting(dict):
+        asked = 0
+
+        def __contains__(self, path):
+            self.asked += 1
+            return self.asked == 1  # for FFMPEG, which sees that it is a picture
+
+    files = Fleeting({"/snapshot": write_picture(tmp_path / "a.png").read_bytes()})
+    with MjpegCamera(files=files) as camera, open_source(f"http://{camera.host}/snapshot", connect=False) as source:
+        with pytest.raises(DataError, match=r"no such picture \(404\)"):
+            source.connect()
+        assert not source.connected
 
 
 def test_a_file_without_a_length_in_seconds_is_no_camera(tmp_path):

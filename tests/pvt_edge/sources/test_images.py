@@ -12,6 +12,7 @@ from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.scenes import draw_scene
 from pvt_edge.sources import open_source, read_image
 from pvt_edge.sources.decoding import overheard
+from pvt_edge.sources.picture_kind import JpegHeader, read_jpeg_header
 
 
 def test_a_jpeg_cut_short_is_refused_though_opencv_would_take_it(tmp_path):
@@ -34,6 +35,17 @@ def test_a_jpeg_with_a_thumbnail_and_a_trailer_is_whole(tmp_path, trailer):
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])  # the thumbnail is whole, the picture is not
     with pytest.raises(DataError, match="cut short"):
         read_image(tmp_path / "cut.jpg")
+
+
+@pytest.mark.parametrize("fill", [b"", b"\xff", b"\xff" * 5])
+def test_any_number_of_fill_bytes_may_stand_before_a_jpeg_s_marker(tmp_path, fill):
+    _, packed = cv2.imencode(".jpg", np.zeros((20, 30, 3), np.uint8))
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    turned = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    path = tmp_path / "a.jpg"
+    path.write_bytes(packed.tobytes()[:2] + fill + turned + fill + packed.tobytes()[2:])
+    assert read_image(path).shape == (30, 20, 3)
+    assert read_jpeg_header(path) == JpegHeader((30, 20), 6)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +148,12 @@ def test_what_others_write_meanwhile_is_not_lost(capfd):
 
     assert len(overheard(work)[1]) == 3
     assert capfd.readouterr().err == "a line of another thread\n"
+
+
+def test_of_a_message_of_several_lines_none_is_passed_on(capfd):
+    message = b"[ERROR:0@1.2] global x.cpp:1 f error: (-2) in function 'g'\n> Too long:\n>     'a'\n> where\n\nmine\n"
+    overheard(lambda: os.write(2, message))
+    assert capfd.readouterr().err == "mine\n"
 
 
 def test_without_a_place_for_a_file_nothing_stays_open(tmp_path, monkeypatch):

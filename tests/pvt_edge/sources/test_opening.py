@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pvt_edge.errors import DataError, UnknownNameError
-from pvt_edge.sources import Frame, ImageFiles, Source, SourceOptions, open_source
+from pvt_edge.sources import Frame, ImageFiles, Source, SourceOptions, open_source, read_image
 from pvt_edge.sources.capture import Webcam
 from pvt_edge.sources.network import HttpStream, RtspStream
 from pvt_edge.sources.synthetic import SyntheticCells
@@ -29,6 +29,11 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path):
 def test_an_empty_list_is_refused():
     with pytest.raises(DataError, match="list of images is empty"):
         open_source([])
+
+
+def test_an_empty_text_is_refused():
+    with pytest.raises(DataError, match="the source is an empty text"):
+        open_source("")
 
 
 def test_a_folder_is_read_in_order_and_not_below(tmp_path):
@@ -178,6 +183,11 @@ def test_a_csi_camera_without_gstreamer_is_one_line_before_anything_opens():
         ("synthetic://cells?seed=-1", "seed must be 0 or more"),
         ("synthetic://cells?frames=0", "frames 1 or more"),
         ("synthetic://cels", "did you mean 'cells'"),
+        ("synthetic://[cells", r"synthetic://\[cells is malformed"),
+        ("csi://[0]", "malformed"),
+        ("file://[x/a.jpg", "malformed"),
+        ("file://a.jpg", "file://a.jpg names no file of this machine"),
+        ("file://other/a.jpg", "names no file of this machine"),
     ],
 )
 def test_settings_in_an_address_are_checked(spec, why):
@@ -193,9 +203,16 @@ def test_an_unknown_scheme_suggests_the_nearest():
 @pytest.mark.parametrize("spec", ["user:secret@cam/1", "rtsp:/user:secret@cam/1", "rtsp:user:secr*t@cam/1"])
 def test_an_address_without_its_scheme_is_no_file_and_not_repeated(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError) as caught:
-        open_source(spec)
-    assert "secr" not in str(caught.value)
+    for given in (spec, [spec]):
+        with pytest.raises(DataError) as caught:
+            open_source(given)
+        assert "secr" not in str(caught.value)
+
+
+def test_an_address_in_a_list_is_no_file_and_its_password_is_not_repeated():
+    with pytest.raises(DataError, match="there is no rtsp:") as caught:
+        open_source(["rtsp://user:secret@cam/1"])
+    assert "secret" not in str(caught.value)
 
 
 def test_settings_go_to_the_camera(monkeypatch):
@@ -206,8 +223,9 @@ def test_settings_go_to_the_camera(monkeypatch):
 
 def test_a_file_address(tmp_path):
     path = write_picture(tmp_path / "one picture.png")
-    (frame,) = open_source(path.as_uri())
-    assert frame.path == str(path)
+    for address in (path.as_uri(), path.as_uri().replace("file://", "FILE://localhost")):
+        (frame,) = open_source(address)
+        assert frame.path == str(path)
 
 
 def test_a_file_below_dev_is_a_file():
@@ -258,6 +276,7 @@ def test_the_home_folder(tmp_path, monkeypatch):
     write_picture(tmp_path / "a.png")
     for spec in ("~/a.png", "~/*.png", ["~/a.png"]):
         assert len(list(open_source(spec))) == 1
+    assert read_image("~/a.png").shape == (64, 80, 3)
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "x/" * 3000, "a\0b"])

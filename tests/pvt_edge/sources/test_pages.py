@@ -5,12 +5,14 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.sources import ImageFiles, open_source, read_image
 
 GREYS = (40, 120, 200)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def pages(hw=(48, 64)):
@@ -36,6 +38,7 @@ def shown(source):
         ("a.gif", {"duration": 40}),
         ("a.png", {"duration": 40}),
         ("a.webp", {"duration": 40, "lossless": True}),
+        ("a.webp", {"duration": 40, "lossless": True, "icc_profile": SRGB}),
         ("a.mpo", {"quality": 95}),
         ("a.jpg", {"format": "MPO"}),
     ],
@@ -54,6 +57,12 @@ def test_every_page_is_a_frame(tmp_path, name, options):
         assert int(read_image(path)[0, 0].mean()) == pytest.approx(GREYS[0], abs=3)
 
 
+def test_views_are_found_behind_bytes_that_fill_up(tmp_path):
+    data = save_several(tmp_path / "a.mpo", quality=95).read_bytes()
+    (tmp_path / "b.mpo").write_bytes(data[:2] + b"\xff\xff" + data[2:])  # the index counts from itself on
+    assert [page for page, _ in shown(open_source(tmp_path / "b.mpo"))] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("name", ["a.tif", "a.gif", "a.webp"])
 def test_a_folder_promises_no_number_where_files_may_hold_several(tmp_path, name):
     save_several(tmp_path / name)
@@ -61,6 +70,41 @@ def test_a_folder_promises_no_number_where_files_may_hold_several(tmp_path, name
     source = open_source(tmp_path)
     assert source.frame_count is None
     assert len(list(source)) == 4
+
+
+def test_an_animated_png_may_say_so_behind_long_notes(tmp_path):
+    notes = PngInfo()
+    notes.add_text("XML:com.adobe.xmp", "x" * 9000)
+    path = save_several(tmp_path / "a.png", duration=40, pnginfo=notes)
+    assert path.read_bytes().index(b"acTL") > 9000
+    assert [page for page, _ in shown(open_source(path))] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("wrong", ["a byte", "the end"])
+def test_an_animated_png_that_is_damaged_is_refused_whole(tmp_path, wrong):
+    data = bytearray(save_several(tmp_path / "a.png", duration=40).read_bytes())
+    data[data.rindex(b"fdAT") + 10] ^= 1
+    (tmp_path / "bad.png").write_bytes(data if wrong == "a byte" else data[:-30])
+    with pytest.raises(DataError, match=r"bad.png: the PNG file is damaged \(of an animation"):
+        list(open_source(tmp_path / "bad.png"))
+
+
+def test_an_animated_png_with_a_wrong_checksum_beside_its_pixels_is_read(tmp_path):
+    notes = PngInfo()
+    notes.add_text("note", "mine")
+    path = save_several(tmp_path / "a.png", duration=40, pnginfo=notes)
+    path.write_bytes(path.read_bytes().replace(b"note\0mine", b"note\0mind"))
+    assert [page for page, _ in shown(open_source(path))] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["a.webp", "a.png", "a.gif", "a.tif", "a.mpo"])
+def test_a_file_cut_short_anywhere_is_a_data_error(tmp_path, kind):
+    data = save_several(tmp_path / kind, **({} if kind in ("a.tif", "a.mpo") else {"duration": 40})).read_bytes()
+    path = tmp_path / f"cut{kind[1:]}"
+    for size in range(1, 64):
+        path.write_bytes(data[:size])
+        with pytest.raises(DataError):
+            list(open_source(path))
 
 
 @pytest.mark.parametrize("name", ["a.gif", "\u00e4.gif", "b\udce4.gif"])

@@ -207,6 +207,16 @@ def test_a_playlist_under_the_name_of_a_video_opens_nothing_else(tmp_path):
         open_source(tmp_path / "clip.mp4")
 
 
+def test_a_file_that_is_taken_away_is_read_to_its_end(tmp_path):
+    path = write_video(tmp_path / "a.mp4", frames=12, codec="mp4v")
+    with open_source(path) as source:
+        frames = iter(source)
+        next(frames)
+        path.unlink()
+        assert len(list(frames)) == 11
+    assert source.skipped == []
+
+
 def test_closing_twice_does_nothing(tmp_path):
     source = open_source(write_video(tmp_path / "clip.avi"))
     source.close()

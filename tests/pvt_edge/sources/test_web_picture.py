@@ -12,6 +12,7 @@ import pytest
 from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.sources import SourceOptions, open_source
 from pvt_edge.sources import web_picture as module
+from pvt_edge.sources.pages import find_pages
 
 from .cameras import MjpegCamera, SilentHost, numbered_jpeg
 
@@ -69,6 +70,21 @@ def test_what_is_odd_with_a_picture_is_told(path):
         assert len(list(open_source(f"http://{camera.host}{path}", SourceOptions(pixel_max=1023)))) == 1
 
 
+def test_every_page_of_a_stack_is_a_frame_and_one_cut_short_is_told(tmp_path):
+    path = tmp_path / "a.tif"
+    assert cv2.imwritemulti(str(path), [np.full((20, 30, 3), grey, np.uint8) for grey in (40, 120, 200)])
+    data = path.read_bytes()
+    files = {"/whole.tif": data, "/cut.tif": data[: find_pages(np.frombuffer(data, np.uint8)).offsets[2][0]]}
+    with MjpegCamera(files=files) as camera:
+        with open_source(f"http://{camera.host}/whole.tif") as source:
+            assert [(frame.page, int(frame.image[0, 0, 0])) for frame in source] == [(1, 40), (2, 120), (3, 200)]
+        assert source.skipped == []
+        with open_source(f"http://{camera.host}/cut.tif") as source:
+            assert [frame.page for frame in source] == [1, 2]
+        (line,) = source.skipped
+    assert line.endswith("cut.tif: the TIFF file is cut short after page 2")
+
+
 def test_a_camera_that_streams_from_such_an_address_is_a_stream():
     jpegs = [numbered_jpeg(number) for number in range(5)]
     with MjpegCamera(jpegs) as camera, open_source(f"{camera.address}.jpg") as source:
@@ -95,6 +111,13 @@ def test_secrets_are_sent_and_not_shown():
 def test_what_is_no_picture_is_told(data, why):
     with MjpegCamera(files={"/x.png": data}) as camera, pytest.raises(DataError, match=why):
         list(open_source(f"http://{camera.host}/x.png"))
+
+
+def test_a_transfer_that_breaks_off_is_told():
+    chunk = b"%x\r\n" % len(GREY) + GREY[:20]
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with SilentHost(head + chunk) as host, pytest.raises(DataError, match=r"x.png: it broke off after 0 KiB \(Time"):
+        open_source(f"http://127.0.0.1:{host.port}/x.png", SourceOptions(stall_s=0.5))
 
 
 def test_what_is_not_there_is_told():

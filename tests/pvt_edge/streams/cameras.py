@@ -16,4 +16,4 @@ _cameras, _files = load("cameras"), load("files")
 RtspCamera, MjpegCamera, SilentHost = _cameras.RtspCamera, _cameras.MjpegCamera, _cameras.SilentHost
 closed_port, numbered_jpeg, read_number = _cameras.closed_port, _cameras.numbered_jpeg, _cameras.read_number
 wait_until = _cameras.wait_until
-write_picture, write_video = _files.write_picture, _files.write_video
+write_clip, write_picture, write_video = _files.write_clip, _files.write_picture, _files.write_video

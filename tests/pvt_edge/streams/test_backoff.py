@@ -2,14 +2,14 @@
 
 import random
 
-from pvt_edge.streams.reader import FIRST_S, MOST_S, PEEK_S, Backoff
+from pvt_edge.streams.reader import FIRST_WAIT_S, LONGEST_WAIT_S, PEEK_S, Backoff
 
 
 def test_waits_double_up_to_the_most():
     backoff = Backoff(random.Random(0))
     waits = [backoff.wait_s() for _ in range(12)]
     for number, wait in enumerate(waits):
-        longest = min(FIRST_S * 2**number, MOST_S)
+        longest = min(FIRST_WAIT_S * 2**number, LONGEST_WAIT_S)
         assert longest / 2 <= wait <= longest
     assert waits[-1] == backoff.last_s
 
@@ -17,7 +17,7 @@ def test_waits_double_up_to_the_most():
 def test_no_two_wait_alike():
     waits = {Backoff().wait_s() for _ in range(50)}
     assert len(waits) == 50
-    assert max(waits) - min(waits) > FIRST_S / 8
+    assert max(waits) - min(waits) > FIRST_WAIT_S / 8
 
 
 def test_a_source_that_holds_starts_anew_and_one_that_flaps_does_not():
@@ -25,9 +25,9 @@ def test_a_source_that_holds_starts_anew_and_one_that_flaps_does_not():
     for _ in range(5):
         last = backoff.wait_s()
     backoff.connected_for(last / 2)
-    assert backoff.wait_s() > FIRST_S
+    assert backoff.wait_s() > FIRST_WAIT_S
     backoff.connected_for(100.0)
-    assert backoff.wait_s() <= FIRST_S
+    assert backoff.wait_s() <= FIRST_WAIT_S
 
 
 def test_restart():
@@ -35,7 +35,7 @@ def test_restart():
     for _ in range(5):
         backoff.wait_s()
     backoff.restart()
-    assert backoff.wait_s() <= FIRST_S
+    assert backoff.wait_s() <= FIRST_WAIT_S
 
 
 def test_peeks_differ():

@@ -10,7 +10,16 @@ from pvt_edge.sources import Frame, SourceOptions, open_source
 from pvt_edge.streams import reader
 from pvt_edge.streams.status import ENDED, FAILED, LOST, RUNNING
 
-from .cameras import MjpegCamera, RtspCamera, numbered_jpeg, read_number, wait_until, write_picture, write_video
+from .cameras import (
+    MjpegCamera,
+    RtspCamera,
+    numbered_jpeg,
+    read_number,
+    wait_until,
+    write_clip,
+    write_picture,
+    write_video,
+)
 from .reading import Readings, Scripted, gone, picture
 
 OPTIONS = SourceOptions(stall_s=1.0)
@@ -61,7 +70,7 @@ def test_the_newest_of_a_live_source_wins():
 
 
 def test_attempts_that_fail_are_told_once_and_wait_longer_each_time(told, monkeypatch):
-    monkeypatch.setattr(reader, "FIRST_S", 0.1)
+    monkeypatch.setattr(reader, "FIRST_WAIT_S", 0.1)
     source = Scripted(*[[gone()]] * 4, [1, "ended"])
     with Readings(source) as readings:
         readings.join()
@@ -90,11 +99,11 @@ def test_a_source_that_shows_itself_ends_the_wait_and_the_back_off(caplog):
     assert source.peeks == 4
     waits = [float(line.split()[-2]) for line in caplog.messages if "next attempt within" in line]
     assert len(waits) == 4
-    assert max(waits) <= reader.FIRST_S  # by itself the back-off would be at 2 to 4 s
+    assert max(waits) <= reader.FIRST_WAIT_S  # by itself the back-off would be at 2 to 4 s
 
 
 def test_a_source_that_flaps_is_left_in_peace_longer_each_time(monkeypatch):
-    monkeypatch.setattr(reader, "FIRST_S", 0.1)
+    monkeypatch.setattr(reader, "FIRST_WAIT_S", 0.1)
     source = Scripted([1, "lost"], [2, "lost"], [3, "lost"], [4, "ended"])
     with Readings(source, keep_all=True) as readings:
         readings.join()
@@ -112,7 +121,7 @@ def test_while_it_is_lost_the_state_says_why():
 
 
 def test_a_stop_ends_the_longest_wait(monkeypatch):
-    monkeypatch.setattr(reader, "FIRST_S", 300.0)
+    monkeypatch.setattr(reader, "FIRST_WAIT_S", 300.0)
     with Readings(Scripted(*[[gone()]] * 99)) as readings:
         wait_until(lambda: readings.sources[0].attempts)
         readings.readers[0].stop()
@@ -277,3 +286,15 @@ def test_damaged_pictures_of_a_real_camera_are_counted():
             wait_until(lambda: readings.status().state == LOST)
     assert readings.status().decode_errors == 1
     assert numbers(readings.frames[0])[:29] == [number for number in range(30) if number != 10]
+
+
+def test_damaged_pictures_of_a_video_file_are_counted(tmp_path):
+    path = write_clip(tmp_path / "clip.ts", [n / 25 for n in range(50)], options={"g": "10", "crf": "12"})
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
+    path.write_bytes(data)
+    source = open_source(path)
+    with Readings(source) as readings:
+        readings.join()
+    assert readings.status().decode_errors == source.decode_errors > 0
+    assert source.skipped[0].startswith(f"{path}: {source.decode_errors} damaged picture")

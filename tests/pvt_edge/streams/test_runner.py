@@ -63,7 +63,7 @@ def test_without_a_source_there_is_nothing_to_run():
         StreamRunner(Echo(), [], THRESHOLDS)
 
 
-@pytest.mark.parametrize("age", [0, -1.0])
+@pytest.mark.parametrize("age", [0, -1.0, float("nan")])
 def test_an_age_that_no_frame_has_is_refused(age):
     with pytest.raises(DataError, match="greatest age must be more than 0 ms"):
         StreamRunner(Echo(), [Scripted()], THRESHOLDS, max_age_ms=age)

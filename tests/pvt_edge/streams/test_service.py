@@ -82,6 +82,13 @@ def test_a_reason_of_several_lines_is_no_second_message(systemd):
         assert hear(systemd) == f"STATUS={LINE} | lost: gone MAINPID=1\nWATCHDOG=1"
 
 
+def test_a_reason_that_is_no_text_is_told_all_the_same(systemd):
+    failed = replace(FINE, state=FAILED, reason="cannot read caf\udce9.mp4")
+    with Service(lambda: [failed], hung_s=15.0):
+        assert hear(systemd) == "READY=1"
+        assert hear(systemd) == f"STATUS={LINE} | failed: cannot read caf\\udce9.mp4\nWATCHDOG=1"
+
+
 @pytest.mark.parametrize("watchdog", ["", "0", "soon", "60000000"])
 def test_without_a_watchdog_the_status_is_told_in_peace(monkeypatch, tmp_path, watchdog):
     monkeypatch.setenv("WATCHDOG_USEC", watchdog)
