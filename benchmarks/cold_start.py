@@ -19,8 +19,9 @@ from pydantic import TypeAdapter
 
 from pvt_edge.benchmarks.opening import COMPILED, Opening
 from pvt_edge.benchmarks.record import ColdStart
-from pvt_edge.errors import PvtEdgeError
+from pvt_edge.errors import PvtEdgeError, RuntimeMissingError
 from pvt_edge.runtimes.boundary import one_line
+from pvt_edge.runtimes.cuda import CudaError, bindings, check, probe_cuda
 
 MIB = 1024 * 1024
 PATIENCE_S = 900  # torch.compile of the largest takes minutes
@@ -59,9 +60,6 @@ def _status_kib(key: str) -> int | None:
 
 def free_vram_bytes() -> int | None:
     """Free memory of the current GPU; None where there is none, or no cuda-python to ask."""
-    from pvt_edge.errors import RuntimeMissingError
-    from pvt_edge.runtimes.cuda import CudaError, bindings, check, probe_cuda
-
     try:
         probe_cuda()
         free, _ = check(bindings().cudaMemGetInfo())
@@ -98,9 +96,10 @@ def measure_cold_start(opening: Opening) -> ColdStart:
         try:
             done = subprocess.run(
                 command,
-                input=TypeAdapter(Opening).dump_json(opening).decode(),
+                input=json.dumps(TypeAdapter(Opening).dump_python(opening, mode="json")),
                 capture_output=True,
                 text=True,
+                errors="replace",  # libraries say what they like
                 cwd=folder,
                 timeout=PATIENCE_S,
                 check=False,
@@ -125,7 +124,7 @@ def _death(code: int, errors: str) -> str:
 
 def answer() -> None:
     """In the fresh process: open what standard input describes, and write the figures to the file named."""
-    opening = TypeAdapter(Opening).validate_json(sys.stdin.read())
+    opening = TypeAdapter(Opening).validate_python(json.loads(sys.stdin.read()))
     try:
         found: dict[str, Any] = _start(opening)
     except Exception as error:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pvt_edge.bundle import Manifest
     from pvt_edge.runtimes import Runtime
 
-RUNS = 10
+LAYER_RUNS = 10  # by the plugin's counters
 GPU_CALLERS = 2  # of an engine: one copies while the other computes
 
 
@@ -96,12 +96,11 @@ def layer_group_ms(opening: Opening, picture: "NDArray[np.uint8]", *, bf16: bool
 
     By the plugin's own counters, which cost time of their own: compare, do not add up.
     """
-
     from pvt_edge.export.precision.trial import Trial, group_ms
 
     model = openvino_core().read_model(opening.path)
     trial = Trial(model, bf16=bf16, counters=True, threads=opening.threads)
-    return {group: round(ms, 3) for group, ms in group_ms(trial.layer_ms(picture, RUNS))[0].items()}
+    return {group: round(ms, 3) for group, ms in group_ms(trial.layer_ms(picture, LAYER_RUNS))[0].items()}
 
 
 @dataclass(frozen=True)

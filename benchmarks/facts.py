@@ -11,6 +11,7 @@ from pvt_edge.errors import BundleError, RuntimeMissingError
 from pvt_edge.machine.cpu import read_cpu
 from pvt_edge.machine.installed import versions
 from pvt_edge.runtimes import RUNTIMES, missing
+from pvt_edge.runtimes.cuda import probe_cuda
 
 PACKAGES = (
     *(name for entry in RUNTIMES.values() for name in entry.distributions),
@@ -40,8 +41,6 @@ def _memory_bytes() -> int:
 
 
 def _gpu() -> str | None:
-    from pvt_edge.runtimes.cuda import probe_cuda
-
     try:
         device = probe_cuda()
     except RuntimeMissingError:

@@ -120,7 +120,7 @@ def _number(path: Path) -> float | None:
 
 
 class NoiseWatch:
-    """Listens from its making to `told`; `load` is the load average before the benchmark did anything itself."""
+    """Listens from its making to `summary`; `load` is the load average before the benchmark did anything itself."""
 
     def __init__(self, load: float | None = None) -> None:
         self._load = load

@@ -48,7 +48,7 @@ def export_to_measure(
     """ONNX and OpenVINO files in `folder`, in fp32 and by the recorded recipe in int8, nothing searched.
 
     Ranges are observed on `calib`, or on generated scenes: these do for speed, not for accuracy, and the notes say so.
-    Several batches make the batch dynamic. `tell` hears of each step. Raises a `PvtEdgeError` as an export does.
+    Several batches make the batch dynamic. `on_step` hears of each step. Raises a `PvtEdgeError` as an export does.
     """
     from pvt_edge.export.exporter import export_model
     from pvt_edge.scenes import write_scenes
@@ -130,7 +130,7 @@ def plan_run(
 ) -> tuple[list[Plan], list[ModelFacts]]:
     """Every row, and what the comparison models are; the files of `options.compare` are written to `folder`.
 
-    `tell` hears of each export, `announce` before them how long the run will take. Raises a `PvtEdgeError` where
+    `on_step` hears of each export, `announce` before them how long the run will take. Raises a `PvtEdgeError` where
     nothing can run.
     """
     choice = options.choice

@@ -37,7 +37,7 @@ _LEAST_SPAN = 0.01  # of the metric that is drawn at least, so that a difference
 _REACH, _MOST = 1.35, 8  # how far the axis reaches, in slowest and in fastest medians: nobody must squeeze the rest
 _MOST_DOTS = 2000  # of a row that are drawn: more are one blot; the report's percentiles are of all
 _COLUMNS = (42, 92, 142)  # points to the right of the axes
-_COLOURS = {
+_GROUP_COLOURS = {
     "linear and convolution": BLUE,
     "attention": ORANGE,
     "depthwise convolution": GREEN,
@@ -46,7 +46,7 @@ _COLOURS = {
     "moves": PINK,
     "top-k": GREY,
 }
-_ROOM = 0.06  # of the axis that a segment needs for its figure
+_SEGMENT_ROOM = 0.06  # of the axis that a segment needs for its figure
 
 
 def draw_accuracy(measured: "Measured") -> "Figure | None":
@@ -171,16 +171,16 @@ def draw_layers(measured: "Measured") -> "Figure | None":
     longest = max(sum(groups.values()) for _, groups in rows)
     axes.set_xlim(0, longest * 1.08)
     axes.set_xlabel("ms a call (lower is better)")
-    known = [*_COLOURS, *sorted({group for _, groups in rows for group in groups} - set(_COLOURS))]
+    known = [*_GROUP_COLOURS, *sorted({group for _, groups in rows for group in groups} - set(_GROUP_COLOURS))]
     left = [0.0] * len(rows)
     for group in known:
         widths = [groups.get(group, 0.0) for _, groups in rows]
         if not any(widths):
             continue
-        colour = _COLOURS.get(group, FAINT)
+        colour = _GROUP_COLOURS.get(group, FAINT)
         axes.barh(range(len(rows)), widths, left=left, height=0.62, color=colour, edgecolor="white", label=group)
         for place, width in enumerate(widths):
-            if width > _ROOM * longest:
+            if width > _SEGMENT_ROOM * longest:
                 axes.text(left[place] + width / 2, place, ms(width), ha="center", va="center", size=9, color="white")
             left[place] += width
     for place, whole in enumerate(left):

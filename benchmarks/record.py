@@ -1,8 +1,8 @@
 """What a benchmark measured, as data: written to benchmark.json, read back by `--against`."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 SCHEMA: Literal["pvt-edge-benchmark"] = "pvt-edge-benchmark"
 SCHEMA_VERSION: Literal[1] = 1
@@ -13,6 +13,14 @@ Hint = Literal["latency", "throughput"]
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        """Texts as JSON can hold them: Python stands lone surrogates in for bytes of names that are no UTF-8."""
+        if isinstance(value, tuple):
+            return tuple(map(cls._storable, value))
+        return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 class Times(_Record):

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 import pvt_edge
-from pvt_edge.benchmarks.benchmark import run_benchmark
+from pvt_edge.benchmarks.benchmark import Progress, run_benchmark
 from pvt_edge.benchmarks.comparison_models import STOCK, check_models
 from pvt_edge.benchmarks.facts import describe_machine
 from pvt_edge.benchmarks.options import Options
@@ -18,8 +18,6 @@ from pvt_edge.benchmarks.rows import unnamed
 from pvt_edge.reporting.plots import shorten
 from pvt_edge.runtimes.boundary import one_line
 from pvt_edge.variants import get_variant
-
-Progress = Callable[[int, int, str], None]
 
 STUDY_ROUNDS = 5  # at least: the largest take a second a call
 STUDIED = ("openvino", "onnxruntime")  # of the runtimes, unless some are asked for

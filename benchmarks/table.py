@@ -5,19 +5,6 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.benchmarks import words
 from pvt_edge.benchmarks.record import Benchmark, Row
-from pvt_edge.benchmarks.words import (
-    cost_cells,
-    cost_columns,
-    facts,
-    latency_cells,
-    latency_columns,
-    model_cells,
-    model_columns,
-    stage_cells,
-    stage_columns,
-    title,
-    warnings,
-)
 from pvt_edge.reporting.wording import bold, bullets, ms, plain, table
 
 if TYPE_CHECKING:
@@ -36,8 +23,8 @@ def print_tables(benchmark: Benchmark, console: "Console") -> None:
     b = benchmark
     console.print(words.title(b), style="bold", highlight=False)
     _print_rows(console, b, "inference alone, ms", words.latency_columns(b), lambda row: words.latency_cells(b, row))
-    if lines := model_cells(b):
-        _print(console, "models compared, inference alone, median ms", model_columns(b), lines)
+    if lines := words.model_cells(b):
+        _print(console, "models compared, inference alone, median ms", words.model_columns(b), lines)
     _print_rows(console, b, "from JPEG to result, median ms", words.stage_columns(), words.stage_cells)
     if any(row.cold_start for row in b.rows):
         title = "a fresh process to its first result, ms; memory and size"
@@ -70,47 +57,52 @@ def _print(
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        grid.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0)
     for i, line in enumerate(lines):
-        table.add_row(*line, style="bold" if i == bold else None)
+        grid.add_row(*line, style="bold" if i == bold else None)
     console.print()
-    console.print(table, highlight=False)
+    console.print(grid, highlight=False)
 
 
 def page(benchmark: Benchmark, plots: Sequence[str] | None) -> str:
     """The text of benchmark.md; `plots` are the relative names of those drawn, None where matplotlib is missing."""
     rows = benchmark.measured
     sections = [
-        f"# Benchmark of {title(benchmark)}",
-        *(bold(plain(line)) for line in warnings(benchmark)),
-        table(latency_columns(benchmark), [[plain(cell) for cell in latency_cells(benchmark, row)] for row in rows]),
+        f"# Benchmark of {words.title(benchmark)}",
+        *(bold(plain(line)) for line in words.warnings(benchmark)),
+        table(
+            words.latency_columns(benchmark),
+            [[plain(cell) for cell in words.latency_cells(benchmark, row)] for row in rows],
+        ),
         "Milliseconds of one call of inference; percentiles of all calls, none removed.",
         *_models(benchmark),
         *_others(benchmark.rows),
         *([WITHOUT_PLOTS] if plots is None else _pictures(plots)),
         "## From JPEG to result",
-        table(stage_columns(), [[plain(cell) for cell in stage_cells(row)] for row in rows]),
+        table(words.stage_columns(), [[plain(cell) for cell in words.stage_cells(row)] for row in rows]),
         "Median milliseconds of each stage; the medians need not add up.",
         "## Cold start, memory and size",
-        table(cost_columns(benchmark), [[plain(cell) for cell in cost_cells(benchmark, row)] for row in rows]),
+        table(
+            words.cost_columns(benchmark), [[plain(cell) for cell in words.cost_cells(benchmark, row)] for row in rows]
+        ),
         "Milliseconds of a fresh process until its first result, files cached by the system; the most memory it had.",
         *_layers(rows),
         "## How it was measured",
-        bullets([plain(line) for line in facts(benchmark)]),
+        bullets([plain(line) for line in words.facts(benchmark)]),
         f"```sh\n{benchmark.command}\n```",
     ]
     return "\n\n".join(sections) + "\n"
 
 
 def _models(benchmark: Benchmark) -> list[str]:
-    lines = model_cells(benchmark)
+    lines = words.model_cells(benchmark)
     if not lines:
         return []
     return [
         "## Models compared",
-        table(model_columns(benchmark), [[plain(cell) for cell in line] for line in lines]),
+        table(words.model_columns(benchmark), [[plain(cell) for cell in line] for line in lines]),
         "Median milliseconds of one call of inference; the times of other models are of the default route.",
     ]
 

@@ -149,7 +149,7 @@ def run_rounds(
     """What each contestant did in `rounds` turns of `slice_s` seconds, after `warmup_s` that are not counted.
 
     The order within a round is drawn by `seed`. One that raises keeps what it did, says why, and has no more turns;
-    the others go on. `between` is called before every turn, `tell` with the name of whose turn begins.
+    the others go on. `between` is called before every turn, `on_step` with the name of whose turn begins.
     """
     tracks = {name: Track() for name in contestants}
     if warmup_s > 0:

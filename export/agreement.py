@@ -1,14 +1,17 @@
 """Does an artifact give the model's answers? Checked on pictures at every export, and judged by labels at its end."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from pvt_edge.bundle.reader import ways_of
 from pvt_edge.bundle.schema import AccuracyRecord, PostprocessSpec
+from pvt_edge.checkpoints.preprocessing import normalise
 from pvt_edge.comparison.difference import FIGURES, ratio
 from pvt_edge.errors import ExportError
 from pvt_edge.export.graph import INPUT_NAME
@@ -36,12 +39,6 @@ def model_outputs(model: "Model", graph: "DeployGraph", inputs: "Sequence[NDArra
 
     Nothing is shared with `graph`: a mistake in the deploy form shows against these.
     """
-    import copy
-
-    import torch
-
-    from pvt_edge.checkpoints.preprocessing import normalise
-
     decode = get_task_export(model.task).decode(model, graph.imgsz, graph.post, logits=graph.logits)
     trained = copy.deepcopy(model).eval().float().cpu()
     expected: list[Arrays] = []

@@ -63,14 +63,14 @@ def read_approximation(given: str | Path, variant: "Variant", task: str, imgsz: 
         ArgumentError: For moves that the model cannot make, with the names that exist.
     """
     path = Path(given)
-    path = path / "model.json" if path.is_dir() else path
     try:
+        path = path / "model.json" if path.is_dir() else path
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ExportError(
             f"cannot read the plan of approximations {path}: {error.strerror}; --approximate takes auto, none or a file"
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ExportError(f"the plan of approximations {path} is not JSON: {error}") from error
     if isinstance(content, dict) and "moves" in content:
         for name, wanted in (("variant", variant.name), ("task", task)):

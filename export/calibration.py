@@ -1,5 +1,6 @@
 """The pictures that INT8 ranges are taken from: real or drawn, never noise; readable, not blank, each once."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from pvt_edge.bundle.schema import CalibrationRecord, FileRecord
 from pvt_edge.errors import DataError
+from pvt_edge.export.metadata import storable
 from pvt_edge.pictures.resizing import PixelMax, apply, plan
 from pvt_edge.sources import Frame, ImageFiles, Source, SourceOptions, open_source
 
@@ -29,10 +31,11 @@ WAVES = 8  # lowest frequencies kept along each side
 SMALLEST = 16  # pixels a side: a picture below shows a colour, no thing
 SPREAD = 2  # grey levels that a codec puts into a picture of one colour
 STREAM_FRAMES = 4096  # read of a source that may never end: near three minutes at 25 a second
-T = TypeVar("T")
 SCENES = "generated scenes"
 SCENE_SEED = 2_000_000  # apart from the seeds of training and of the accuracy check
 FEW = 16  # below this, ranges are a guess
+
+T = TypeVar("T")
 
 
 def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -113,7 +116,7 @@ def picture_flaw(image: NDArray[np.uint8]) -> str | None:
 def frame_name(frame: Frame) -> str:
     """The file's name and page, or the frame's number where there is no file of its own."""
     page = f", page {frame.page}" if frame.page is not None else ""
-    return f"{Path(frame.path).name}{page}" if frame.path else f"frame {frame.id}"
+    return storable(f"{Path(frame.path).name}{page}") if frame.path else f"frame {frame.id}"
 
 
 def _reservoir(
@@ -133,10 +136,10 @@ def _reservoir(
 class CalibrationSet:
     """Inputs (1, H, W, 3) uint8 as the deployed graph will get them, and the record of where they came from."""
 
-    inputs: "tuple[NDArray[np.uint8], ...]"
+    inputs: tuple[NDArray[np.uint8], ...]
     record: CalibrationRecord
 
-    def batches(self, size: int) -> "list[NDArray[np.uint8]]":
+    def batches(self, size: int) -> list[NDArray[np.uint8]]:
         """The inputs as batches (size, H, W, 3), the last one filled up with its last picture."""
         filled = [*self.inputs, *[self.inputs[-1]] * (-len(self.inputs) % size)]
         return [np.concatenate(filled[i : i + size]) for i in range(0, len(filled), size)]
@@ -166,7 +169,7 @@ def calibration_from_images(
         mend = "" if allow_small else ", or pass --allow-small (allow_small=True in Python)"
         raise DataError(f"{count} calibration pictures are too few: ask for at least {least}{mend}")
 
-    def fit(frame: "Frame") -> "tuple[NDArray[np.uint8], FileRecord]":
+    def fit(frame: Frame) -> tuple[NDArray[np.uint8], FileRecord]:
         """The picture at the input's size: full frames of hundreds of pictures would fill the memory."""
         image = frame.image
         return apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None], _record(frame)
@@ -175,11 +178,11 @@ def calibration_from_images(
     with open_source(source, SourceOptions(pixel_max=pixel_max)) as opened:
         pictures = draw_pictures(opened, count, np.random.default_rng(seed), sieve, fit)
     record = CalibrationRecord(
-        source=opened.name,
+        source=storable(opened.name),
         seed=seed,
         images=tuple(file for _, file in pictures),
         count=len(pictures),
-        skipped=tuple(sorted(opened.skipped)),
+        skipped=tuple(sorted(map(storable, opened.skipped))),
         duplicates=sieve.duplicates,
         left_out=tuple(sieve.left_out[i] for i in sorted(sieve.left_out)),
     )
@@ -194,7 +197,7 @@ def calibration_from_scenes(
     """`count` generated blood-smear scenes: the calibration set of the bundled `cells` weights."""
     from pvt_edge.scenes import draw_scene
 
-    def draw(number: int) -> "NDArray[np.uint8]":
+    def draw(number: int) -> NDArray[np.uint8]:
         image = draw_scene(SCENE_SEED + 10_000 * seed + number).image
         return apply(image, plan((image.shape[0], image.shape[1]), imgsz, resize), resize)[None]
 
@@ -215,9 +218,7 @@ def _shortage(record: CalibrationRecord, least: int) -> str:
     )
 
 
-def _record(frame: "Frame") -> FileRecord:
+def _record(frame: Frame) -> FileRecord:
     """Name, hash and size of a picture: of the file where there is one, else of the frame's pixels."""
-    import hashlib
-
     content = Path(frame.path).read_bytes() if frame.path else frame.image.tobytes()
     return FileRecord(file=frame_name(frame), sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))

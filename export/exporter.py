@@ -14,6 +14,7 @@ from pvt_edge.bundle.schema import MOVED, Manifest, Provenance
 from pvt_edge.errors import ArgumentError
 from pvt_edge.export.auto_precision import choose_auto, find_excluded
 from pvt_edge.export.job import ExportJob
+from pvt_edge.export.metadata import storable
 from pvt_edge.export.precision.search import SearchInterruptedError
 from pvt_edge.export.report.files import write_report
 from pvt_edge.export.request import resolve_options
@@ -41,8 +42,8 @@ def provenance(
     return Provenance(
         pvt_edge=pvt_edge.__version__,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        command=command,
-        weights=weights,
+        command=None if command is None else storable(command),
+        weights=storable(weights),
         weights_sha256=hash_file(weights_file) if weights_file else None,
         dialect=dialect,
         taken=taken,

@@ -97,9 +97,9 @@ class ExportJob:
         self.over_budget: dict[str, str] = {}
         self.outputs: tuple[OutputSpec, ...] = ()
         self.judged: dict[str, Sequence[Arrays]] = {}
+        self.reasons: dict[str, str] = {}
         self._converted: dict[Moves, openvino.Model] = {}
         self._conversions = 0
-        self.reasons: dict[str, str] = {}
 
     def write_artifacts(self, targets: "Sequence[ExportTarget]") -> tuple[Artifact, ...]:
         """Every artifact asked for, written by `targets` and checked, in the order of their runtimes."""

@@ -12,6 +12,7 @@ import torch
 from pvt_edge.bundle.block_names import modules_of, name_layers, name_others
 from pvt_edge.errors import ExportError
 from pvt_edge.export.graph import INPUT_NAME, DeployGraph
+from pvt_edge.runtimes.boundary import one_line
 
 if TYPE_CHECKING:
     import onnx
@@ -22,7 +23,6 @@ OPSET = 20  # Gelu became an operator here; TensorRT 10.0 reads up to 20
 MAX_BATCH = 64  # of a dynamic batch, for the tracer's bounds
 # Operators that only appear when shapes are computed at run time, which static graphs must not do.
 SHAPE_OPERATORS = ("Shape", "Range", "NonZero", "Loop", "If", "ConstantOfShape")
-
 # Left to the runtimes, which do it too: here it would take the names of layers, by which INT8 is placed.
 NOT_FUSED = ("fuse_matmul_add_bias_into_gemm", "fuse_qkv")
 # TensorRT fuses attention only behind a linear with a bias, so one of zeros (untrained weights) must stay.
@@ -42,7 +42,7 @@ def export_onnx(
     With `dynamic_batch` the first axis is named "batch" and everything else stays static. Raises `ExportError`.
     """
     skipped = (*NOT_FUSED, *((ZERO_BIASES,) if graph.target == "tensorrt" else ()))
-    traced = _trace(graph, max(batch, 2) if dynamic_batch else batch, dynamic_batch)
+    traced = _trace(graph, 2 if dynamic_batch else batch, dynamic_batch)  # of 1 the tracer makes a constant
     modules = modules_of(traced)
     model = _simplify(traced, skipped)
     _check_form(model, dynamic_batch)
@@ -56,9 +56,9 @@ def export_onnx(
 
 
 def _trace(graph: DeployGraph, batch: int, dynamic_batch: bool) -> "onnx.ModelProto":
-    example = torch.zeros((batch, *graph.imgsz, 3), dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("batch", min=1, max=MAX_BATCH)},) if dynamic_batch else None
     with quiet(), _mapped("torch.onnx.export"):
+        example = torch.zeros((batch, *graph.imgsz, 3), dtype=torch.uint8)
         program = torch.onnx.export(
             graph,
             (example,),
@@ -143,8 +143,8 @@ def _mapped(step: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ExportError(f"{step} failed: {reason}") from error
+        # torch's own words are of how to report it
+        raise ExportError(f"{step} failed: {one_line(error.__cause__ or error)}") from error
 
 
 @contextmanager

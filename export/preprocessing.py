@@ -1,6 +1,8 @@
 """How a bundle's pictures become its input: what is asked for, else what lies beside the weights, else the default."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
+from numbers import Real
 from typing import TYPE_CHECKING, Any, get_args
 
 from pvt_edge.bundle.schema import ChannelOrder, Interpolation, NormaliseSpec, ResizeMode, ResizeSpec
@@ -44,8 +46,8 @@ def resolve_preprocessing(
     Raises `ExportError` for values that make no sense, and where the sidecar tells of something that cannot be done
     and `given` has no other word for it.
     """
-    given = _in_pixels(given)
     _check(given)
+    given = _in_pixels(given)
     beside = sidecar.preprocessing if sidecar is not None else Preprocessing()
     answered = set(given.explicit) | ({"labels"} if labels_given else set())
     if given.resize is not None or whole_resize is not None:
@@ -111,9 +113,15 @@ def _check(given: Preprocessing) -> None:
             raise UnknownNameError(name.replace("_", " "), value, get_args(choices))
     for name in ("mean", "std"):
         value = getattr(given, name)
-        if value is not None and len(value) != 3:
-            raise ExportError(f"{name} needs three numbers, one a channel, got {len(value)}")
+        if value is not None and not (
+            isinstance(value, (tuple, list)) and len(value) == 3 and all(map(_finite, value))
+        ):
+            raise ExportError(f"{name} needs three numbers, one a channel, got {value}")
     if given.std is not None and min(given.std) <= 0:
         raise ExportError(f"std divides, so that it must be above 0, got {given.std}")
-    if given.crop is not None and not 0 < given.crop <= 1:
+    if given.crop is not None and not (_finite(given.crop) and 0 < given.crop <= 1):
         raise ExportError(f"crop is a fraction of the resized picture, above 0 and up to 1, got {given.crop}")
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, Real) and isfinite(value)

@@ -178,6 +178,8 @@ class ExportRequest:
             )
         if self.int8 and self.options.calib_n < 1:
             raise ExportError(f"calib_n must be at least 1, got {self.options.calib_n}")
+        if self.options.seed < 0:
+            raise ExportError(f"seed must be 0 or more, got {self.options.seed}")
         if self.plan is not None and self.int8 and "int8" not in self.plan.blocks.values():
             raise ExportError(
                 "the precision plan runs no block in INT8: leave --int8 out (precisions= in Python), or name some"
@@ -230,7 +232,7 @@ def resolve_options(model: Model, options: ExportOptions) -> ExportRequest:
         formats=check_names(CALL, "formats", options.formats),
         precisions=check_names(CALL, "precisions", options.precisions),
         imgsz=default_imgsz(model, bundled) if imgsz is None else check_size(CALL, imgsz),
-        labels=check_labels(model, options.labels or (bundled.labels if bundled else default_labels(model))),
+        labels=check_labels(model, default_labels(model, bundled) if options.labels is None else options.labels),
         resize=pictures.resize,
         normalise=pictures.normalise,
         taken=pictures.taken,
@@ -301,8 +303,10 @@ def default_postprocess(model: Model, bundled: BundledWeights | None) -> Postpro
     return get_task_export(model.task).postprocess(model, bundled)
 
 
-def default_labels(model: Model) -> tuple[str, ...]:
-    """Those of published weights or beside the weights, else class_0, class_1, ...; none for features."""
+def default_labels(model: Model, bundled: BundledWeights | None = None) -> tuple[str, ...]:
+    """Those of bundled or published weights or beside the weights, else class_0, class_1, ...; none for features."""
+    if bundled is not None:
+        return bundled.labels
     classes = model.num_classes
     known = labels_of(model.weights_name, model.task) or (model.sidecar and model.sidecar.labels) or ()
     return known if len(known) in (classes, _named(model)) else tuple(f"class_{i}" for i in range(classes))

@@ -1,5 +1,6 @@
-"""The one place where the exceptions of other people's packages become ours."""
+"""Where other people's packages begin: their exceptions become ours, and files are checked before they are given."""
 
+import os.path
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +33,17 @@ def boundary(action: str, mend: str) -> Iterator[None]:
 def model_file(path: str | Path) -> Path:
     """`path` as a `Path`. Raises `BundleError` when it is not a file."""
     file = Path(path)
-    if file.is_dir():
+    if os.path.isdir(file):  # which is False of a name too long, where Path's raises
         raise BundleError(f"{file} is a folder: give a model file inside it")
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise BundleError(f"no model file at {file}: check the path, or export again")
     return file
+
+
+def is_utf8(file: Path) -> bool:
+    """Whether the path can be told to C++ libraries as text: names on a disk may be any bytes."""
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:  # Python stands lone surrogates in for the bytes that are not
+        return False
+    return True

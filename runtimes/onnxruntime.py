@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.errors import RuntimeInputError, RuntimeMissingError
-from pvt_edge.runtimes.boundary import boundary, model_file
+from pvt_edge.runtimes.boundary import boundary, is_utf8, model_file
 from pvt_edge.runtimes.onnx_file import read_onnx
 from pvt_edge.runtimes.runtime import ModelSpec, TensorSpec
 from pvt_edge.runtimes.session import TINY_INPUT, TINY_ONNX, Session, check_tiny, device_row, printable
@@ -57,7 +57,8 @@ class OnnxRuntime(Session):
                 stored = precision
             if precision not in ("auto", stored):
                 raise RuntimeInputError(f"{file} holds {stored}, asked for {precision}: ask for {stored} or auto")
-            self._session: Any = onnxruntime.InferenceSession(str(file), options, providers=providers)
+            source = str(file) if is_utf8(file) else file.read_bytes()  # it takes no other path
+            self._session: Any = onnxruntime.InferenceSession(source, options, providers=providers)
             inputs = tuple(map(_spec, self._session.get_inputs()))
             outputs = tuple(map(_spec, self._session.get_outputs()))
         # When CUDA does not start, ONNX Runtime goes on without it and only logs a line.
@@ -76,14 +77,12 @@ class OnnxRuntime(Session):
         facts["providers"] = onnxruntime.get_available_providers()
         facts["devices"] = [device_row("cpu", "", ["fp32", "int8"])]
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = _LOG_ERRORS
         session = onnxruntime.InferenceSession(TINY_ONNX, options, providers=["CPUExecutionProvider"])
         check_tiny(session.run(None, {"x": np.array(TINY_INPUT, np.float32)})[0].tolist())
-        if "CUDAExecutionProvider" in facts["providers"]:
-            session = onnxruntime.InferenceSession(
-                TINY_ONNX, options, providers=["CUDAExecutionProvider", "CPUExecutionProvider"]
-            )
-            if session.get_providers()[0] == "CUDAExecutionProvider":  # else it went on without, and only logged it
+        if _CUDA in facts["providers"]:
+            session = onnxruntime.InferenceSession(TINY_ONNX, options, providers=[_CUDA, "CPUExecutionProvider"])
+            if session.get_providers()[0] == _CUDA:  # else it went on without, and only logged it
                 facts["devices"].append(device_row("cuda", "", ["fp32", "fp16", "int8"]))
 
     def _run(self, arrays: "dict[str, NDArray[np.generic]]") -> "dict[str, NDArray[np.generic]]":

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.errors import BundleError, RuntimeInputError, RuntimeMissingError
-from pvt_edge.runtimes.boundary import boundary, model_file
+from pvt_edge.runtimes.boundary import boundary, is_utf8, model_file
 from pvt_edge.runtimes.onnx_file import read_onnx
 from pvt_edge.runtimes.runtime import ModelSpec
 from pvt_edge.runtimes.session import TINY_INPUT, TINY_ONNX, Session, check_tiny, device_row, printable
@@ -51,7 +51,7 @@ class OpenCvRuntime(Session):
             raise RuntimeMissingError(f"opencv has no device {device!r}: its new engine runs on the CPU, use 'cpu'")
         file = model_file(path)
         self._threads = threads
-        mend = "export the model again" if _is_utf8(file) else "rename it to UTF-8, or export the model again"
+        mend = "export the model again" if is_utf8(file) else "rename it to UTF-8, or export the model again"
         with boundary(f"OpenCV {cv2.__version__} cannot load {file}", mend), _silence():
             model = spec or read_onnx(file)
             if model.precision != "fp32":
@@ -106,19 +106,11 @@ def probe_opencv() -> None:
         )
 
 
-def _is_utf8(file: Path) -> bool:
-    try:
-        str(file).encode()
-    except UnicodeEncodeError:  # Python stands lone surrogates in for the bytes that are not
-        return False
-    return True
-
-
 def _source(file: Path) -> "str | NDArray[np.uint8]":
     """What OpenCV loads: the path, beside which it finds external data, or the bytes where it would crash on it."""
     import numpy as np
 
-    return str(file) if _is_utf8(file) else np.fromfile(file, np.uint8)
+    return str(file) if is_utf8(file) else np.fromfile(file, np.uint8)
 
 
 class _ProcessSetting:

@@ -110,7 +110,7 @@ class OpenVinoRuntime(Session):
         import openvino
 
         facts["version"] = printable(openvino.__version__).partition("-")[0]
-        core = openvino.Core()
+        core = openvino_core()
         facts["devices"] = []
         for name in core.available_devices:
             able = core.get_property(name, "OPTIMIZATION_CAPABILITIES")

@@ -66,19 +66,6 @@ def _other_target(passport: Mapping[str, str], machine: Mapping[str, str]) -> li
     return [] if name in passport["target"].split(",") else [f"GPU: built for {passport['target']}, here {name}"]
 
 
-def batches_of(passport: Mapping[str, str]) -> tuple[int, int, int] | None:
-    """The lowest, best and highest batch that an engine was built for; None for one that takes one batch alone.
-
-    >>> batches_of({"profile": "1/4/8"})
-    (1, 4, 8)
-    """
-    profile = passport.get("profile", STATIC)
-    if profile == STATIC:
-        return None
-    lowest, best, highest = map(int, profile.split("/"))
-    return lowest, best, highest
-
-
 def _other_gpu(passport: Mapping[str, str], machine: Mapping[str, str]) -> list[str]:
     compat = passport.get("hardware_compat", "none")
     found = []
@@ -92,6 +79,19 @@ def _other_gpu(passport: Mapping[str, str], machine: Mapping[str, str]) -> list[
     if _numbers(passport.get("cuda", ""))[0] != _numbers(machine["cuda"])[0]:
         found.append(f"CUDA: built with {passport.get('cuda')}, here {machine['cuda']}")
     return found
+
+
+def batches_of(passport: Mapping[str, str]) -> tuple[int, int, int] | None:
+    """The lowest, best and highest batch that an engine was built for; None for one that takes one batch alone.
+
+    >>> batches_of({"profile": "1/4/8"})
+    (1, 4, 8)
+    """
+    profile = passport.get("profile", STATIC)
+    if profile == STATIC:
+        return None
+    lowest, best, highest = map(int, profile.split("/"))
+    return lowest, best, highest
 
 
 def sidecar(engine: Path) -> tuple[str, dict[str, str]] | None:
@@ -108,7 +108,7 @@ def sidecar(engine: Path) -> tuple[str, dict[str, str]] | None:
             for artifact in artifacts:
                 if (folder / artifact["file"]).resolve() == engine.resolve():
                     return str(artifact["sha256"]), dict(artifact.get("passport") or {})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(
                 f"{manifest} cannot be read, so that nothing says what {engine.name} is ({one_line(error)}): export "
                 "the bundle again, or move the engine out of it"

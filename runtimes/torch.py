@@ -130,8 +130,8 @@ def _is_on(own: "torch.device", asked: "torch.device") -> bool:
 def _check_device(device: str) -> None:
     import torch
 
-    kind = device.partition(":")[0]
-    if kind not in ("auto", "cpu", "cuda"):
+    kind, _, index = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or not (index or "0").isdecimal():
         raise RuntimeMissingError(f"torch has no device {device!r} here: use 'cpu', 'cuda' or 'cuda:1'")
     if kind == "cuda" and not torch.cuda.is_available():
         raise RuntimeMissingError(f"torch {torch.__version__} sees no CUDA device here: use device 'cpu'")

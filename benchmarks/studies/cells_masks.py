@@ -68,7 +68,7 @@ def main() -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(sample.path)
         Image.fromarray(mask).save(out / "masks" / f"{sample.path.stem}.png")
-        if number % (len(dataset.samples) // LOOKS) == 0:
+        if number % max(len(dataset.samples) // LOOKS, 1) == 0:
             Result(image, CLASSES, mask=mask).save(out / "looks" / sample.path.name)
         overlaps += white_overlaps(mask, sample)
     print(f"{len(dataset.samples)} masks in {out / 'masks'}; look at some in {out / 'looks'}")

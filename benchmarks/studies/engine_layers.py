@@ -9,7 +9,6 @@ default route is the trained graph through torch.onnx.export and ONNX Runtime's 
 
 import contextlib
 import io
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ import torch
 import typer
 from int8_routes import CASES
 from onnxruntime.transformers.float16 import convert_float_to_float16
+from recording import write_record
 
 import pvt_edge
 from pvt_edge.engines.engine import build_engine
@@ -58,9 +58,7 @@ def graphs(model: torch.nn.Module, imgsz: tuple[int, int], folder: Path) -> dict
         onnx.save(made, folder / f"{name}.onnx")
     stock = StockGraph(model, imgsz).eval()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        example = torch.zeros(
-            (1, *imgsz, 3)
-        )  # the parser takes uint8 only into a Cast, which a stock graph has not first
+        example = torch.zeros((1, *imgsz, 3))  # the parser takes uint8 only into a Cast, which a stock graph lacks
         program = torch.onnx.export(stock, (example,), dynamo=True, external_data=False, verbose=False)
         program.save(str(folder / "stock.onnx"))
     default = convert_float_to_float16(onnx.load(folder / "stock.onnx"), keep_io_types=True)
@@ -104,10 +102,8 @@ def main(
                 except pvt_edge.PvtEdgeError as error:  # a stock graph may not build at all
                     results[name][route] = {"failed": str(error)[:200]}
                 print(name, route, results[name][route], flush=True)
-    if json_path:
-        command = f"python benchmarks/studies/engine_layers.py --target {target}"
-        content = {"command": command, "tensorrt-rtx": library.version, "models": results}
-        json_path.write_text(json.dumps(content, indent=2) + "\n")
+    command = f"python benchmarks/studies/engine_layers.py --target {target}"
+    write_record(json_path, command, {"tensorrt-rtx": library.version, "models": results})
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def write_record(path: Path | None, command: str, found: dict[str, Any]) -> None
     if path is None:
         return
     machine = {"cpu": read_cpu().name, "cores": os.cpu_count(), "python": platform.python_version()}
-    path.write_text(json.dumps({"command": command, "machine": machine, **found}, indent=2) + "\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"command": command, "machine": machine, **found}, indent=2) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

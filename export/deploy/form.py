@@ -20,6 +20,7 @@ Target = Literal["onnxruntime", "onnxruntime-int8", "openvino", "tensorrt"]  # w
 SIZE_STEP = 32  # the coarsest map's stride; sizes between lose rows to the spatial reduction
 Form = Callable[..., nn.Module]
 FORMS: dict[type[Model], Form] = {}
+BACKBONE_FORMS: dict[type[Backbone], "Callable[..., DeployBackbone]"] = {}
 F = TypeVar("F", bound=Callable[..., nn.Module])
 
 
@@ -67,9 +68,6 @@ class PlainModel(nn.Module):
 
     def forward(self, images: Tensor) -> Any:
         return self.trained(images)
-
-
-BACKBONE_FORMS: dict[type[Backbone], Callable[..., DeployBackbone]] = {}
 
 
 def deploys(model: type[Model]) -> Callable[[F], F]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pvt_edge.bundle.block_names import block_of
+from pvt_edge.export.precision.extremes import source_of
 from pvt_edge.export.precision.record import ActivationRange, OverflowAudit
 
 if TYPE_CHECKING:
@@ -193,8 +194,6 @@ def audit_overflow(model: "onnx.ModelProto", extremes: "Mapping[str, Extremes]",
 
 def _kinds(model: "onnx.ModelProto") -> dict[str, str]:
     """What a tensor is where half precision is known to break: "norm" and "softmax" are their inputs."""
-    from pvt_edge.export.precision.extremes import source_of
-
     sources = source_of(model)
     kinds: dict[str, str] = {}
     for node in model.graph.node:

@@ -12,6 +12,7 @@ import numpy as np
 
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import DataError, ExportError, PictureWarning
+from pvt_edge.export.metadata import storable
 from pvt_edge.export.precision.record import Metric
 from pvt_edge.tasks import agreement, get_task
 
@@ -178,7 +179,7 @@ def labelled_judge(
         raise DataError(f"{data} has too few labelled pictures: none is left to judge by")
     labelled = kind.judge(dataset, labels, kind.judged_at(post, labels)).brief()
     fitted = [_fit(read_image(sample.path, pixel_max=pixel_max), imgsz, resize) for sample in labelled.samples]
-    words = words or f"{len(fitted)} labelled pictures of {data}"
+    words = words or storable(f"{len(fitted)} labelled pictures of {data}")
     name, called = kind.metric
     return LabelledJudge(
         tuple(image for image, _ in fitted),

@@ -153,9 +153,8 @@ class _Placer:
         transposed = any(a.name == "transB" and a.i for a in layer.attribute)
         axis = 1 if layer.op_type == "MatMul" or (layer.op_type == "Gemm" and not transposed) else 0
         values, steps = quantise_weight(weight, axis)
-        if (
-            bias is not None and (np.abs(bias) > LARGEST * scale * steps.ravel()).any()
-        ):  # a channel of hardly any weight
+        # a channel of hardly any weight
+        if bias is not None and (np.abs(bias) > LARGEST * scale * steps.ravel()).any():
             least = np.abs(bias).reshape(steps.shape) * 127 / (LARGEST * scale)
             values, steps = quantise_weight(weight, axis, least)
             name = f"{name}@{layer.name}"  # layers that share it read other grids

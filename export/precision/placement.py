@@ -54,9 +54,8 @@ class _Placer:
                 self.made[key] = _repeat(node, moved)
             else:
                 quantiser = _fake_quantize(value, *bounds)
-                quantiser.set_friendly_name(
-                    f"{name}{QUANTISER}"
-                )  # counters tell its time under the layer that reads it
+                # counters tell its time under the layer that reads it
+                quantiser.set_friendly_name(f"{name}{QUANTISER}")
                 self.made[key] = quantiser.output(0)
         return self.made[key]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pvt_edge.bundle.block_names import block_of
+from pvt_edge.bundle.block_names import LAYERS, block_of
 from pvt_edge.export.precision.layers import MOVES
 from pvt_edge.export.precision.placement import SMALLEST, grid_step, quantise_weight
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvt_edge.export.precision.layers import Ranges
-
-LAYERS = ("Conv", "MatMul", "Gemm")
 
 
 def add_qdq(model: "onnx.ModelProto", int8_blocks: Collection[str], ranges: "Ranges") -> "onnx.ModelProto":

@@ -59,6 +59,22 @@ RECIPES = (
     Recipe("int8 linear", "and q, k, v, proj of all stages", (*REDUCED, *LINEARS)),
     Recipe("int8 all", "and attention's products, everything", (*REDUCED, *LINEARS, *PRODUCTS, *FIRST)),
 )
+# What --tune quick and off take: the fastest on the machine the README's figures come from.
+RECORDED = RECIPES[2]
+# For TensorRT, where no clock is at hand when the graph is made. In the layers it builds, attention is one fused
+# kernel in float16 already, and a depthwise convolution fuses with its GELU in float16 but in INT8 is padded to
+# fourfold channels and stands alone: neither gains. The lighter ones are for budgets that the first does not meet.
+PLAIN = ("mlp in", "mlp out", *HEAD)
+FOR_TENSORRT = (
+    Recipe(
+        "int8",
+        "all linears and convolutions but the depthwise",
+        (*PLAIN, *REDUCTION, *EMBED, *FIRST, *LINEARS),
+    ),
+    Recipe("int8 mlp+sr", "MLPs, spatial reduction, patch embeds, neck and head", (*PLAIN, *REDUCTION, *EMBED)),
+    Recipe("int8 mlp", "MLPs, neck and head", PLAIN),
+)
+
 # Blocks that a search moves between INT8 and float together, to see what the clock says.
 MOVED_TOGETHER = (
     r"\.mlp\.(fc1|dwconv|fc2)$",
@@ -81,21 +97,3 @@ def moves(known: Sequence[str]) -> list[frozenset[str]]:
     patterns += [r"^head\.(lateral|ppm)\.", r"^head\.(smooth|output|scale|bottleneck|fuse)\."]
     sets = [frozenset(block for block in known if re.search(pattern, block)) for pattern in patterns]
     return [blocks for blocks in sets if blocks]
-
-
-# For TensorRT, where no clock is at hand when the graph is made. In the layers it builds, attention is one fused
-# kernel in float16 already, and a depthwise convolution fuses with its GELU in float16 but in INT8 is padded to
-# fourfold channels and stands alone: neither gains. The lighter ones are for budgets that the first does not meet.
-PLAIN = ("mlp in", "mlp out", *HEAD)
-FOR_TENSORRT = (
-    Recipe(
-        "int8",
-        "all linears and convolutions but the depthwise",
-        (*PLAIN, *REDUCTION, *EMBED, *FIRST, *LINEARS),
-    ),
-    Recipe("int8 mlp+sr", "MLPs, spatial reduction, patch embeds, neck and head", (*PLAIN, *REDUCTION, *EMBED)),
-    Recipe("int8 mlp", "MLPs, neck and head", PLAIN),
-)
-
-# What --tune quick and off take: the fastest on the machine the README's figures come from.
-RECORDED = RECIPES[2]

@@ -167,7 +167,7 @@ class Search:
         self.trials["fp32"] = Trial(self.floating, bf16=False)
         self.threads = self.trials["fp32"].threads
         reference = self.outputs["fp32"] = self._run("fp32")
-        self.judge = _with_reference(self.judge, reference)
+        self.judge = replace(self.judge, reference=reference)
         self.base = self.judge.value(reference)
         self._add("fp32", "the model in float32", frozenset(), reference, gated=False)
         if self.bf16:
@@ -289,7 +289,3 @@ class Search:
         elif floats:
             fastest = self.preferred[0]  # of two as fast, the one that "auto" takes
             self.candidates[fastest] = self.candidates[fastest].model_copy(update={"chosen": True})
-
-
-def _with_reference(judge: Judge, reference: tuple) -> Judge:  # type: ignore[type-arg]
-    return replace(judge, reference=reference)

@@ -5,10 +5,22 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.export.precision.record import ApproximationRecord, BlockSensitivity, Candidate, Latency, SearchRecord
-from pvt_edge.export.report.facts import most_sensitive, precision_of, speedup
-from pvt_edge.export.report.sections import OTHER, kind_of
-from pvt_edge.reporting import plots
-from pvt_edge.reporting.plots import CHOSEN, COLOURS, GREY, axes_below, bars_axes, legend_above, shorten
+from pvt_edge.export.report.facts import OTHER, kind_of, most_sensitive, precision_of, speedup
+from pvt_edge.reporting.plots import (
+    BLACK,
+    BLUE,
+    CHOSEN,
+    COLOURS,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    SKY,
+    axes_below,
+    bars_axes,
+    legend_above,
+    shorten,
+)
 from pvt_edge.reporting.wording import counted, drop, ms, times
 
 if TYPE_CHECKING:
@@ -16,19 +28,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WHISKERS = 1.6  # how far, in slowest medians, the axis reaches: one hiccup must not squeeze all bars
-_THICK = 0.36
-SHOWN = 25
-KIND_COLOURS = {
-    "attn": plots.BLUE,
-    "mlp": plots.ORANGE,
-    "patch_embed": plots.GREEN,
-    "neck": plots.SKY,
-    "head": plots.PINK,
-    OTHER: plots.GREY,
+_THICK = 0.36  # of a bar, where two stand side by side
+_BLOCKS_SHOWN = 25
+_KIND_COLOURS = {
+    "attn": BLUE,
+    "mlp": ORANGE,
+    "patch_embed": GREEN,
+    "neck": SKY,
+    "head": PINK,
+    OTHER: GREY,
 }
 _LEAST_SPAN = 1e-4  # below the figures' last digit, bars of rounding noise would look like differences
 _ROOM = 0.14  # of the span, for the figures behind the bars
-NAMED = 10  # points of the plot with a name
+_MOVES_NAMED = 10  # points with a name
 
 
 def draw_latency(search: SearchRecord) -> "Figure | None":
@@ -105,26 +117,26 @@ def _draw_route(axes: "Axes", name: str, times_ms: Sequence[float], shift: float
 def draw_sensitivity(search: SearchRecord) -> "Figure | None":
     """Horizontal bars, the most sensitive block on top; None where no block was measured alone."""
     measured = [block for block in most_sensitive(search) if isfinite(block.drop)]
-    blocks = measured[:SHOWN]
+    blocks = measured[:_BLOCKS_SHOWN]
     if not blocks:
         return None
     few = f"the first {search.sensitivity_pictures} of " if search.sensitivity_pictures else ""
-    figure, axes = plots.axes_below(
+    figure, axes = axes_below(
         f"The most sensitive blocks of {search.variant} {search.task}",
         f"{len(blocks)} of {counted(len(measured), 'block')}. {search.metric.words} on {few}{search.metric.data}.",
         1.1 + 0.235 * len(blocks),
     )
-    plots.bars_axes(axes, [block.block for block in blocks], longest=46)
+    bars_axes(axes, [block.block for block in blocks], longest=46)
     axes.tick_params(axis="y", labelsize=9)
-    axes.set_xlabel(f"loss of {plots.shorten(search.metric.words, 32)} with only this block in INT8", loc="right")
+    axes.set_xlabel(f"loss of {shorten(search.metric.words, 32)} with only this block in INT8", loc="right")
     _set_limits(axes, [block.drop for block in blocks])
-    axes.axvline(0, color=plots.BLACK, linewidth=1)
+    axes.axvline(0, color=BLACK, linewidth=1)
     for row, block in enumerate(blocks):
         _draw_block(axes, row, block)
-    for kind, colour in KIND_COLOURS.items():
+    for kind, colour in _KIND_COLOURS.items():
         if any(kind_of(block.block) == kind for block in blocks):
             axes.barh(0, 0, color=colour, label=kind)
-    plots.legend_above(axes)
+    legend_above(axes)
     return figure
 
 
@@ -136,7 +148,7 @@ def _set_limits(axes: "Axes", drops: list[float]) -> None:
 
 
 def _draw_block(axes: "Axes", row: int, block: BlockSensitivity) -> None:
-    axes.barh(row, block.drop, height=0.66, color=KIND_COLOURS[kind_of(block.block)])
+    axes.barh(row, block.drop, height=0.66, color=_KIND_COLOURS[kind_of(block.block)])
     side, alignment = (-4, "right") if block.drop < 0 else (4, "left")
     figure = drop(block.drop)
     axes.annotate(figure, (block.drop, row), (side, 0), "data", "offset points", ha=alignment, va="center", size=8.5)
@@ -146,15 +158,15 @@ def draw_moves(record: ApproximationRecord) -> "Figure | None":
     """Loss against milliseconds saved, a point a move; None where none was measured alone."""
     if not record.alone or record.metric is None:
         return None
-    figure, axes = plots.axes_below(
+    figure, axes = axes_below(
         "What each move loses and saves alone", f"{record.metric.words} on {record.metric.data}.", 4.5
     )
-    axes.scatter([row.ms_saved for row in record.alone], [row.drop for row in record.alone], color=plots.BLUE)
-    for row in sorted(record.alone, key=lambda row: -row.ms_saved)[:NAMED]:
-        text = plots.shorten(row.words, 40)
+    axes.scatter([row.ms_saved for row in record.alone], [row.drop for row in record.alone], color=BLUE)
+    for row in sorted(record.alone, key=lambda row: -row.ms_saved)[:_MOVES_NAMED]:
+        text = shorten(row.words, 40)
         axes.annotate(text, (row.ms_saved, row.drop), (4, 3), textcoords="offset points", size=7)
-    axes.axhline(0, color=plots.BLACK, linewidth=1)
-    axes.axvline(0, color=plots.BLACK, linewidth=1)
+    axes.axhline(0, color=BLACK, linewidth=1)
+    axes.axvline(0, color=BLACK, linewidth=1)
     axes.set_xlabel("ms saved of one inference")
-    axes.set_ylabel(f"loss of {plots.shorten(record.metric.words, 32)}")
+    axes.set_ylabel(f"loss of {shorten(record.metric.words, 32)}")
     return figure

@@ -1,4 +1,4 @@
-"""The content of report.json, and what the report reads off a search besides its own figures."""
+"""The content of report.json, and what the report reads off a search and its blocks besides their own figures."""
 
 from math import isfinite
 from typing import Any
@@ -11,6 +11,9 @@ from pvt_edge.export.precision.record import (
     SearchRecord,
     TensorRtRecord,
 )
+
+KINDS = ("attn", "mlp", "patch_embed", "neck", "head")
+OTHER = "other"
 
 
 def reference_value(search: SearchRecord) -> float | None:
@@ -34,6 +37,16 @@ def precision_of(candidate: Candidate) -> str:
 def most_sensitive(search: SearchRecord) -> list[BlockSensitivity]:
     """The blocks measured alone, the largest drop first; what is no number at all counts as the largest."""
     return sorted(search.sensitivities, key=lambda block: -block.drop if isfinite(block.drop) else float("-inf"))
+
+
+def kind_of(block: str) -> str:
+    """One of `KINDS`, or `OTHER`.
+
+    >>> kind_of("stages.0.blocks.1.attn.q")
+    'attn'
+    """
+    parts = block.split(".")
+    return next((kind for kind in KINDS if kind in parts), OTHER)
 
 
 def facts(

@@ -8,8 +8,6 @@ from pvt_edge.export.precision.record import ActivationRange, ApproximationRecor
 from pvt_edge.export.precision.sensitivity import most_sensitive_first
 from pvt_edge.reporting.wording import NOTHING, bullets, code, counted, drop, fraction, ms, plain, table
 
-KINDS = ("attn", "mlp", "patch_embed", "neck", "head")
-OTHER = "other"
 AUDITED = {
     "norm": "inputs of LayerNorm",
     "residual": "residual sums",
@@ -18,16 +16,6 @@ AUDITED = {
     "other": "everything else",
 }
 WIDEST_SHOWN = SENSITIVE_SHOWN = 10
-
-
-def kind_of(block: str) -> str:
-    """One of `KINDS`, or `OTHER`.
-
-    >>> kind_of("stages.0.blocks.1.attn.q")
-    'attn'
-    """
-    parts = block.split(".")
-    return next((kind for kind in KINDS if kind in parts), OTHER)
 
 
 def part_of(block: str) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pvt_edge.errors import ExportError
 from pvt_edge.export.onnx import export_onnx
+from pvt_edge.export.precision.onnx_int8 import to_onnx_int8
 from pvt_edge.export.quantising import beyond
 from pvt_edge.export.targets.target import ExportTarget
 from pvt_edge.runtimes import missing
@@ -79,8 +80,6 @@ class OnnxTarget(ExportTarget):
 
     def _write_int8(self, quantisation: "Quantisation") -> "list[Artifact]":
         import onnx
-
-        from pvt_edge.export.precision.onnx_int8 import to_onnx_int8
 
         job, request = self.job, self.request
         job.detail("placing INT8 for ONNX Runtime")

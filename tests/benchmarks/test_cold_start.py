@@ -38,14 +38,22 @@ def test_what_the_runtime_says_is_told(opening, tmp_path):
         measure_cold_start(replace(opening, path=str(tmp_path / "absent.onnx")))
 
 
+def test_a_path_that_is_not_utf8(opening):
+    with pytest.raises(ColdStartError, match="no model file at "):
+        measure_cold_start(replace(opening, path="/nowhere/caf\udce9.onnx"))
+
+
 DEATHS = {
     "kill -SEGV $$": "its process was killed by SIGSEGV",
     "kill -40 $$": "its process was killed by signal 40",
     "echo one >&2; echo no such GPU >&2; exit 3": "its process ended with 3: no such GPU",
+    r"printf 'no caf\351' >&2; exit 3": "its process ended with 3: no caf\ufffd",
 }
 
 
-@pytest.mark.parametrize(("last_words", "told"), DEATHS.items(), ids=["killed", "killed by a nameless signal", "ended"])
+@pytest.mark.parametrize(
+    ("last_words", "told"), DEATHS.items(), ids=["killed", "killed by a nameless signal", "ended", "in latin-1"]
+)
 def test_a_process_that_dies(opening, last_words, told, tmp_path, monkeypatch):
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\ncat > /dev/null\n{last_words}\n")

@@ -39,6 +39,16 @@ def test_all_of_it(tmp_path):
     assert [path.name for path in place.parent.iterdir() if path.name != ".run.lock"] == ["run"]
 
 
+def test_names_that_are_not_utf8(tmp_path):
+    settings = {**RUN.settings.model_dump(), "pictures": "3 pictures of caf\udce9 (jpg)"}
+    told = {**RUN.model_dump(), "settings": settings, "notes": ("left out: caf\udce9/broken.jpg",)}
+    write_folder(tmp_path / "run", Measured(Benchmark.model_validate(told), SAMPLES))
+    found = Benchmark.model_validate_json((tmp_path / "run" / "benchmark.json").read_text())
+    assert found.settings.pictures == r"3 pictures of caf\udce9 (jpg)"
+    assert found.notes == (r"left out: caf\udce9/broken.jpg",)
+    assert "caf" in (tmp_path / "run" / "benchmark.md").read_text()
+
+
 def test_a_run_takes_the_place_of_an_older_one(tmp_path):
     place = tmp_path / "run"
     write_folder(place, MEASURED)

@@ -192,6 +192,14 @@ def test_plans_that_are_refused_before_any_work(case, tmp_path, model):
 def test_a_plan_that_is_not_there(tmp_path):
     with pytest.raises(ExportError, match="auto, none or a file"):
         read_approximation(tmp_path / "no.json", get_variant("b0"), "classify", IMGSZ)
+    with pytest.raises(ExportError, match="auto, none or a file"):
+        read_approximation("a" * 300, get_variant("b0"), "classify", IMGSZ)
+
+
+def test_a_plan_nested_too_deep(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ExportError, match="is not JSON"):
+        read_approximation(tmp_path / "deep.json", get_variant("b0"), "classify", IMGSZ)
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +328,8 @@ def test_moves_are_measured_alone(pictures, tmp_path, monkeypatch):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     from pvt_edge.export.onnx import export_onnx
     from pvt_edge.export.openvino import read_model
-    from pvt_edge.export.report.bars import alone_section, draw
+    from pvt_edge.export.report.bars import draw_moves
+    from pvt_edge.export.report.sections import moves_alone_section
 
     model = build("classify", "b0", classes=5)  # in which every block counts
     given = [
@@ -340,7 +349,7 @@ def test_moves_are_measured_alone(pictures, tmp_path, monkeypatch):
     assert costs.ladder[-1].blocks(get_variant("b0")) == (given[0] | given[1]).blocks(get_variant("b0"))
     metric = judge_of(pictures).metric
     record = ApproximationRecord(words="none", metric=metric, alone=costs.alone)
-    assert all(found.words in alone_section(record) for found in costs.alone)
+    assert all(found.words in moves_alone_section(record) for found in costs.alone)
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    assert len(draw(record).axes[0].collections) == 1
-    assert draw(ApproximationRecord(words="none", metric=metric)) is None
+    assert len(draw_moves(record).axes[0].collections) == 1
+    assert draw_moves(ApproximationRecord(words="none", metric=metric)) is None

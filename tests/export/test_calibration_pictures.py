@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pvt_edge.bundle.schema import ResizeSpec
+from pvt_edge.bundle.schema import CalibrationRecord, ResizeSpec
 from pvt_edge.errors import DataError
 from pvt_edge.export.calibration import FEW, STREAM_FRAMES, calibration_from_images
 from pvt_edge.pictures.resizing import apply, plan
@@ -188,6 +188,22 @@ def test_a_palette_picture(folder):
     expected = np.asarray(shown.convert("RGB"))[..., ::-1]
     found = made.inputs[names(made).index("palette.png")]
     assert (found[0] == apply(expected, plan((240, 320), IMGSZ, RESIZE), RESIZE)).all()
+
+
+def test_a_name_that_is_not_utf8(folder):
+    """An archive of long ago: the record must go into a JSON file all the same."""
+    inner = folder / "caf\udce9"
+    try:
+        inner.mkdir()
+    except OSError:
+        pytest.skip("the names of this file system are UTF-8")
+    (folder / "00.png").rename(inner / "\udce9.png")
+    (inner / "broken\udce9.png").write_bytes(b"no picture")
+    made = collect(inner, count=2, allow_small=True)
+    assert names(made) == [r"\udce9.png"]
+    assert made.record.source == rf"{folder}/caf\udce9"
+    assert r"broken\udce9.png" in made.record.skipped[0]
+    assert CalibrationRecord.model_validate_json(made.record.model_dump_json()) == made.record
 
 
 def test_nothing_of_use(tmp_path):

@@ -1,6 +1,7 @@
 """export_model from end to end: what it writes, what it refuses, and that nothing breaks an older bundle."""
 
 import hashlib
+import math
 import shutil
 import signal
 import subprocess
@@ -27,8 +28,10 @@ from pvt_edge.errors import (
 )
 from pvt_edge.export import pictures as export_pictures
 from pvt_edge.export.deploy import block
+from pvt_edge.export.exporter import provenance
 from pvt_edge.export.tasks import task as tolerances
 from pvt_edge.models.anchors import Decode
+from pvt_edge.options.preprocessing import Preprocessing
 from pvt_edge.pictures.resizing import apply, plan, to_original
 from pvt_edge.postprocessing import select, softmax
 from pvt_edge.runtimes.onnx_file import read_onnx
@@ -132,6 +135,12 @@ def test_files_of_the_classifier(classify_bundle):
         held = (bundle.folder / record.file).read_bytes()
         assert (record.sha256, record.bytes) == (hashlib.sha256(held).hexdigest(), len(held))
     assert read_bundle(bundle.folder).manifest == bundle.manifest
+
+
+def test_names_that_are_not_utf8_are_recorded_as_they_can_be():
+    made = provenance("caf\udce9.pth", command="pvt-edge export --weights caf\udce9.pth")
+    assert made.weights == r"caf\udce9.pth"
+    assert r"--weights caf\udce9.pth" in made.model_dump_json().replace(r"\\", "\\")
 
 
 def test_each_step_is_told(classify_bundle):
@@ -252,6 +261,13 @@ REFUSED = {
     "max_drop nan": ({"max_drop": float("nan")}, ArgumentError, "not nan"),
     "size": ({"imgsz": (100, 200)}, ImageSizeError, "the nearest is 96,192"),
     "labels": ({"labels": ("a", "b")}, ExportError, "2 labels for a model of 10 classes"),
+    "no labels": ({"labels": ()}, ExportError, "0 labels for a model of 10 classes"),
+    "seed": ({"precisions": ("int8",), "calib": "images", "seed": -1}, ExportError, "seed must be 0 or more, got -1"),
+    "mean alone": ({"preprocessing": Preprocessing(mean=0.5)}, ExportError, "mean needs three numbers"),
+    "mean nan": ({"preprocessing": Preprocessing(mean=(math.nan, 1, 1))}, ExportError, "mean needs three numbers"),
+    "std nan": ({"preprocessing": Preprocessing(std=(1, 1, math.nan))}, ExportError, "std needs three numbers"),
+    "std text": ({"preprocessing": Preprocessing(std=("a", "b", "c"))}, ExportError, "std needs three numbers"),
+    "crop text": ({"preprocessing": Preprocessing(crop="0.5")}, ExportError, "crop is a fraction"),
     "batch": ({"batch": 0}, ExportError, "batch must be at least 1, got 0"),
     "calibration that is not there": (
         {"precisions": ("int8",), "calib": "/nowhere/at/all", "imgsz": (64, 64)},

@@ -166,7 +166,7 @@ def test_pixels_are_bgr(cases, classifier):
 
 def test_dynamic_batch(lite_graph, tmp_path):
     path = tmp_path / "free.onnx"
-    export_onnx(lite_graph, path, dynamic_batch=True)
+    export_onnx(lite_graph, path, batch=100, dynamic_batch=True)  # more than the tracer is told of
     model = onnx.load(path)
     assert [sizes(value)[0] for value in (*model.graph.input, *model.graph.output)] == ["batch"] * 4
     assert [sizes(value)[1:] for value in model.graph.output] == [[CANDIDATES, 4], [CANDIDATES], [CANDIDATES]]
@@ -186,6 +186,23 @@ def test_static_batch(classifier, tmp_path):
     session = open_session(path)
     assert session.get_inputs()[0].shape == [2, 32, 64, 3]
     assert relative(session.run(None, {"images": images})[0], answers(graph, images)[0]) < 1e-4
+
+
+class Undecided(torch.nn.Module):
+    """A graph whose way depends on the picture."""
+
+    imgsz, target, output_names = (4, 4), "onnxruntime", ("out",)
+
+    def forward(self, images):
+        return (images + 1 if images.sum() > 9 else images,)
+
+
+def test_what_the_tracer_cannot_do_is_told(lite_graph, tmp_path):
+    with pytest.raises(ExportError, match=r"torch.onnx.export failed: .*data-dependent"):
+        export_onnx(Undecided(), tmp_path / "model.onnx")
+    with pytest.raises(ExportError, match=r"torch.onnx.export failed: .*(memory|size)"):
+        export_onnx(lite_graph, tmp_path / "model.onnx", batch=10**12)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_graph_that_computes_shapes_is_refused():

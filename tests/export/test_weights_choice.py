@@ -227,3 +227,5 @@ def test_the_choice_of_averaged_weights_reaches_the_model(tmp_path):
 
 def test_a_file_that_is_not_there(tmp_path):
     assert "no such file" in refusal(WeightsError, "b0", weights=str(tmp_path / "absent.pth"))
+    for variant, typed, meant in (("b0", "cels", "cells"), (None, "Imagnet", "imagenet")):
+        assert f"did you mean {meant!r}?" in refusal(WeightsError, variant, weights=typed)

@@ -160,6 +160,19 @@ class FileContract(RuntimeContract):
             open_runtime(self.name, tmp_path / f"gone{file.suffix}")
         with pytest.raises(BundleError, match="is a folder: give a model file"):
             open_runtime(self.name, tmp_path)
+        with pytest.raises(BundleError, match="no model file at aaa"):
+            open_runtime(self.name, "a" * 300)
+
+    def test_a_folder_whose_name_is_not_utf8(self, file, tmp_path, images, answers):
+        folder = tmp_path / "mod\udce8les"  # as Python tells the bytes of è
+        try:
+            folder.mkdir()
+        except OSError:
+            pytest.skip("the names of this file system are UTF-8")
+        self.copy(file, folder)
+        with open_runtime(self.name, folder / file.name, precision=self.precision) as runtime:
+            boxes = runtime.infer({"images": images})["boxes"]
+        np.testing.assert_allclose(boxes, answers["boxes"], rtol=0, atol=self.tolerance)
 
     @pytest.mark.parametrize("kept", [0, 0.5, 0.98])
     def test_truncated_file(self, file, tmp_path, kept):

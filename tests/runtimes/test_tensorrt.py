@@ -264,7 +264,10 @@ def test_an_engine_that_was_edited_is_not_deserialised(gpu, tmp_path, content):
     assert gpu.library.deserialised == []
 
 
-@pytest.mark.parametrize("manifest", ["", "{", "[]", "{}", '{"artifacts": [{}]}', '{"artifacts": 1}'])
+MALFORMED = ["", "{", "[]", "{}", '{"artifacts": [{}]}', '{"artifacts": 1}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("manifest", MALFORMED, ids=range(len(MALFORMED)))
 def test_an_engine_of_a_malformed_bundle_is_not_deserialised(gpu, tmp_path, manifest):
     engine = bundle(tmp_path)
     (tmp_path / "model.json").write_text(manifest)

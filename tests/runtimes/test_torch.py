@@ -116,8 +116,9 @@ def test_another_device_than_the_modules_is_refused(module, monkeypatch, asked):
 
 
 def test_devices(module):
-    with pytest.raises(RuntimeMissingError, match="torch has no device 'tpu' here"):
-        TorchRuntime(module, INPUTS, device="tpu")
+    for device in ("tpu", "cpu:x"):
+        with pytest.raises(RuntimeMissingError, match=f"torch has no device '{device}' here"):
+            TorchRuntime(module, INPUTS, device=device)
     if torch.cuda.is_available():
         pytest.skip("CUDA is here: nothing to refuse")
     with pytest.raises(RuntimeMissingError, match="sees no CUDA device here: use device 'cpu'"):

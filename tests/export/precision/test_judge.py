@@ -187,6 +187,17 @@ def test_classes_that_differ(annotations, labels):
     assert ", ".join(LABELS) in str(raised.value)
 
 
+def test_a_folder_whose_name_is_not_utf8(annotations, tmp_path):
+    link = tmp_path / "caf\udce9"
+    try:
+        link.symlink_to(annotations.parent)
+    except OSError:
+        pytest.skip("the names of this file system are UTF-8")
+    judge = box_judge(link / annotations.name, link / "images", LABELS, IMGSZ, RESIZE, POST)
+    assert judge.metric.data.endswith(rf"/caf\udce9/{annotations.name}")
+    assert judge.metric.model_dump_json()
+
+
 def test_annotations_that_are_not_there(tmp_path):
     with pytest.raises(DataError, match=r"no\.json"):
         box_judge(tmp_path / "no.json", tmp_path, LABELS, IMGSZ, RESIZE, POST)

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from pvt_edge.export.report.sections import by_part, compact, kind_of
+from pvt_edge.export.report.facts import kind_of
+from pvt_edge.export.report.sections import by_part, compact
 from pvt_edge.reporting.plots import shorten
 from pvt_edge.reporting.wording import code, counted, drop, duration, fraction, mebibytes, ms, times
 

@@ -1,6 +1,7 @@
 """Exports for TensorRT and `pvt-edge build`, whole: the command, the bundle, and its refusals."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -237,7 +238,7 @@ def test_the_command_builds(pvt_edge_command, bundle, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "tensorrt-rtx/int8.engine" in done.stdout
     assert f"wrote {bundle} in " in done.stdout
-    assert f"next: pvt-edge predict {bundle}" in done.stdout
+    assert f"next: pvt-edge predict {shlex.quote(str(bundle))}" in done.stdout
     assert len(done.stdout.splitlines()) < 20
     assert json.loads(report.read_text())["manifest"]["artifacts"]
 

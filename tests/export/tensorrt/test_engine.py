@@ -119,6 +119,13 @@ def test_a_timing_cache_that_does_not_fit_is_begun_anew(tmp_path, held, taken):
     assert _read_cache(config, BuildOptions()) is None
 
 
+@pytest.mark.parametrize(("place", "told"), [("", "Is a directory"), ("file/timing.cache", "File exists")])
+def test_a_timing_cache_that_cannot_be_kept_is_told_before_the_build(tmp_path, place, told):
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match=f"cannot keep the timing cache .*{told}.*--timing-cache"):
+        _read_cache(Config(), BuildOptions(timing_cache=tmp_path / place))
+
+
 def test_tensorrt_rtx_keeps_no_timing_cache(save, rtx, tmp_path):
     build_engine(save(network()), rtx, BuildOptions(target=("sm86",), timing_cache=tmp_path / "timing.cache"))
     assert not (tmp_path / "timing.cache").exists()
