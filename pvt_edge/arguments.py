@@ -117,11 +117,11 @@ def check_kind(call: str, name: str, given: object, kinds: type | tuple[type, ..
         raise ArgumentError(f"{call}: {name} must be {wanted}, not {described(given)}")
 
 
-def check_size(call: str, imgsz: object) -> tuple[int, int]:
-    """(height, width) of one side or of both; `ArgumentError` for what is no size."""
+def check_size(call: str, imgsz: object, name: str = "imgsz") -> tuple[int, int]:
+    """(height, width) of one side or of both; `ArgumentError` for what is no size, by the argument's `name`."""
     sides: Any = (imgsz, imgsz) if isinstance(imgsz, Integral) else imgsz
     if not isinstance(sides, (tuple, list)) or len(sides) != 2:
-        raise ArgumentError(f"{call}: imgsz must be (height, width) in pixels, or one side, not {described(imgsz)}")
+        raise ArgumentError(f"{call}: {name} must be (height, width) in pixels, or one side, not {described(imgsz)}")
     check_whole(call, height=sides[0], width=sides[1])
     return int(sides[0]), int(sides[1])
 

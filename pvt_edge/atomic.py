@@ -32,10 +32,10 @@ def write_file(path: Path, content: bytes, *, sync: bool = True) -> None:
     A link goes on pointing where it points; into a device or a pipe, which nothing may take the place of, the content
     is just written. Raises `OSError`.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if path.exists() and not path.is_file() and not path.is_dir():  # /dev/stdout leads to a pipe that has no path
         path.write_bytes(content)
         return
+    path = Path(os.path.realpath(path))
     aside = path.with_name(f".{uuid4().hex}.partial")  # a longer name than the file's own might be too long
     try:
         with aside.open("xb") as file:
@@ -211,6 +211,10 @@ class OwnedFolder:
             return f"{place} holds files that {self.writer} did not write ({shown}); move them out"
         return None
 
+    def _require(self, place: Path) -> None:
+        if (reason := self.refusal(place)) is not None:
+            raise DataError(f"{reason}: {self._elsewhere}")
+
     def check(self, folder: Path) -> Path:
         """The folder, absolute, before there is anything to write.
 
@@ -221,8 +225,7 @@ class OwnedFolder:
             raise DataError(f"{folder} is the folder you stand in, and would be replaced: {self._elsewhere}")
         trial = sibling(place, "tmp")
         try:
-            if (reason := self.refusal(place)) is not None:
-                raise DataError(f"{reason}: {self._elsewhere}")
+            self._require(place)
             made = [trial, *(parent for parent in trial.parents if not parent.exists())]
             trial.mkdir(parents=True)
             with suppress(OSError):  # what comes to nothing leaves nothing, but what others have put there meanwhile
@@ -235,7 +238,7 @@ class OwnedFolder:
     def replace(self, folder: Path, write: Callable[[Path], None]) -> None:
         """Call `write` with a temporary folder and put that in the place of `folder`; an error leaves all as it was.
 
-        Raises `DataError` for a place that cannot be written.
+        Raises `DataError` for a place that cannot be written, or where something would be lost.
         """
         place = Path(os.path.realpath(folder))
         temporary = sibling(place, "tmp")
@@ -243,6 +246,7 @@ class OwnedFolder:
             temporary.mkdir(parents=True)
             write(temporary)
             with alone(place):
+                self._require(place)  # somebody may have put something there meanwhile
                 put(temporary, place)
         except OSError as error:
             raise DataError(f"cannot write {folder}: {error.strerror or error}: {self._elsewhere}") from error

@@ -92,7 +92,7 @@ class Moves(RootModel[dict[str, BlockMoves]]):
         """
         known = block_names(variant)
         for name, block in self.root.items():
-            covered = [one for one in known if _covers(name, one)]
+            covered = [one for one in known if covers(name, one)]
             if not covered:
                 raise UnknownNameError("block in the moves", name, [*known, *_modules(variant)])
             for move in block.names:
@@ -101,7 +101,7 @@ class Moves(RootModel[dict[str, BlockMoves]]):
                     raise ArgumentError(f"the moves: {name} cannot make {move}: it takes {takes}")
         found = {}
         for one in known:
-            covering = [name for name in self.root if _covers(name, one)]
+            covering = [name for name in self.root if covers(name, one)]
             if covering:
                 given = self.root[max(covering, key=len)].model_dump()
                 block = BlockMoves.model_validate({k: v for k, v in given.items() if k in TAKES[kind_of(one)]})
@@ -217,7 +217,8 @@ def single_moves(variant: Variant, imgsz: tuple[int, int]) -> list[Moves]:
     return [spelled for spelled in fitting if spelled] + left_out
 
 
-def _covers(name: str, block: str) -> bool:
+def covers(name: str, block: str) -> bool:
+    """Whether `name` is that of the block, or of a module that it is in."""
     return block == name or block.startswith(f"{name}.")
 
 

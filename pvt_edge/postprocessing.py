@@ -50,7 +50,8 @@ def choose_thresholds(
     """
     for name, value in (("conf", conf), ("iou", iou)):
         if value is not None and (
-            isinstance(value, bool) or not (isinstance(value, (int, float, np.floating)) and 0 <= value <= 1)
+            isinstance(value, bool)
+            or not (isinstance(value, (int, float, np.integer, np.floating)) and 0 <= value <= 1)
         ):
             raise RuntimeInputError(
                 f"{name} must be a number from 0 to 1, or None for the bundle's; got {described(value)}"

@@ -1,4 +1,4 @@
-"""The precision plan: which block runs in INT8 and which in float, as JSON."""
+"""The precision plan: which block runs in INT8 and which in float, as JSON; and what never may run in INT8."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pvt_edge.errors import ExportError, UnknownNameError
-from pvt_edge.moves import Moves
+from pvt_edge.moves import Moves, covers
 
 BlockPrecision = Literal["int8", "float"]
 
@@ -34,12 +34,12 @@ class PrecisionPlan(BaseModel):
         Names of blocks that moves have `left_out` of the graph are none the less names.
         """
         for name in self.blocks:
-            gone = any(_covers(block, name) or _covers(name, block) for block in left_out)
-            if not gone and not any(_covers(name, block) for block in known):
+            gone = any(covers(block, name) or covers(name, block) for block in left_out)
+            if not gone and not any(covers(name, block) for block in known):
                 raise UnknownNameError("block in the precision plan", name, _nameable(known))
         chosen = set()
         for block in known:
-            covering = [name for name in self.blocks if _covers(name, block)]
+            covering = [name for name in self.blocks if covers(name, block)]
             if covering and self.blocks[max(covering, key=len)] == "int8":
                 chosen.add(block)
         return frozenset(chosen)
@@ -94,10 +94,6 @@ def is_miscounted(channels: int, kernel: Sequence[int]) -> bool:
     had nothing to do with the float one; 64 channels are right.
     """
     return 3 < channels < 64 and min(kernel) >= 4
-
-
-def _covers(name: str, block: str) -> bool:
-    return block == name or block.startswith(f"{name}.")
 
 
 def _nameable(known: Sequence[str]) -> list[str]:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pvt_edge.arguments import CHECKPOINT_SUFFIXES, check_number, check_path, check_text, check_whole, known_keywords
-from pvt_edge.errors import ArgumentError, PvtEdgeError, WeightsError
+from pvt_edge.errors import ArgumentError, PvtEdgeError, WeightsError, nearest
 from pvt_edge.models.table import build_model, creation_of, get_model
 from pvt_edge.tasks import get_task
 from pvt_edge.variants import VARIANTS, Variant, get_variant
 from pvt_edge.weights import BUNDLED, NO_WEIGHTS, BundledWeights, get_bundled
 from pvt_edge.weights.obtaining import obtain
-from pvt_edge.weights.published import PublishedWeights, find_published, is_file_name, labels_of
+from pvt_edge.weights.published import ORIGINS, PublishedWeights, find_published, is_file_name, labels_of
 
 if TYPE_CHECKING:
     from pvt_edge.models.model import Model
@@ -232,6 +232,7 @@ def _from_file(
     from pvt_edge.checkpoints.loading import load_opened
     from pvt_edge.checkpoints.opening import known_variant, open_checkpoint, summarise
 
+    _check_name(path)
     opened = open_checkpoint(path, ema=ema)
     summary = summarise(opened)
     row = get_variant(variant or known_variant(opened))
@@ -247,6 +248,13 @@ def _from_file(
     if report.kept:
         notes.append(f"RANDOM HEAD: {report.path.name} holds no head for {task}; the export's head knows nothing")
     return ChosenWeights(model, _fitting(summary.labels, model), report.path, report.dialect, tuple(notes))
+
+
+def _check_name(path: Path) -> None:
+    """Raise `WeightsError` for a word that is no file, where a name of weights is near."""
+    near = nearest(str(path), [*BUNDLED, *ORIGINS])
+    if near is not None and len(path.parts) == 1 and not path.suffix and not path.exists():
+        raise WeightsError(f"{path}: no such file, and no weights of that name: did you mean {near!r}?")
 
 
 def _fitting(labels: Sequence[str] | None, model: "Model") -> tuple[str, ...] | None:

@@ -44,7 +44,7 @@ class BundleWriter:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder).resolve()
+        self.folder = Path(os.path.realpath(folder))  # unlike Path's own, no error for links in a circle
         self.finished = False
         self._lock: int | None = None
 
@@ -132,9 +132,12 @@ class BundleWriter:
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Raise `BundleError` unless `folder` is absent, empty, or a bundle and nothing else."""
+    """Raise `BundleError` unless `folder` is absent, empty, or a bundle and nothing else, and nobody stands in it."""
     if (reason := _BUNDLES.refusal(folder)) is not None:
         raise BundleError(f"{reason}: export to another folder with --out")
+    with suppress(FileNotFoundError):  # who stands in a folder that is deleted already
+        if Path.cwd().is_relative_to(folder):
+            raise BundleError(f"{folder} would be replaced while you stand in it: go elsewhere first, such as cd ..")
 
 
 def _strays(folder: Path) -> tuple[str, ...]:

@@ -131,10 +131,13 @@ class _Processor:
         if sides is None:
             return self._cannot("resize", f"resizes to {config.get('size')!r}: known are height, width, shortest_edge")
         (height, width), shortest = sides[:2], sides[2]
-        if shortest and config.get("crop_pct") and self.kind.startswith("ConvNext"):
+        share = config.get("crop_pct")
+        if shortest and share and self.kind.startswith("ConvNext"):
+            if not isinstance(share, int | float) or not 0 < share <= 1:
+                return self._cannot("resize", f"has a crop_pct of {share!r}, which is no share")
             if shortest >= 384:  # ConvNext's own rule: large sizes are not cropped
                 return {"resize": "stretch", "imgsz": (shortest, shortest)}
-            return _crop("crop", shortest, int(shortest / float(config["crop_pct"])))
+            return _crop("crop", shortest, int(shortest / share))
         if shortest and cut is None:
             return self._cannot(
                 "resize", f"resizes the shorter side to {shortest} and crops nothing, so that each picture has a size "
@@ -150,7 +153,7 @@ class _Processor:
     def _sides(self, size: Any) -> tuple[Any, Any, Any] | None:
         """(height, width, None) or (None, None, shortest edge) of a size; None for another."""
         if isinstance(size, int) and size > 0:
-            return (None, None, size) if self.kind.startswith(_KEEP_ASPECT) and size else (size, size, None)
+            return (None, None, size) if self.kind.startswith(_KEEP_ASPECT) else (size, size, None)
         if isinstance(size, list) and len(size) == 2:
             size = {"height": size[0], "width": size[1]}
         if not isinstance(size, Mapping):

@@ -6,11 +6,9 @@ The configuration that OpenMMLab's tools note is read as data: nothing of it is 
 import ast
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pvt_edge.checkpoints.preprocessing import PictureOptions, positive, said_by, triple
-from pvt_edge.checkpoints.weight_files import refuse
 from pvt_edge.options.preprocessing import Preprocessing
 
 _UNKNOWN: Any = object()  # in place of what is no literal
@@ -78,20 +76,10 @@ def mmdet_classes(extras: Mapping[str, Any]) -> tuple[str, ...] | None:
     inner = meta.get("dataset_meta")
     for place in (inner if isinstance(inner, Mapping) else {}, meta):
         for key in ("classes", "CLASSES"):
-            if names := place.get(key):
+            names = place.get(key)
+            if names and isinstance(names, str | list | tuple):
                 return (names,) if isinstance(names, str) else tuple(str(name) for name in names)
     return None
-
-
-def own_labels(metadata: Mapping[str, str], path: Path) -> tuple[str, ...] | None:
-    """The labels that training noted in the file as a JSON list."""
-    text = metadata.get("labels")
-    if text is None:
-        return None
-    try:
-        return tuple(str(label) for label in json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise refuse(path, f"its metadata say labels={text!r}, which is no JSON list") from error
 
 
 def read_mmdet(extras: Mapping[str, Any], source: str) -> PictureOptions | None:

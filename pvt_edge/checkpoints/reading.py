@@ -8,18 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from pvt_edge.checkpoints import unpickling
-from pvt_edge.checkpoints.candidates import tensors_of_module
-from pvt_edge.checkpoints.unpickling import StandIn
+from pvt_edge.checkpoints.candidates import choose, find_candidates, tensors_of_module
+from pvt_edge.checkpoints.unpickling import StandIn, plain_values
 from pvt_edge.checkpoints.weight_files import FileKind, file_kind, first_few, refuse, shards_of, weight_file
 from pvt_edge.errors import WeightsError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _MEND = "convert it to safetensors, or save its state_dict alone, from a copy that you trust"
 _ENVELOPES = ("state_dict", "model_state_dict", "model", "module")
@@ -72,7 +70,7 @@ class Checkpoint:
     file, `apart` the names of tensors that are another's although they lie in the same entry.
     """
 
-    tensors: "dict[str, Tensor]"
+    tensors: dict[str, Tensor]
     metadata: dict[str, str]
     path: Path
     extras: Mapping[str, Any] = field(default_factory=dict)
@@ -97,9 +95,6 @@ def read_checkpoint(path: str | PathLike[str], *, ema: bool | None = None) -> Ch
     others (False); None those that the training script itself evaluates. Raises `WeightsError` for a file that cannot
     be read or that holds something else; code in it is never run.
     """
-    from pvt_edge.checkpoints.candidates import choose, find_candidates
-    from pvt_edge.checkpoints.unpickling import plain_values
-
     path = Path(path)
     try:
         path = weight_file(path)
@@ -141,7 +136,6 @@ def _read(path: Path) -> tuple[Any, dict[str, str]]:
 def _read_file(path: Path) -> tuple[Any, dict[str, str]]:
     if file_kind(path) is FileKind.SAFETENSORS:
         return _read_safetensors(path)
-
     return unpickle(path), {}
 
 
@@ -154,8 +148,6 @@ def _read_safetensors(path: Path) -> tuple[Any, dict[str, str]]:
 
 def _unwrap(content: Any) -> Any:
     """The state_dict inside `content` that holds no PVT, whatever training scripts have put around it."""
-    from pvt_edge.checkpoints.candidates import tensors_of_module
-
     for _ in _ENVELOPES:
         inner = [content[key] for key in _ENVELOPES if key in content] if isinstance(content, Mapping) else []
         if not inner or not isinstance(inner[0], Mapping):
@@ -164,13 +156,11 @@ def _unwrap(content: Any) -> Any:
     return tensors_of_module(content) or content
 
 
-def _checked(path: Path, content: Any) -> "dict[str, Tensor]":
+def _checked(path: Path, content: Any) -> dict[str, Tensor]:
     """The tensors of `content`; `WeightsError` unless it maps names to plain tensors on the CPU."""
-    import torch
-
     if not isinstance(content, Mapping):
         raise refuse(path, f"holds a {type(content).__name__}, not a dict of tensors: save a model's state_dict")
-    tensors = {k: v.detach() for k, v in content.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
+    tensors = {k: v.detach() for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
     if not tensors:
         found = f"its entries are {first_few([str(key) for key in content])}" if content else "it is an empty dict"
         raise refuse(path, f"holds no tensors, {found}: save a model's state_dict")

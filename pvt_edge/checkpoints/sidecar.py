@@ -1,13 +1,13 @@
 """What lies beside a file's tensors on the pictures that they were trained with: preprocessing, labels, epsilon."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pvt_edge.checkpoints.hugging_face import read_hugging_face
-from pvt_edge.checkpoints.mmdet_config import mmdet_classes, own_labels, read_mmdet
+from pvt_edge.checkpoints.hugging_face import PROCESSOR, read_hugging_face
+from pvt_edge.checkpoints.mmdet_config import mmdet_classes, read_mmdet
 from pvt_edge.checkpoints.preprocessing import PictureOptions
 from pvt_edge.checkpoints.reading import Checkpoint
 from pvt_edge.checkpoints.timm_config import read_timm
@@ -47,7 +47,7 @@ def read_sidecar(checkpoint: Checkpoint) -> Sidecar:
     `WeightsError` for one of these that is no JSON object.
     """
     path = checkpoint.path
-    labels = own_labels(checkpoint.metadata, path)
+    labels = _own_labels(checkpoint.metadata, path)
     found: list[PictureOptions] = []
     if noted := checkpoint.metadata.get(PREPROCESSING):
         found.append(_noted(noted, path))
@@ -77,7 +77,7 @@ def noted_preprocessing(preprocessing: Preprocessing) -> str | None:
 
 
 def _of_folder(folder: Path) -> list[PictureOptions]:
-    config, processor = _json(folder / "config.json"), _json(folder / "preprocessor_config.json")
+    config, processor = _json(folder / "config.json"), _json(folder / PROCESSOR)
     if config and config.get("model_type") == "upernet" and isinstance(config.get("backbone_config"), dict):
         backbone = config["backbone_config"]  # sizes and epsilon are there, labels beside it
         config = {**config, **{key: backbone.get(key) for key in ("model_type", "num_channels", "layer_norm_eps")}}
@@ -104,6 +104,17 @@ def _inside(checkpoint: Checkpoint) -> Mapping[str, Any]:
     return {}
 
 
+def _own_labels(metadata: Mapping[str, str], path: Path) -> tuple[str, ...] | None:
+    """The labels that training noted in the file as a JSON list."""
+    text = metadata.get("labels")
+    if text is None:
+        return None
+    try:
+        return tuple(str(label) for label in json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise refuse(path, f"its metadata say labels={text!r}, which is no JSON list") from error
+
+
 def _noted(text: str, path: Path) -> PictureOptions:
     try:
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
@@ -112,12 +123,12 @@ def _noted(text: str, path: Path) -> PictureOptions:
         raise refuse(path, f"its metadata say {PREPROCESSING}={text!r}, which is none") from error
 
 
-def _json(path: Path, loads: Callable[[str], Any] = json.loads) -> dict[str, Any] | None:
+def _json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None where there is no file."""
     if not path.is_file():
         return None
     try:
-        content = loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise refuse(path, f"lies beside the weights and cannot be read ({error}): mend it or take it away") from error
     if not isinstance(content, dict):

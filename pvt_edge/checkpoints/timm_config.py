@@ -34,7 +34,7 @@ def read_timm(config: Mapping[str, Any], source: str, *, whole: bool) -> Picture
             continue
         try:
             values |= reading(given[name])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             unclear[_FIELD_OF[name]] = f"{source} has {name}={given[name]!r}: {error}"
     labels, why = _labels(fields)
     if why:

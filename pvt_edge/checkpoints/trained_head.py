@@ -30,6 +30,7 @@ _ONLY_SEGMENTER: dict[str, tuple[Any, ...]] = {
 }
 THRESHOLDS = "thresholds"  # the key of a file of our own
 _SCORE_THR = 0.05  # mmdet's, for AP: no threshold to show boxes by
+_MOST_SCALES = 100  # an octave
 
 
 @dataclass(frozen=True)
@@ -156,13 +157,13 @@ def _read(model: Mapping[str, Any], test: Mapping[str, Any], path: Path) -> Trai
         if len(means) != 4 or len(stds) != 4:
             raise ValueError("target_means and target_stds need four numbers")
         thresholds = _thresholds(test)
+        strides = None if anchors.get("strides") is None else list(anchors["strides"])
     except (TypeError, ValueError, ArithmeticError) as error:
         raise refuse(path, f"its configuration of anchors, box coder or test_cfg makes no sense: {error}") from error
     notes = []
     if (kind := _at(test, "nms").get("type", "nms")) != "nms":
         notes.append(f"trained with {kind}, which is not known: plain NMS takes its place")
-    strides = anchors.get("strides")
-    if strides is not None and list(strides) != [8 << level for level in range(len(strides))]:
+    if strides is not None and strides != [8 << level for level in range(len(strides))]:
         raise refuse(path, f"its configuration has anchors of strides {strides}: only 8, 16, 32, ... are known")
     return TrainedHead(found, means, stds, thresholds, tuple(notes))
 
@@ -176,6 +177,8 @@ def _anchors(generator: Mapping[str, Any]) -> dict[str, Any]:
         found["scales"] = tuple(float(scale) for scale in generator["scales"])
     elif "octave_base_scale" in generator or "scales_per_octave" in generator:
         base, count = float(generator.get("octave_base_scale", 4)), int(generator.get("scales_per_octave", 3))
+        if count > _MOST_SCALES:
+            raise ValueError(f"{count} scales an octave")
         found["scales"] = tuple(base * 2 ** (i / count) for i in range(count))
     if generator.get("base_sizes") is not None:
         found["base_sizes"] = tuple(float(size) for size in generator["base_sizes"])

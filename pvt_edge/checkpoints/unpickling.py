@@ -17,8 +17,12 @@ from typing import IO, Any
 
 import torch
 
+__all__ = ["StandIn", "Unpickler", "UnpicklingError", "load", "plain_values"]
+
 _DROPPED: Any = object()  # in place of what is no plain value
-_NUMBER_FORMATS = {"f2": "e", "f4": "f", "f8": "d", "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q"}
+# struct's, by numpy's
+_NUMBER_FORMATS = {"f2": "e", "f4": "f", "f8": "d", "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q",
+                   "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}  # fmt: skip
 # Nothing that describes a training is of these modules, or is one of these functions.
 _REFUSED_MODULES = frozenset(
     (
@@ -40,7 +44,6 @@ _REBUILD = (
     *("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_sparse_tensor", "_rebuild_qtensor"),
     *("_rebuild_meta_tensor_no_storage", "_rebuild_device_tensor_from_cpu_tensor"),
 )
-_NUMBER_FORMATS |= {"u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
 
 
 class StandIn(dict[Any, Any]):
@@ -142,9 +145,6 @@ def plain(value: Any, seen: dict[int, Any] | None = None) -> Any:
         result = _DROPPED if value and not kept else tuple(kept) if isinstance(value, tuple) else kept
     seen[id(given)] = result
     return result
-
-
-__all__ = ["Unpickler", "UnpicklingError", "load"]
 
 
 def load(file: IO[bytes], **options: Any) -> Any:

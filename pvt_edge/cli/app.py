@@ -40,8 +40,7 @@ pvt-edge predict BUNDLE picture.jpg              find what is in a picture, a vi
 pvt-edge train PICTURES/ --task detect           train on your own labelled pictures
 
 All commands: pvt-edge --help"""
-
-DEBUG = False
+DEBUG = False  # whether errors show their traceback
 
 
 def _show_version(value: bool) -> None:
@@ -60,13 +59,15 @@ def _options(
 ) -> None:
     """Pyramid Vision Transformers v1 and v2 at the edge: export, quantise, check and run."""
     global DEBUG
-    DEBUG = debug
+    DEBUG = DEBUG or debug  # a command that runs others, as demo does, passes none on
     if context.invoked_subcommand is None:
         typer.echo(FIRST_STEPS)
 
 
 def main() -> None:
     """Run the command; exit with 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
+    global DEBUG
+    DEBUG = False
     if isinstance(sys.stdout, TextIOWrapper):  # what a terminal that is not UTF-8 cannot show must end nothing
         sys.stdout.reconfigure(errors="replace")
     warnings.showwarning = _show_warning

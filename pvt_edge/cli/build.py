@@ -1,5 +1,6 @@
 """`pvt-edge build`: on the device, a bundle's graphs -> TensorRT engines."""
 
+import shlex
 from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any
@@ -58,4 +59,5 @@ def build(
         table.add_row(*row)
     console.print(table)
     console.print(f"wrote {found.folder} in {perf_counter() - started:.0f} s", markup=False, highlight=False)
-    console.print(f"next: pvt-edge predict {bundle} your-images/ --runtime {library}", markup=False, highlight=False)
+    shown = shlex.quote(str(bundle))
+    console.print(f"next: pvt-edge predict {shown} your-images/ --runtime {library}", markup=False, highlight=False)

@@ -102,7 +102,7 @@ def export(
         preprocessing=pictures,
         command=shlex.join(["pvt-edge", *sys.argv[1:]]),
     )
-    columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
+    columns = (SpinnerColumn(), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
     bar = passing_bar(console, *columns, TimeElapsedColumn(), redirect=False)
     with interruptible(), download_shown(console) as arrived:
         from pvt_edge.zoo import resolve_weights

@@ -35,24 +35,28 @@ def print_summary(console: "Console", bundle: "Bundle", seconds: float) -> None:
     console.print(table)
     manifest = bundle.manifest
     if manifest.accuracy:
-        console.print(f"accuracy on {manifest.accuracy.data}", highlight=False)
+        console.print(f"accuracy on {manifest.accuracy.data}", markup=False, highlight=False)
     _report_agreement(console, manifest)
     if manifest.calibration:
         c = manifest.calibration
-        console.print(f"INT8 ranges from {c.count} pictures of {c.source}, seed {c.seed}{_dropped(c)}", highlight=False)
+        console.print(
+            f"INT8 ranges from {c.count} pictures of {c.source}, seed {c.seed}{_dropped(c)}",
+            markup=False,
+            highlight=False,
+        )
     if (bundle.folder / "report.json").is_file():
         report = json_module.loads((bundle.folder / "report.json").read_text(encoding="utf-8"))
         _report_approximations(console, manifest, report)
         _report_search(console, report)
         _report_tensorrt(console, report)
-        console.print(f"report: {_short(bundle.folder) / 'report.md'}", highlight=False)
+        console.print(f"report: {_short(bundle.folder) / 'report.md'}", markup=False, highlight=False)
     _report_choices(console, manifest)
-    console.print(f"wrote {bundle.folder} in {seconds:.0f} s", highlight=False)
+    console.print(f"wrote {bundle.folder} in {seconds:.0f} s", markup=False, highlight=False)
     shown = shlex.quote(str(_short(bundle.folder)))
     runtimes = {artifact.runtime for artifact in manifest.artifacts}
     if manifest.tensorrt and not runtimes & {"tensorrt", "tensorrt-rtx"}:
-        console.print(f"next, on the device: pvt-edge build {shown}", highlight=False)
-    console.print(f"next: pvt-edge predict {shown} your-images/ --save annotated/", highlight=False)
+        console.print(f"next, on the device: pvt-edge build {shown}", markup=False, highlight=False)
+    console.print(f"next: pvt-edge predict {shown} your-images/ --save annotated/", markup=False, highlight=False)
 
 
 def _report_agreement(console: "Console", manifest: "Manifest") -> None:
@@ -108,7 +112,7 @@ def _report_search(console: "Console", report: dict[str, Any]) -> None:
 
         record = SearchRecord.model_validate(report["search"])
         for line in filter(None, (record.verdict, onnx_verdict(record))):
-            console.print(line, style="bold", highlight=False)
+            console.print(line, style="bold", markup=False, highlight=False)
 
 
 def _report_tensorrt(console: "Console", report: dict[str, Any]) -> None:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvt_edge.checkpoints.weight_files import first_few
-from pvt_edge.cli.options import write_json
+from pvt_edge.cli.options import check_json, write_json
 from pvt_edge.errors import PvtEdgeError
 from pvt_edge.runtimes.runtime import describe
-from pvt_edge.variants import FAMILY_TITLES, title_of
-
-ACCURACY = ("AP", "AP50", "mIoU", "pixel_accuracy")  # those of an export that are shown
+from pvt_edge.variants import FAMILY_TITLES, get_variant, title_of
 
 if TYPE_CHECKING:
     from pvt_edge.bundle import Bundle
     from pvt_edge.bundle.schema import OutputSpec
+
+ACCURACY = ("AP", "AP50", "mIoU", "pixel_accuracy")  # those of an export that are shown
 
 
 def inspect(
@@ -35,6 +35,7 @@ def inspect(
 
     from pvt_edge.bundle import read_bundle
 
+    check_json(json)
     if _is_checkpoint(bundle):
         _inspect_checkpoint(bundle, json)
         return
@@ -106,8 +107,6 @@ def _output(output: "OutputSpec") -> str:
 
 
 def _facts(bundle: "Bundle") -> list[tuple[str, str]]:
-    from pvt_edge.variants import get_variant
-
     m = bundle.manifest
     batch = "any" if m.input.dynamic_batch else str(m.input.batch)
     shown = ", ".join(m.labels[:8]) + (f", ... ({len(m.labels)})" if len(m.labels) > 8 else "")

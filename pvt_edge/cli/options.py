@@ -30,6 +30,7 @@ KINDS: dict[type, tuple[tuple[type, ...], str]] = {
     int: WHOLE,
     bool: ((bool,), "true or false"),
 }
+NUMBERED = ("sources", "classes", "slice", "pixel_max")  # texts that may be a number: a camera's, a class's, pixels
 BUNDLE_HELP = "The folder an export wrote."
 BundleFolder = Annotated[Path, typer.Argument(help=BUNDLE_HELP)]
 JsonReport = Annotated[
@@ -80,7 +81,7 @@ def _fit(value: Any, kind: Any, name: str, path: Path) -> Any:
     """The value with the environment's in it; `DataError` where it is not of this kind."""
     if get_origin(kind) is list:
         return [_fit(one, str, name, path) for one in (value if isinstance(value, list) else [value])]
-    if name in ("sources", "classes") and type(value) is int:  # a camera's number, a class's id
+    if name in NUMBERED and type(value) is int:
         return str(value)
     accepted, called = KINDS[kind]
     if type(value) not in accepted:
@@ -140,11 +141,22 @@ def parse_batch(text: str, dynamic: bool) -> tuple[int, tuple[int, int, int] | N
 
 def check_json(target: str | None) -> None:
     """Raise `DataError` where `--json` names a place that cannot be written: before the work, not after it."""
-    if target is None or target == "-":
+    if target is None:
+        return
+    if target == "-":
+        if sys.stdout is None:
+            raise DataError("cannot write to standard output, which is closed: give a file with --json")
         return
     place = Path(target)
-    if not target or place.is_dir() or not place.absolute().parent.is_dir():
-        why = "is a folder" if target and place.is_dir() else "is in no folder that exists"
+    folder = place.absolute().parent
+    why = None
+    if not target or not folder.is_dir():
+        why = "is in no folder that exists"
+    elif place.is_dir():
+        why = "is a folder"
+    elif not os.access(place if place.exists() else folder, os.W_OK):
+        why = "may not be written"
+    if why is not None:
         raise DataError(f"cannot write {target!r}, which {why}: choose another place with --json")
 
 

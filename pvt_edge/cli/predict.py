@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from pvt_edge.cli.options import BUNDLE_HELP, parse_classes, read_config
+from pvt_edge.cli.progress import events_shown
 from pvt_edge.cli.spread import spread
 from pvt_edge.errors import RuntimeInputError
 from pvt_edge.label_names import other_reading
@@ -26,7 +27,7 @@ SOURCES_HELP = (
     "Cameras (0, /dev/video0, csi://0), streams (rtsp://, http://), synthetic://cells, images, folders, patterns "
     "such as 'shots/*.jpg', videos. Several share the model."
 )
-FILES, CAMERAS, COUNTING, MODEL = "Outputs", "Cameras and streams", "Tracking and counting", "Model"
+FILES, CAMERAS, COUNTING, MODEL = "Outputs", "Cameras and streams", "Tracking and counting", "Model"  # of --help
 
 
 @spread(panels={"outputs": FILES, "camera": CAMERAS, "following": COUNTING, "options": MODEL, "loading": MODEL})
@@ -84,7 +85,6 @@ def predict(
         )
     from rich.console import Console
 
-    from pvt_edge.cli.progress import events_shown
     from pvt_edge.cli.stream_run import run_to_end
     from pvt_edge.predictor import load
     from pvt_edge.results.masks import MaskStyle

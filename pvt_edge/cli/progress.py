@@ -153,7 +153,7 @@ def bar_shown(console: "Console", name: str, total: int | None) -> Iterator[Call
     """Within, a bar of so many frames; the function that is given moves it on by one."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with passing_bar(console, *columns) as bar:
         step = bar.add_task(name, total=total)
         yield lambda: bar.advance(step)

@@ -4,14 +4,14 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from threading import Timer
+from threading import TIMEOUT_MAX, Timer
 from typing import TYPE_CHECKING
 
 import typer
 
 from pvt_edge.cli.progress import bar_shown, status_lines, statuses_shown
 from pvt_edge.errors import escaped
-from pvt_edge.evaluation.record import MeanSpeed
+from pvt_edge.results.fields import MeanSpeed
 from pvt_edge.sources import ImageFiles
 from pvt_edge.streams.counting import ObjectCounter
 from pvt_edge.streams.delivery import Delivery
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from pvt_edge.streams import StreamRunner
 
 MOST_SHOWN = 8  # classes that a line names
-
-
-MOST_SKIPPED = 50  # lines
+MOST_SKIPPED = 50  # lines on what was skipped
 
 
 class StreamSummary:
@@ -175,7 +173,7 @@ def _deliver(
     with ExitStack() as stack:
         stack.enter_context(Service(runner.statuses, hung_s=STALLS_TO_HANG * stall_s))
         if duration_s is not None:
-            timer = Timer(duration_s, runner.stop)
+            timer = Timer(min(duration_s, TIMEOUT_MAX), runner.stop)
             timer.daemon = True
             timer.start()
             stack.callback(timer.cancel)

@@ -1,6 +1,8 @@
 """`pvt-edge train`: labelled pictures -> weights."""
 
 import shlex
+import sys
+from contextlib import redirect_stdout
 from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pvt_edge.cli.options import JsonReport, check_json, console_beside, write_json
-from pvt_edge.cli.progress import passing_bar
+from pvt_edge.cli.progress import interruptible, passing_bar
 from pvt_edge.cli.spread import spread
 from pvt_edge.options.train import DATA, TrainOptions
 
@@ -51,7 +53,6 @@ def train(
     json: JsonReport = None,
 ) -> None:
     """Train a model on your own labelled pictures; the weights know all that an export needs."""
-    from pvt_edge.cli.progress import interruptible
     from pvt_edge.training.run import train as run_training
 
     check_json(json)
@@ -80,7 +81,8 @@ def train(
     if run.stopped == "Ctrl-C":
         raise typer.Exit(130)
     if export and run.figures:
-        _export(run, int8)
+        with redirect_stdout(sys.stderr if json == "-" else sys.stdout):  # where nothing but the report may go
+            _export(run, int8)
 
 
 class _Shown:
@@ -145,7 +147,7 @@ def _print(console: "Console", run: "TrainRun") -> None:
     if run.stopped:
         say(f"stopped after epoch {run.epochs}: {run.stopped}")
     if not run.figures:
-        say(f"no epoch was finished; go on with: pvt-edge train --resume {run.folder}")
+        say(f"no epoch was finished; go on with: pvt-edge train --resume {shlex.quote(str(run.folder))}")
         return
     say("best on val: " + ", ".join(f"{name} {value:.3f}" for name, value in run.figures.items()))
     say(f"wrote {run.best.resolve()}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
-from pvt_edge.cli.progress import interruptible
+from pvt_edge.cli.progress import bar_shown, interruptible
 from pvt_edge.cli.spread import spread
 from pvt_edge.options.run import ValOptions
 
@@ -43,7 +43,6 @@ def val(
     """Measure a bundle's accuracy: COCO AP of a detector, top-1 and top-5 of a classifier, mean IoU of a segmenter."""
     from rich.console import Console
 
-    from pvt_edge.cli.progress import bar_shown
     from pvt_edge.evaluation import evaluate
     from pvt_edge.evaluation.files import refuse_data
 
@@ -77,7 +76,7 @@ def _print(console: "Console", evaluation: "Evaluation") -> None:
         console.print(_classes(evaluation))
     for row in evaluation.rows:
         if row.curves and evaluation.settings:
-            console.print(_best(row, of=len(evaluation.rows)), markup=False, highlight=False)
+            console.print(_best(row, len(evaluation.rows)), markup=False, highlight=False)
     for failure in evaluation.failures:
         line = f"not run: {failure.runtime} {failure.precision}: {failure.reason}"
         console.print(line, style="red", markup=False, highlight=False)
@@ -119,7 +118,7 @@ def _classes(evaluation: "Evaluation") -> "Table":
 
 
 def _best(row: "Row", artifacts: int) -> str:
-    """The score threshold to use."""
+    """The score threshold to use, with the row's name where it is one of several `artifacts`."""
     assert row.curves is not None
     best, prefix = row.curves.best, f"{row.name}: " if artifacts > 1 else ""
     mean = "mean F1 of the classes" if len(row.curves.classes) > 1 else "F1"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvt_edge.cli.options import BundleFolder, JsonReport, check_json, console_beside, write_json
-from pvt_edge.cli.progress import interruptible
+from pvt_edge.cli.progress import bar_shown, interruptible
 from pvt_edge.cli.spread import spread
 from pvt_edge.errors import DataError
 from pvt_edge.options.run import Limits, RunOptions, SideOptions
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from pvt_edge.verification.report import VerifyReport
 
-LIMITS, WHAT = "Tolerance (default: by precision)", "What is compared"
-
+LIMITS, WHAT = "Tolerance (default: by precision)", "What is compared"  # headings of --help
 MOST_LIMITED = 3  # figures whose limits a terminal of 80 columns has room for
 
 
@@ -45,7 +44,6 @@ def verify(
     """Compare a bundle's artifacts with FP32, or another bundle, on unlabelled pictures; exit 1 outside tolerance."""
     from rich.console import Console
 
-    from pvt_edge.cli.progress import bar_shown
     from pvt_edge.verification.verifier import verify as verify_bundle
 
     place = Path(os.path.abspath(bundle))  # a link keeps its own name

@@ -1,7 +1,6 @@
 """How far two answers to one picture agree: as vectors, as detections, as class maps."""
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,6 +8,10 @@ from numpy.typing import NDArray
 
 from pvt_edge.errors import BundleError
 from pvt_edge.postprocessing import Detections, against_rest, select, softmax
+
+if TYPE_CHECKING:
+    from pvt_edge.bundle.schema import PostprocessSpec
+    from pvt_edge.comparison.difference import Arrays
 
 MATCH_IOU = 0.5  # as AP50 has it
 CONF_SLACK = 0.05  # a partner may score this much below the threshold
@@ -55,12 +58,6 @@ def relative_error(got: NDArray[Any], want: NDArray[Any]) -> float:
 def mean_and_worst(cosines: list[float]) -> dict[str, float]:
     """ "cosine", their mean, and "worst_cosine", the least."""
     return {"cosine": float(np.mean(cosines)), "worst_cosine": float(min(cosines))}
-
-
-if TYPE_CHECKING:
-    from pvt_edge.bundle.schema import PostprocessSpec
-
-    Arrays = Mapping[str, NDArray[Any]]
 
 
 class Matches(NamedTuple):

@@ -1,68 +1,29 @@
 """One picture as both sides see it, with what differs marked: the two panels of a contact sheet."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.comparison.agreement import relative_error
 from pvt_edge.drawing.lettering import drawable
+from pvt_edge.drawing.masks import draw_legend, draw_mask, is_painted
+from pvt_edge.results.masks import count_pixels
+
+if TYPE_CHECKING:
+    from pvt_edge.comparison.agreement import Matches
+    from pvt_edge.comparison.difference import Arrays
+
+Panels: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # the reference's and the artifact's
 
 # BGR; red and amber differ in lightness too, for who cannot tell the hues apart
 RED, AMBER, GREEN, SAME = (40, 40, 225), (0, 190, 255), (80, 160, 40), (150, 170, 90)
 INK, GREY, LIGHT, PAPER = (30, 30, 30), (120, 120, 120), (255, 255, 255), (255, 255, 255)
-BODY, SMALL, TITLE = 0.5, 0.4, 0.85
+BACKDROP, BAR = (44, 44, 44), (255, 170, 60)  # round a picture, of a class's share
+BODY, SMALL, TITLE = 0.5, 0.4, 0.85  # scales of letters
 PANEL_HW = (330, 440)
-BACKDROP, BAR = (44, 44, 44), (255, 170, 60)
 TOP = 3  # classes shown
-
-
-def text_width(text: str, *, small: bool = False, title: bool = False) -> int:
-    """Pixels that `write` will need."""
-    import cv2
-
-    scale, weight = _style(small, title)
-    (width, _), _ = cv2.getTextSize(drawable(text), cv2.FONT_HERSHEY_SIMPLEX, scale, weight)
-    return int(width)
-
-
-def write(
-    image: NDArray[np.uint8],
-    text: str,
-    at: tuple[int, int],
-    colour: tuple[int, int, int] = INK,
-    *,
-    small: bool = False,
-    title: bool = False,
-) -> int:
-    """The x where the text ends, written with its baseline's left end at `at`."""
-    import cv2
-
-    scale, weight = _style(small, title)
-    cv2.putText(image, drawable(text), at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
-    return at[0] + text_width(text, small=small, title=title)
-
-
-def shorten(text: str, width: int) -> str:
-    """`text`, its middle left out where it is wider than `width` pixels."""
-    if text_width(text) <= width:
-        return text
-    keep = len(text)
-    while keep > 8 and text_width(f"{text[: keep // 2]}...{text[-keep // 2 :]}") > width:
-        keep -= 2
-    return f"{text[: keep // 2]}...{text[-keep // 2 :]}"
-
-
-def _style(small: bool, title: bool) -> tuple[float, int]:
-    return (TITLE, 2) if title else (SMALL if small else BODY, 1)
-
-
-if TYPE_CHECKING:
-    from pvt_edge.comparison.agreement import Matches
-
-    Arrays = Mapping[str, NDArray[Any]]
-    Panels = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 def box_panels(
@@ -71,7 +32,7 @@ def box_panels(
     scale_xy: tuple[float, float],
     limits: Mapping[str, float],
     names: Sequence[str],
-) -> "Panels":
+) -> Panels:
     """Both sides' detections: thin those that agree, red what only one side has, amber what moved or changed its
     score beyond the tolerance. `scale_xy` is from the picture to the boxes' pixels."""
     (left, (dx, dy, factor)), (right, _) = _fit(image), _fit(image)
@@ -119,7 +80,7 @@ def class_panels(
     names: Sequence[str],
     *,
     same: bool,
-) -> "Panels":
+) -> Panels:
     """Both sides' best classes, shares (K,); a frame round the artifact's, green where its best is the `same`."""
     panels = []
     for shares in (reference, found):
@@ -132,7 +93,7 @@ def class_panels(
     return left, right
 
 
-def map_panels(image: NDArray[np.uint8], found: "Arrays", reference: "Arrays", limit: float) -> "Panels":
+def map_panels(image: NDArray[np.uint8], found: "Arrays", reference: "Arrays", limit: float) -> Panels:
     """The picture, and where the worst of the maps differs: black within the tolerance `limit`, white at four times."""
     import cv2
 
@@ -150,12 +111,9 @@ def map_panels(image: NDArray[np.uint8], found: "Arrays", reference: "Arrays", l
 
 def mask_panels(
     image: NDArray[np.uint8], found: NDArray[np.int32], reference: NDArray[np.int32], names: Sequence[str]
-) -> "Panels":
+) -> Panels:
     """Both sides' class maps (H, W) over the picture, with a legend on the left; on the right what differs is white."""
     import cv2
-
-    from pvt_edge.drawing.masks import draw_legend, draw_mask, is_painted
-    from pvt_edge.results.masks import count_pixels
 
     painted, panels = {i for i, name in enumerate(names) if is_painted(name)}, []
     for mask in (reference, found):
@@ -174,7 +132,7 @@ def mask_panels(
     return panels[0], panels[1]
 
 
-def broken_panels(image: NDArray[np.uint8], broken: Sequence[str], broken_reference: Sequence[str]) -> "Panels":
+def broken_panels(image: NDArray[np.uint8], broken: Sequence[str], broken_reference: Sequence[str]) -> Panels:
     """The picture, with a banner over the side that gave no numbers."""
     panels = []
     for names in (broken_reference, broken):
@@ -185,6 +143,46 @@ def broken_panels(image: NDArray[np.uint8], broken: Sequence[str], broken_refere
             write(panel, text, ((PANEL_HW[1] - text_width(text)) // 2, PANEL_HW[0] // 2), (90, 90, 255))
         panels.append(panel)
     return panels[0], panels[1]
+
+
+def text_width(text: str, *, small: bool = False, title: bool = False) -> int:
+    """Pixels that `write` will need."""
+    import cv2
+
+    scale, weight = _style(small, title)
+    (width, _), _ = cv2.getTextSize(drawable(text), cv2.FONT_HERSHEY_SIMPLEX, scale, weight)
+    return int(width)
+
+
+def write(
+    image: NDArray[np.uint8],
+    text: str,
+    at: tuple[int, int],
+    colour: tuple[int, int, int] = INK,
+    *,
+    small: bool = False,
+    title: bool = False,
+) -> int:
+    """The x where the text ends, written with its baseline's left end at `at`."""
+    import cv2
+
+    scale, weight = _style(small, title)
+    cv2.putText(image, drawable(text), at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
+    return at[0] + text_width(text, small=small, title=title)
+
+
+def shorten(text: str, width: int) -> str:
+    """`text`, its middle left out where it is wider than `width` pixels."""
+    if text_width(text) <= width:
+        return text
+    keep = len(text)
+    while keep > 8 and text_width(f"{text[: keep // 2]}...{text[-keep // 2 :]}") > width:
+        keep -= 2
+    return f"{text[: keep // 2]}...{text[-keep // 2 :]}"
+
+
+def _style(small: bool, title: bool) -> tuple[float, int]:
+    return (TITLE, 2) if title else (SMALL if small else BODY, 1)
 
 
 def _drift(drift: tuple[float, float], change: float, limits: Mapping[str, float]) -> str:

@@ -93,13 +93,13 @@ def read_image_list(
     if part is not None and any(row.part for row in rows):
         rows = [row for row in rows if row.part == part]
     if labels is None:
-        rows = rows or [*_lines_without_labels(text, file)]
+        rows = rows if table else [*_lines_without_labels(text, file)]
         names = tuple(sorted({row.label for row in rows}))
     else:
         names = tuple(labels)
     samples: list[ClassSample] = []
     faults, seen = [], dict[str, tuple[int, int]]()  # path -> (line, class)
-    for line, path, label in [row[:3] for row in rows] if rows else _lines(text, names, file):
+    for line, path, label in [row[:3] for row in rows] if rows or labels is None else _lines(text, names, file):
         try:
             index = label_index(label, names)
             if index is None:
@@ -134,7 +134,10 @@ def list_parts(file: Path) -> set[str]:
 def _table(text: str, file: Path, *, strict: bool) -> Iterator[_Row]:
     """The rows of a table of pictures and classes; none where it is a list of lines after all, unless `strict`."""
     numbered = enumerate(csv.reader(text.splitlines()), 1)
-    rows = [(number, row) for number, row in numbered if any(map(str.strip, row)) and not row[0].startswith("#")]
+    try:
+        rows = [(number, row) for number, row in numbered if any(map(str.strip, row)) and not row[0].startswith("#")]
+    except csv.Error as error:
+        raise DataError(f"cannot read {file} as a table: {error}; is there a quote that does not end?") from error
     if not rows:
         return
     head = [cell.strip().lower() for cell in rows[0][1]]
@@ -194,7 +197,7 @@ def _split(line: str, labels: Sequence[str]) -> tuple[str, str]:
         if label_index(name, labels) is not None:
             return path, name
     if not splits:
-        raise DataError(f"{line!r} is not a path and a label, such as: pictures/1.jpg {labels[0]}")
+        raise DataError(f"{line!r} is not a path and a label, such as: pictures/1.jpg {(*labels, 'cat')[0]}")
     raise DataError(f"{UnknownNameError('class', splits[-1][1], labels)}; or its index, 0 to {len(labels) - 1}")
 
 

@@ -116,8 +116,6 @@ def read_coco(annotations: Path, images: Path) -> BoxSet:
         raise DataError(f"cannot read {annotations} as COCO annotations: {reason}: check the path") from error
     except ValueError as error:
         raise DataError(f"cannot read {annotations} as COCO annotations: {error}") from error
-    except (KeyError, TypeError, AttributeError) as error:  # ids that are lists, names that are numbers ...
-        raise DataError(f"cannot read {annotations} as COCO annotations: {type(error).__name__}: {error}") from error
 
 
 def as_box_set(source: Path, content: Content, paths: Sequence[Path], left_out: Sequence[str] = ()) -> BoxSet:
@@ -187,8 +185,8 @@ def _notes(content: Content, samples: tuple[BoxSample, ...]) -> list[str]:
 
 
 def _reaches_out(sample: BoxSample) -> int:
-    """How many boxes of the picture do so by more than a pixel, which is rounding."""
+    """How many boxes of the picture do so by more than `SLACK`."""
     if sample.size_wh is None or not len(sample.labels):
         return 0
     boxes, limit = sample.boxes_xyxy, np.array(sample.size_wh)
-    return int(((boxes[:, :2] < -1) | (boxes[:, 2:] > limit + 1)).any(axis=1).sum())
+    return int(((boxes[:, :2] < -SLACK) | (boxes[:, 2:] > limit + SLACK)).any(axis=1).sum())

@@ -1,6 +1,6 @@
 """A COCO JSON file -> its content, with its faults found first.
 
-Told are those that would spoil an evaluation in silence, or stop it after the last picture.
+Faults are what would spoil an evaluation in silence, or stop it after the last picture.
 """
 
 import json
@@ -9,9 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-FLOAT32_MAX = (2 - 2**-23) * 2.0**127  # boxes are float32
-INT64 = range(-(2**63), 2**63)
-SHOWN_LENGTH = 80  # characters of a value that a message shows
 Item = dict[str, Any]
 Content = dict[str, list[Item]]
 KEYS = {
@@ -19,6 +16,9 @@ KEYS = {
     "annotations": ("id", "image_id", "category_id", "bbox", "area", "iscrowd"),
     "categories": ("id", "name"),
 }
+FLOAT32_MAX = (2 - 2**-23) * 2.0**127  # boxes are float32
+INT64 = range(-(2**63), 2**63)
+SHOWN_LENGTH = 80  # characters of a value that a message shows
 SHOWN_FAULTS = 3  # faults that a message lists
 
 
@@ -34,6 +34,11 @@ def image_faults(content: Content) -> list[str]:
     """A line for each."""
     images = content["images"]
     faults = [f"an image has no {key}" for i in images for key in ("id", "file_name") if i.get(key) in (None, "")]
+    faults += [
+        f"image {_shown(i['id'])} has the file_name {_shown(i['file_name'])}: it is a text"
+        for i in images
+        if not faults and not isinstance(i["file_name"], str)
+    ]
     return faults or _id_faults("an image", images) or _size_faults(images) or _doubles("images", "id", images)
 
 
@@ -157,12 +162,15 @@ def read_coco_file(path: Path, *, regions: bool = False) -> Content:
 
 def check_content(content: Content) -> None:
     """Raises `ValueError` that names the faults, of content that need not have come from a file."""
-    for part, find in (
-        ("categories", category_faults),
-        ("images", image_faults),
-        ("annotations", annotation_faults),  # which relies on the others' ids
-    ):
-        _refuse(find(content), content, part)
+    try:
+        for part, find in (
+            ("categories", category_faults),
+            ("images", image_faults),
+            ("annotations", annotation_faults),  # which relies on the others' ids
+        ):
+            _refuse(find(content), content, part)
+    except TypeError as error:  # ids and names that are lists
+        raise ValueError(f"TypeError: {error}") from error
 
 
 def check_boxes_within(content: Content) -> None:

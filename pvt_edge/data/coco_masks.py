@@ -17,6 +17,7 @@ from pvt_edge.errors import DataError
 from pvt_edge.results.masks import draw_runs, unpacked
 
 SHOWN = 3  # faults that a message lists
+FARTHEST = 100_000  # pixels off a picture's corner: pycocotools walks along a polygon, with memory for each step
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def draw_region(segmentation: Any, height: int, width: int) -> NDArray[np.bool_]
 
         if not segmentation or any(not isinstance(p, list) or len(p) < 6 or len(p) % 2 for p in segmentation):
             raise ValueError("a polygon is a list of at least three points x, y")
+        if any(not -FARTHEST <= value <= FARTHEST for polygon in segmentation for value in polygon):
+            raise ValueError(f"a polygon has a point that is not finite or more than {FARTHEST} pixels away")
         counts: Any = coco.merge(coco.frPyObjects(segmentation, height, width))["counts"].decode()
     elif isinstance(segmentation, dict) and {"counts", "size"} <= segmentation.keys():
         if list(segmentation["size"]) != [height, width]:
@@ -88,7 +91,8 @@ def read_coco_masks(annotations: Path, images: Path) -> MaskSet:
         if size is None:
             left_out.append(f"{path}: it is not there or cannot be read as a picture")
             continue
-        stated = (image.get("width", size[0]), image.get("height", size[1]))
+        told = (image.get("width"), image.get("height"))
+        stated = tuple(there if given is None else given for given, there in zip(told, size, strict=True))
         if stated != size:
             faults.append(
                 f"image {image['id']!r} is told to have {stated[0]}x{stated[1]} pixels, {path} has {size[0]}x{size[1]}"

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from pvt_edge.data.labelled_set import MaskSample
 
-MOST_CLASSES = VOID  # their ids leave 255 free
 LARGEST = 65535  # value in a mask of 16 bits
 ONE_CHANNEL = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 SPREAD = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey values of fewer bits, to make white of the largest

@@ -8,13 +8,12 @@ from pvt_edge.data.coco import read_coco
 from pvt_edge.data.coco_masks import read_coco_masks
 from pvt_edge.data.labelled_set import BoxSet, ClassSet, MaskSet
 from pvt_edge.data.mask_folders import FORMATS as MASK_FORMATS
-from pvt_edge.data.mask_folders import Place, find_place, no_masks, read_mask_folder
+from pvt_edge.data.mask_folders import PARTS, Place, find_place, no_masks, read_mask_folder
 from pvt_edge.data.pascal_voc import has_voc, read_voc, voc_parts
 from pvt_edge.data.yolo import class_names, load_yaml, read_label_files, read_yolo
 from pvt_edge.errors import DataError
 from pvt_edge.sources.images import list_pictures
 
-PARTS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "test")}
 YAML = (".yaml", ".yml")
 BOX_FORMATS = (
     "a COCO file; a folder with instances_train.json, with data.yaml or with Annotations of Pascal VOC; a data.yaml"
@@ -160,8 +159,12 @@ def _pictures_of(folder: Path, annotations: Path) -> Path:
 
 def _labelled_beside(folder: Path) -> BoxSet:
     """A folder with images/, labels/ and classes.txt, as labelling tools write it."""
-    names = [line.strip() for line in (folder / "classes.txt").read_text(encoding="utf-8-sig").splitlines()]
-    numbered = class_names(folder / "classes.txt", {"names": [name for name in names if name]})
+    file = folder / "classes.txt"
+    try:
+        names = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the classes of {file}: {error}") from error
+    numbered = class_names(file, {"names": [name for name in names if name]})
     pictures = list_pictures(folder / "images") if (folder / "images").is_dir() else list_pictures(folder)
     if not pictures:
         raise DataError(f"no pictures in {folder / 'images'}")

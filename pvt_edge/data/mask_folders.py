@@ -9,6 +9,7 @@ from pvt_edge.data.class_table import ClassTable, numbered, read_class_table, ta
 from pvt_edge.data.coco_file import read_coco_file
 from pvt_edge.data.index_masks import check_masks, read_index_mask
 from pvt_edge.data.labelled_set import MaskSample, MaskSet
+from pvt_edge.data.pascal_voc import list_stems
 from pvt_edge.data.picture_paths import displayed_size
 from pvt_edge.errors import DataError
 from pvt_edge.sources.images import list_pictures
@@ -176,9 +177,7 @@ def _sub_folder(folder: Path, part: str) -> Path | None:
 def _listed(data: Path, part: str) -> tuple[str, ...] | None:
     """The stems of a part as Pascal VOC lists them; None without such a list."""
     file = data / "ImageSets" / "Segmentation" / f"{part}.txt"
-    if not file.is_file():
-        return None
-    return tuple(line.split()[0] for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    return tuple(list_stems(file)) if file.is_file() else None
 
 
 def _pictures_below(folder: Path) -> list[Path]:

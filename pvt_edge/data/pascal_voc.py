@@ -1,6 +1,7 @@
 """Pascal VOC: an XML file a picture, and lists of their names."""
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -36,7 +37,7 @@ def read_voc(folder: Path, part: str | None = None, labels: Sequence[str] | None
     for file in sorted((folder / ANNOTATIONS).glob("*.xml")):
         try:
             trees[file.stem] = ElementTree.parse(file).getroot()
-        except (OSError, ElementTree.ParseError) as error:
+        except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # of encodings too
             faults.append(f"{file}: {error}")
     stems = sorted(trees) if stems is None else stems
     absent = [stem for stem in stems if stem not in trees]
@@ -74,7 +75,11 @@ def _stems(folder: Path, part: str | None) -> list[str] | None:
     """The names in a part's list; None for all."""
     if part is None:
         return None
-    file = folder / LISTS / f"{part}.txt"
+    return list_stems(folder / LISTS / f"{part}.txt")
+
+
+def list_stems(file: Path) -> list[str]:
+    """The names of pictures, without their suffixes, in a list: the first word of each line."""
     try:
         return [line.split()[0] for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -96,9 +101,10 @@ def _size(tree: ElementTree.Element) -> dict[str, int]:
 
 def _number(text: str | None) -> float:
     try:
-        return float(text or 0)
+        number = float(text or 0)
     except ValueError:
         return 0.0
+    return number if isfinite(number) else 0.0
 
 
 def _annotation(thing: ElementTree.Element, number_of: dict[str, int]) -> Item:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 Parts = tuple[str, ...]
 SHOWN = 3  # places that a message lists
-ORIENTATION = 0x0112  # EXIF's
+ORIENTATION, QUARTER_TURNS = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and the values that swap width and height
 
 
 def find_pictures(names: Sequence[str], images: Path) -> tuple[list[Path], list[str]]:
@@ -110,7 +110,7 @@ def displayed_size(path: Path) -> tuple[int, int] | None:
         with warnings.catch_warnings(), Image.open(path) as picture:
             warnings.simplefilter("ignore")
             width, height = picture.size
-            turned = picture.getexif().get(ORIENTATION, 1) >= 5
+            turned = picture.getexif().get(ORIENTATION) in QUARTER_TURNS
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
     return (height, width) if turned else (width, height)

@@ -101,7 +101,7 @@ def load_yaml(data: Path) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(data.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # a date such as 2001-13-45 is a ValueError
         raise DataError(f"cannot read {data}: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"{data} is no data.yaml: expected are the keys train, val and names")
@@ -128,7 +128,11 @@ def _pictures(base: Path, place: str) -> Iterator[Path]:
         folders = sorted((path, *(inner for inner in path.rglob("*") if inner.is_dir())))
         yield from (picture for folder in folders for picture in list_pictures(folder))
     elif path.is_file():
-        for line in path.read_text(encoding="utf-8-sig").splitlines():
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"cannot read {path} as a list of pictures, a path a line: {error}") from error
+        for line in lines:
             if line.strip():
                 inner = Path(line.strip())
                 yield inner if inner.is_absolute() else path.parent / inner

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from mmap import ACCESS_READ, mmap
 from tempfile import TemporaryFile
 from typing import IO, Any, NoReturn
@@ -165,8 +165,6 @@ def answer(name: str, limit_s: int) -> NoReturn:
 
 
 def _cuda(facts: Facts) -> None:
-    from dataclasses import asdict
-
     from pvt_edge.runtimes.cuda import bindings, check, probe_cuda
 
     facts["gpus"] = []

@@ -17,6 +17,30 @@ if TYPE_CHECKING:
 COUNTER_COLOUR = (0, 230, 255)
 
 
+def annotate(result: "Result") -> NDArray[np.uint8]:
+    """A copy of the picture (H, W, 3) uint8 BGR with what was found."""
+    image = (result.image if result.canvas is None else result.canvas).copy()
+    labels = []
+    if result.mask is not None:
+        painted = {i: count for i, count in result.pixels.items() if is_painted(result.names[i])}
+        draw_mask(image, result.mask, result.style.opacity, only=painted)
+        draw_legend(image, [(result.names[i], i, count / result.mask.size) for i, count in painted.items()])
+    draw_outlines(image, result.counters)
+    if result.boxes is not None:
+        ids = result.boxes.cls.tolist()
+        words = [_words(result.names[i], track) for i, track in zip(ids, result.tracks(), strict=True)]
+        texts = [(word, f"{c:.2f}") for word, c in zip(words, result.boxes.conf.tolist(), strict=True)]
+        labels = draw_boxes(image, result.boxes.xyxy, ids, texts)
+    if result.probs is not None:
+        draw_classes(image, [(result.names[i], float(result.probs.data[i])) for i in result.probs.top5])
+    draw_counts(image, result.counters, labels)
+    return image
+
+
+def _words(name: str, track: int | None) -> str:
+    return name if track is None else f"{name} #{track}"
+
+
 def draw_outlines(image: NDArray[np.uint8], counters: "Sequence[Counter]") -> None:
     """Paint the lines and zones on `image` (H, W, 3) BGR in place; an arrow shows a line's "in"."""
     import cv2
@@ -109,27 +133,3 @@ def _draw_arrow(image: NDArray[np.uint8], ends: NDArray[np.int32], style: Style)
     tip = foot + 2.5 * style.text * right
     start, end = (tuple(np.rint(point).astype(int).tolist()) for point in (foot, tip))
     cv2.arrowedLine(image, start, end, COUNTER_COLOUR, style.line, cv2.LINE_AA, tipLength=0.4)
-
-
-def annotate(result: "Result") -> NDArray[np.uint8]:
-    """A copy of the picture (H, W, 3) uint8 BGR with what was found."""
-    image = (result.image if result.canvas is None else result.canvas).copy()
-    labels = []
-    if result.mask is not None:
-        painted = {i: count for i, count in result.pixels.items() if is_painted(result.names[i])}
-        draw_mask(image, result.mask, result.style.opacity, only=painted)
-        draw_legend(image, [(result.names[i], i, count / result.mask.size) for i, count in painted.items()])
-    draw_outlines(image, result.counters)
-    if result.boxes is not None:
-        ids = result.boxes.cls.tolist()
-        words = [_words(result.names[i], track) for i, track in zip(ids, result.tracks(), strict=True)]
-        texts = [(word, f"{c:.2f}") for word, c in zip(words, result.boxes.conf.tolist(), strict=True)]
-        labels = draw_boxes(image, result.boxes.xyxy, ids, texts)
-    if result.probs is not None:
-        draw_classes(image, [(result.names[i], float(result.probs.data[i])) for i in result.probs.top5])
-    draw_counts(image, result.counters, labels)
-    return image
-
-
-def _words(name: str, track: int | None) -> str:
-    return name if track is None else f"{name} #{track}"

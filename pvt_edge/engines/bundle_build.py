@@ -1,4 +1,4 @@
-"""build_bundle: on the device, engines from the graphs of a bundle; needs TensorRT and cuda-python, no torch."""
+"""build_bundle: on the device, engines from the graphs of a bundle; refresh_engines: those that do not fit, again."""
 
 import shutil
 import warnings
@@ -13,7 +13,9 @@ from pvt_edge.bundle.schema import Artifact, InputSpec, Precision
 from pvt_edge.engines.workshop import OnStep, Workshop, engine_latency, open_workshop, write_engine
 from pvt_edge.errors import BundleError, PvtEdgeError
 from pvt_edge.options.build import BuildOptions
-from pvt_edge.runtimes.passport import differences, here
+from pvt_edge.runtimes.cuda import probe_cuda
+from pvt_edge.runtimes.passport import batches_of, differences, here
+from pvt_edge.runtimes.tensorrt_library import load_library
 
 DYNAMIC_BATCHES = (1, 1, 16)  # the profile of a dynamic batch where none is asked for; 16 is what a predictor feeds
 CACHE = "timing.cache"
@@ -65,6 +67,19 @@ def build_bundle(
             }
         )
         return writer.finish(manifest)
+
+
+def refresh_engines(bundle: Bundle, library: str) -> Bundle:
+    """The bundle with engines that fit this machine: built again, with a warning, where they do not."""
+    engines = _engines(bundle, library)
+    machine = here(probe_cuda(), load_library(library))
+    wrong = [text for engine in engines for text in differences(engine.passport or {}, machine)]
+    if not wrong:
+        return bundle
+    reasons = "; ".join(dict.fromkeys(wrong))
+    warnings.warn(f"{bundle.folder}: engines are built again for this machine ({reasons})", stacklevel=3)
+    options = BuildOptions(batches=batches_of(engines[0].passport or {}))
+    return build_bundle(bundle.folder, library=library, options=options)
 
 
 def profile_for(dynamic_batch: bool, options: BuildOptions) -> tuple[int, int, int] | None:
@@ -173,21 +188,3 @@ def _copy(bundle: Bundle, writer: BundleWriter, artifacts: list[Artifact], libra
         shutil.copyfile(bundle.folder / name, writer.path(name))
     with suppress(FileNotFoundError):
         shutil.copyfile(bundle.folder / library / CACHE, writer.path(f"{library}/{CACHE}"))
-
-
-def refresh_engines(bundle: Bundle, library: str) -> Bundle:
-    """The bundle with engines that fit this machine: built again, with a warning, where they do not."""
-    from pvt_edge.runtimes.cuda import probe_cuda
-    from pvt_edge.runtimes.passport import batches_of, differences, here
-    from pvt_edge.runtimes.tensorrt_library import load_library
-
-    engines = [artifact for artifact in bundle.manifest.artifacts if artifact.runtime == library]
-    machine = here(probe_cuda(), load_library(library))
-    wrong = [text for engine in engines for text in differences(engine.passport or {}, machine)]
-    if not wrong:
-        return bundle
-
-    reasons = "; ".join(dict.fromkeys(wrong))
-    warnings.warn(f"{bundle.folder}: engines are built again for this machine ({reasons})", stacklevel=3)
-    options = BuildOptions(batches=batches_of(engines[0].passport or {}))
-    return build_bundle(bundle.folder, library=library, options=options)

@@ -97,7 +97,6 @@ def build_engine(
             "more memory: --workspace MIB, or close other programs"
         )
     if cache is not None and options.timing_cache is not None:
-        options.timing_cache.parent.mkdir(parents=True, exist_ok=True)
         write_file(options.timing_cache, bytes(config.get_timing_cache().serialize()))
     return BuiltEngine(bytes(plan), seconds, tuple(logger.messages))
 
@@ -163,10 +162,20 @@ def _add_profile(builder: Any, network: Any, config: Any, options: BuildOptions)
 
 
 def _read_cache(config: Any, options: BuildOptions) -> Any:
-    """The timing cache in use: what the file holds, or an empty one where it is absent, broken or another GPU's."""
-    if options.timing_cache is None:
+    """The timing cache in use: what the file holds, or an empty one where it is absent, broken or another GPU's.
+
+    Raises `ExportError`, before the minutes that a build takes, for a place that no file can be kept in.
+    """
+    place = options.timing_cache
+    if place is None:
         return None
-    content = options.timing_cache.read_bytes() if options.timing_cache.is_file() else b""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        content = place.read_bytes() if place.exists() else b""
+    except OSError as error:
+        raise ExportError(
+            f"cannot keep the timing cache {place}: {error.strerror or error}: name another file with --timing-cache"
+        ) from error
     for cached in (content, b""):
         cache = config.create_timing_cache(cached)
         if cache is not None and config.set_timing_cache(cache, False):

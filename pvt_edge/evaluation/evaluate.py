@@ -5,20 +5,20 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from pvt_edge.arguments import check_whole
 from pvt_edge.bundle import Manifest, read_bundle
 from pvt_edge.data.layouts import default_images
 from pvt_edge.errors import DataError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.evaluation.files import check_plots, prepare_files, write_detections, write_plots
 from pvt_edge.evaluation.inputs import choose_artifacts, prepared
-from pvt_edge.evaluation.record import Evaluation, Failure, MeanSpeed, Row
+from pvt_edge.evaluation.record import Evaluation, Failure, Row
 from pvt_edge.metrics.labelled import Labelled, Scores
+from pvt_edge.predictor import Predictor, load
 from pvt_edge.predictor.slicing import Slicing, choose_slicing, sliced_max_det
+from pvt_edge.results.fields import MeanSpeed
 from pvt_edge.tasks import get_task
-
-if TYPE_CHECKING:
-    from pvt_edge.predictor import Predictor
 
 Bar: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 
@@ -70,6 +70,9 @@ def evaluate(
     Raises `DataError` for data that is broken, does not fit the bundle or would be overwritten, the errors of
     `pvt_edge.load`, and `RuntimeMissingError` where none of several could run, or where `plots` lack matplotlib.
     """
+    check_whole("evaluate()", optional=True, limit=limit)
+    if limit is not None and limit < 1:
+        raise RuntimeInputError(f"limit must be at least 1 picture, got {limit}")
     if plots is not None:
         check_plots(Path(plots))
     found = read_bundle(bundle)
@@ -157,7 +160,7 @@ def read_labelled(
 
 
 def judge(
-    predictor: "Predictor",
+    predictor: Predictor,
     labelled: Labelled[Any],
     advance: Callable[[], None],
     slicing: Slicing | None = None,
@@ -204,8 +207,6 @@ def _run(
     slicing: Slicing | None,
     bar: Bar,
 ) -> tuple[Row, Scores]:
-    from pvt_edge.predictor import load
-
     opened = load(folder, pair[0], precision=pair[1], device=device, threads=threads, pixel_max=pixel_max)
     with opened as predictor:
         name = f"{predictor.runtime.name} {predictor.runtime.precision}"

@@ -1,8 +1,6 @@
-"""What an evaluation found: figures, failures, and the means over pictures of what each step took."""
+"""What an evaluation found: each artifact's figures, or why it has none."""
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +13,6 @@ from pvt_edge.metrics.labelled import Settings
 from pvt_edge.predictor.slicing import Slicing
 
 Figures = dict[str, float]
-
-
-class MeanSpeed:
-    """Adds up `Result.speed`."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._spent_ms: defaultdict[str, float] = defaultdict(float)
-
-    def add(self, speed: Mapping[str, float]) -> None:
-        """One picture more."""
-        self._count += 1
-        for step, spent in speed.items():
-            self._spent_ms[step] += spent
-
-    def means(self) -> dict[str, float]:
-        """Milliseconds a picture by step."""
-        return {step: spent / self._count for step, spent in self._spent_ms.items()}
 
 
 @dataclass(frozen=True)

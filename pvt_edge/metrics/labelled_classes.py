@@ -1,6 +1,5 @@
 """Top-1, top-5 and balanced accuracy of classes given to labelled pictures."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,9 +30,9 @@ def place(logits: "NDArray[Any]", label: int) -> float:
     Infinity where they are not all finite, and for one class alone unless its logit is positive.
     """
     if len(logits) == 1 and not logits[0] > 0:
-        return math.inf
+        return inf
     if not np.isfinite(logits).all():
-        return math.inf
+        return inf
     return int(np.argsort(-logits, kind="stable").tolist().index(label))
 
 

@@ -17,8 +17,10 @@ from pvt_edge.models.table import (
     register_model,
 )
 
-for model in (Classifier, Segmenter, Detector, Backbone):
-    register_model(model)
+register_model(Classifier)
+register_model(Segmenter)
+register_model(Detector)
+register_model(Backbone)
 
 __all__ = [
     "FAMILIES",

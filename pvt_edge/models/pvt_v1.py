@@ -14,13 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pvt_edge.models.model import Backbone
-from pvt_edge.models.pvt_v2 import (
-    BLOCK_EPS,
-    Block,
-    PatchEmbed,
-    embed_norms,
-    stage_blocks,
-)
+from pvt_edge.models.pvt_v2 import BLOCK_EPS, Block, PatchEmbed, embed_norms, stage_blocks
 from pvt_edge.variants import Variant
 
 TRAINED_AT = 224  # the side of the pictures that the position tables are for

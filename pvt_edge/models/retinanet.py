@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 from torch import Tensor, nn
 
@@ -61,6 +62,16 @@ class HeadConfig:
             least, most = (3, 5) if name == "levels" else (0 if name == "depth" else 1, 1 << 20)
             if size is None or not least <= size <= most:
                 raise ArgumentError(f"HeadConfig(): {name} must be {least} to {most}, not {size}")
+        for name in ("ratios", "scales", "base_sizes"):
+            values = getattr(self, name)
+            if values is not None and (not values or not all(_is_positive(value) for value in values)):
+                raise ArgumentError(f"HeadConfig(): {name} must be numbers above 0, not {described(values)}")
+        if self.base_sizes is not None and len(self.base_sizes) != self.levels:
+            raise ArgumentError(
+                f"HeadConfig(): base_sizes must be {self.levels}, one a level, not {described(self.base_sizes)}"
+            )
+        if not math.isfinite(self.center_offset):
+            raise ArgumentError(f"HeadConfig(): center_offset must be a finite number, not {self.center_offset}")
 
     def __str__(self) -> str:
         norms = " with BatchNorm" if self.batch_norm else ""
@@ -81,6 +92,10 @@ class HeadConfig:
     def strides(self) -> tuple[int, ...]:
         """Pixels per map position of each level."""
         return tuple(8 << i for i in range(self.levels))
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 HEADS: dict[str, HeadConfig] = {

@@ -74,7 +74,9 @@ class MachineOptions(TypedDict, total=False):
     threads: Threads
 
 
-class _RunOptions(TypedDict, total=False):
+class _JudgedOptions(TypedDict, total=False):
+    """The first of `ValOptions`, as `--help` lists them: what is run, and above which scores."""
+
     runtime: Annotated[str, Flag("auto, all, or a runtime such as openvino.", default="auto")]
     precision: Annotated[str, Flag("auto, all, fp32, bf16, fp16, approx or int8.", default="auto")]
     device: Device
@@ -84,7 +86,7 @@ class _RunOptions(TypedDict, total=False):
     max_det: MaxDet
 
 
-class ValOptions(_RunOptions, SliceOptions, total=False):
+class ValOptions(_JudgedOptions, SliceOptions, total=False):
     """Keywords of `pvt_edge.evaluation.evaluate`; see there."""
 
     limit: Annotated[int | None, Flag("Only the first so many pictures.", min=1)]

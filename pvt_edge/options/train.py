@@ -4,6 +4,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
+from pvt_edge.arguments import check_number
 from pvt_edge.errors import ArgumentError, UnknownNameError
 from pvt_edge.options.flag import Flag, parse_imgsz
 
@@ -115,6 +116,7 @@ class TrainOptions:
             ("exact_share", 0.0, 0.9),
         ):
             value = getattr(self, name)
+            check_number("train()", optional=True, **{name: value})
             if value is not None and not low <= value <= high:
                 raise ArgumentError(f"train(): {name} must be from {low:g} to {high:g}, not {value!r}")
         for name, known in (("amp", (AUTO, "off", "bf16", "fp16")), ("symmetry", SYMMETRIES)):
@@ -143,7 +145,7 @@ def frozen_stages(freeze: str) -> tuple[int, ...]:
     """The stages of the backbone that are left as they are: of "none", "head-only", "stages.0" or "stages.0-2"."""
     if freeze in ("none", "head-only"):
         return (0, 1, 2, 3) if freeze == "head-only" else ()
-    found = _STAGES.fullmatch(freeze)
+    found = _STAGES.fullmatch(str(freeze))
     if not found or (found[2] and found[2] < found[1]):
         raise ArgumentError(f"train(): freeze {freeze!r} is none: write head-only, none or stages.0-2, of 0 to 3")
     return tuple(range(int(found[1]), int(found[2] or found[1]) + 1))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pvt_edge.bundle.schema import ResizeSpec
 
 Picture: TypeAlias = Union[NDArray[np.generic], "Image", str, "PathLike[str]"]
+# Pillow's modes by the bits of a channel
 EIGHT_BITS = ("1", "L", "P", "RGB", "RGBA", "LA", "PA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "La", "RGBa")
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 

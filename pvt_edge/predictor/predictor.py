@@ -24,6 +24,7 @@ from pvt_edge.predictor.frames import Picture, Prepared, check_source, frame_of,
 from pvt_edge.predictor.slicing import Slicing, merge, windows_of
 from pvt_edge.results import Result
 from pvt_edge.results.fields import FrameInfo
+from pvt_edge.runtimes import RUNTIMES, Runtime, open_runtime
 from pvt_edge.sources import Frame, Source, SourceOptions, VideoFile, open_source
 from pvt_edge.sources.network import HttpStream
 from pvt_edge.tasks import get_task
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
     from typing_extensions import Self, Unpack
-
-    from pvt_edge.runtimes import Runtime
 
 Answer: TypeAlias = tuple[dict[str, NDArray[Any]], float]  # a view's outputs, and its share of the milliseconds
 MAX_BATCH = 16  # of a dynamic batch, to bound memory
@@ -74,8 +73,6 @@ def load(
         UnknownNameError: For a name that does not exist.
         ArgumentError: For an argument of the wrong kind.
     """
-    from pvt_edge.runtimes import RUNTIMES, open_runtime
-
     check_text("load()", runtime=runtime, precision=precision, device=device)
     check_whole("load()", optional=True, threads=threads)
     check_pixel_max(pixel_max)
@@ -96,7 +93,7 @@ class Predictor:
     ...     result = predictor(frame_bgr, conf=0.4)
     """
 
-    def __init__(self, bundle: Bundle, runtime: "Runtime", *, pixel_max: "str | float | None" = None) -> None:
+    def __init__(self, bundle: Bundle, runtime: Runtime, *, pixel_max: "str | float | None" = None) -> None:
         if not isinstance(bundle, Bundle):
             raise ArgumentError(
                 f"Predictor() takes a read bundle and its opened runtime: call pvt_edge.load({bundle!r})"

@@ -53,7 +53,7 @@ def choose_slicing(
         return None
     if not task.slices:
         raise RuntimeInputError(f"slice is for detectors, this bundle's task is {task.name}: leave it out")
-    tile_hw = check_size("slice", slice)
+    tile_hw = check_size("predictor", slice, "slice")
     if min(tile_hw) < LEAST_TILE:
         raise ArgumentError(f"slice must be {LEAST_TILE} pixels or more a side, not {tile_hw[0]}x{tile_hw[1]}")
     check_number("slice", optional=True, overlap=overlap)

@@ -29,7 +29,7 @@ def draw_confusion(confusion: "Confusion", subject: str = "") -> "Figure":
     """Counts in cells that are coloured by their share of the row, blue where right and orange where not.
 
     What was found where nothing is goes by its share of the column. Of many classes those most often mistaken are
-    shown. `of` says whose table it is, in the line below the title.
+    shown. `subject` says whose table it is, in the line below the title.
     """
     counts, names = confusion.counts, confusion.names
     parts = [subject] if subject else []
@@ -66,7 +66,7 @@ def draw_confusion(confusion: "Confusion", subject: str = "") -> "Figure":
 def draw_precision_recall(curves: "Curves", subject: str, ap: str) -> "Figure":
     """A line a class, and their mean; of many classes the lines are grey.
 
-    `of` says whose curves they are, `ap` what the area below them is called.
+    `subject` says whose curves they are, `ap` what the area below them is called.
     """
     figure, axes = axes_below("Precision over recall", subject, _HEIGHT_IN)
     rows = {f"{name}, {ap} {curve.ap:.3f}": curve.precision for name, curve in curves.classes.items()}

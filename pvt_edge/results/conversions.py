@@ -1,7 +1,8 @@
 """Boxes and masks as something else: `supervision.Detections`, and crops of their picture as files."""
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from pvt_edge.errors import DataError, RuntimeMissingError
 from pvt_edge.pictures.files import write_image
-from pvt_edge.results.masks import count_pixels
+from pvt_edge.results.masks import Names, count_pixels
 
 if TYPE_CHECKING:
     from supervision import Detections
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from pvt_edge.results.fields import Boxes
 
 NO_NAME = re.compile(r"[^\w.-]+")  # what a class's name may have and a file's name should not
-LONGEST = 60  # letters of a class's name: file systems allow 255 bytes
-Names = Sequence[str] | Mapping[int, str]
+LONGEST_NAME = 60  # letters of a class's name
+LONGEST_BASE = 240  # bytes before the number and the suffix: file systems allow 255 in all
 
 
 def write_crops(
@@ -36,10 +37,17 @@ def write_crops(
     numbers: dict[str, int] = {}
     written = []
     for (x0, y0), (x1, y1), name in zip(low.tolist(), high.tolist(), names, strict=True):
-        base = f"{stem}_{NO_NAME.sub('-', name)[:LONGEST]}"
+        base = _shortened(f"{stem}_{NO_NAME.sub('-', name)[:LONGEST_NAME]}")
         path = _free(folder, base, numbers)
         written.append(write_image(path, np.ascontiguousarray(image[y0:y1, x0:x1])))
     return written
+
+
+def _shortened(name: str) -> str:
+    """The name, or the beginning of it that a file's name has room for."""
+    while len(os.fsencode(name)) > LONGEST_BASE:
+        name = name[:-1]
+    return name
 
 
 def _free(folder: Path, base: str, numbers: dict[str, int]) -> Path:

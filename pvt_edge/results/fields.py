@@ -1,5 +1,6 @@
-"""What a result is made of: boxes, shares of classes, and which frame of which stream it is of."""
+"""What a result is made of: boxes, shares of classes, and which frame of which stream it is of; the mean of speeds."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -157,3 +158,21 @@ class Counter:
     name: str
     points: tuple[tuple[int, int], ...]
     counts: Mapping[str, int]
+
+
+class MeanSpeed:
+    """Adds up `Result.speed`."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._spent_ms: defaultdict[str, float] = defaultdict(float)
+
+    def add(self, speed: Mapping[str, float]) -> None:
+        """One picture more."""
+        self._count += 1
+        for step, spent in speed.items():
+            self._spent_ms[step] += spent
+
+    def means(self) -> dict[str, float]:
+        """Milliseconds a picture by step."""
+        return {step: spent / self._count for step, spent in self._spent_ms.items()}

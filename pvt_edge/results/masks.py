@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pvt_edge.class_map import void_of
 from pvt_edge.errors import DataError, RuntimeInputError, described
 
-# as cocoapi's maskApi.c packs them: five bits a character, the sixth for "more follows"
-BITS, MORE, SIGN, FIRST_CHARACTER = 5, 0x20, 0x10, 48
 Names = Sequence[str] | Mapping[int, str]
-EXACT_FLOAT = 1 << 24  # OpenCV counts in float32
+# as cocoapi's maskApi.c packs run lengths: five bits a character, the sixth for "more follows"
+BITS, MORE, SIGN, FIRST_CHARACTER = 5, 0x20, 0x10, 48
+EXACT_FLOAT = 1 << 24  # pixels that OpenCV counts, in float32
 
 
 def run_lengths(mask: NDArray[np.bool_]) -> list[int]:

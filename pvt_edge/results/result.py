@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.errors import ArgumentError, DataError, RuntimeMissingError, described
-from pvt_edge.results.fields import Boxes, Counter, FrameInfo, Probs, StreamInfo
+from pvt_edge.results.fields import Boxes, Counter, FrameInfo, Probs
 from pvt_edge.results.masks import MaskStyle, check_mask, count_pixels, mask_rows, save_index_png, within
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from supervision import Detections
-
-__all__ = ["STEPS", "Boxes", "Counter", "FrameInfo", "Probs", "Result", "StreamInfo"]
 
 STEPS = ("preprocess", "inference", "postprocess")
 CORNERS = ("x1", "y1", "x2", "y2")

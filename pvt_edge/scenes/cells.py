@@ -114,7 +114,6 @@ HABITS = {
     "monocyte": Habit((3, 4), (0.42, 0.54), (0.28, 0.40), 2.6, 0.15, BASIC, 0.85),
     "compact": Habit((3, 4), (0.42, 0.52), (0.40, 0.50), 6.0, 0.25, None, 1.25),
 }
-KINDS = tuple(HABITS)
 
 
 def paint_white_cell(cell: Cell, stain: Stain, scale: float) -> Layer:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.errors import ImageSizeError
+from pvt_edge.errors import DataError, ImageSizeError
 from pvt_edge.scenes.camera import set_up_camera, take_picture
 from pvt_edge.scenes.layout import lay_out
 from pvt_edge.scenes.shapes import draw_stain
@@ -68,11 +68,9 @@ def check_size(height: int, width: int) -> None:
 
 
 def scene_clip(seed: int, frames: int, height: int = 480, width: int = 640) -> Iterator[Scene]:
-    """`frames` scenes, one by one, of a camera that wanders over one smear; boxes and masks
-    follow and are clipped.
+    """`frames` scenes, one by one, of a camera that wanders over one smear; boxes and masks follow and are clipped.
 
-    The path is smooth in fractions of a pixel and the focus breathes a little. Raises `ImageSizeError` below
-    64x64.
+    The path is smooth in fractions of a pixel and the focus breathes a little. Raises `ImageSizeError` below 64x64.
     """
     check_size(height, width)
     return _frames(seed, frames, height, width)
@@ -108,7 +106,6 @@ def write_scenes(folder: str | Path, count: int, seed: int = 0, height: int = 48
     """The path of `instances.json`, after writing `count` scenes as `images/scene_00000.jpg` and so on.
 
     Each has its class map in `masks/scene_00000.png`, a palette PNG whose indices count the lines of `classes.txt`.
-
     Scene i is `draw_scene(seed * 1_000_000 + i)`. The JSON is in COCO format, boxes as xywh, categories 1 to
     3 in the order of `LABELS`, file names relative to `images`.
     """
@@ -159,7 +156,10 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
 
 
 def write_clip(path: str | Path, frames: int, seed: int = 0) -> None:
-    """Write the `frames` pictures of `scene_clip(seed, frames)` as an MP4 file of 25 pictures a second."""
+    """Write the `frames` pictures of `scene_clip(seed, frames)` as an MP4 file of 25 pictures a second.
+
+    Raises `DataError` for a file that OpenCV does not write.
+    """
     import cv2
 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +168,10 @@ def write_clip(path: str | Path, frames: int, seed: int = 0) -> None:
         height, width = scene.image.shape[:2]
         if writer is None:
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), CLIP_FPS, (width, height))
+            if not writer.isOpened():
+                raise DataError(
+                    f"cannot write the clip {path}: give a name that ends in .mp4, in a folder that can be written"
+                )
         writer.write(scene.image)
     if writer is not None:
         writer.release()

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Plane = NDArray[np.float32]
+Spectrum = NDArray[np.float32]  # optical density per channel (3,), BGR: light that passes is exp(-density)
 STEPS = 256  # directions in which an outline's radius is tabulated
 MARGIN = 1.18  # patch size over outline size: room for the fringe around a cell
-Spectrum = NDArray[np.float32]
 
 
 def smooth_step(x: Plane, low: float, high: float) -> Plane:
@@ -116,9 +116,6 @@ def _radii(rng: np.random.Generator, wobble: float, waves: int) -> NDArray[np.fl
     angle = np.linspace(0, 2 * np.pi, STEPS, endpoint=False)[:, None]
     radii = 1.0 + (height * np.cos(order * angle + phase)).sum(axis=1)
     return np.asarray(np.clip(radii, 0.5, 1.6), np.float32)
-
-
-"""Optical density per channel (3,), BGR: light that passes is exp(-density)."""
 
 
 @dataclass(frozen=True)

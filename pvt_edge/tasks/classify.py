@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from pvt_edge.comparison.agreement import is_finite, logit_cosine, mean_and_worst
 from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
+from pvt_edge.comparison.panels import Panels, class_panels
 from pvt_edge.errors import BundleError
 from pvt_edge.postprocessing import against_rest, class_shares, softmax
-from pvt_edge.tasks.task import Classes, Panels, Shown, Task, check_classes
+from pvt_edge.results.fields import Probs
+from pvt_edge.tasks.task import Classes, Shown, Task, check_classes
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
@@ -50,8 +52,6 @@ class Classify(Task):
         thresholds: "Thresholds",
         manifest: "Manifest | Classes",
     ) -> dict[str, Any]:
-        from pvt_edge.results import Probs
-
         check_classes(len(row["logits"]), manifest.labels)
         return {"probs": Probs(class_shares(row["logits"], manifest.activation))}
 
@@ -114,8 +114,6 @@ class Classify(Task):
         return judge_classes(cast("ClassSet", dataset), labels, limit=limit, skip=skip)
 
     def panels(self, shown: Shown) -> Panels:
-        from pvt_edge.comparison.panels import class_panels
-
         found, reference = (
             class_shares(side["logits"][0], shown.manifest.activation) for side in (shown.found, shown.reference)
         )

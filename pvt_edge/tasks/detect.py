@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from pvt_edge.comparison.agreement import match_detections
 from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
-from pvt_edge.comparison.panels import AMBER, RED, SAME
+from pvt_edge.comparison.panels import AMBER, RED, SAME, Panels, box_panels
 from pvt_edge.errors import BundleError, RuntimeInputError
 from pvt_edge.pictures.resizing import to_original
 from pvt_edge.postprocessing import select
 from pvt_edge.results.fields import Boxes
-from pvt_edge.tasks.task import Classes, Panels, Shown, Task, check_classes
+from pvt_edge.tasks.task import Classes, Shown, Task, check_classes
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
@@ -161,8 +161,6 @@ class Detect(Task):
         return judge_boxes(cast("BoxSet", dataset), labels, settings or AP_SETTINGS, limit=limit, skip=skip)
 
     def panels(self, shown: Shown) -> Panels:
-        from pvt_edge.comparison.panels import box_panels
-
         matches = shown.difference.matches
         assert matches is not None
         return box_panels(shown.image, matches, shown.scale_xy, shown.limits, shown.manifest.labels)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pvt_edge.comparison.agreement import cosine, is_finite, mean_and_worst, relative_error
 from pvt_edge.comparison.difference import Arrays, Difference, Tally, paired
-from pvt_edge.tasks.task import Classes, Panels, Shown, Task
+from pvt_edge.comparison.panels import Panels, map_panels
+from pvt_edge.tasks.task import Classes, Shown, Task
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
@@ -60,6 +61,4 @@ class Features(Task):
         return {"agreement": figures["cosine"], **figures}
 
     def panels(self, shown: Shown) -> Panels:
-        from pvt_edge.comparison.panels import map_panels
-
         return map_panels(shown.image, shown.found, shown.reference, shown.limits["feature_error"])

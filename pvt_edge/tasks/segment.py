@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from pvt_edge.class_map import as_class_map, map_of_logits, only, void_of
 from pvt_edge.comparison.agreement import MaskAgreement, is_finite
 from pvt_edge.comparison.difference import Arrays, Difference, Figure, Tally, paired
+from pvt_edge.comparison.panels import Panels, mask_panels
 from pvt_edge.errors import BundleError
 from pvt_edge.pictures.resizing import mask_to_original
-from pvt_edge.tasks.task import Classes, Panels, Shown, Task, check_classes
+from pvt_edge.tasks.task import Classes, Shown, Task, check_classes
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest, PostprocessSpec
@@ -143,8 +144,6 @@ class Segment(Task):
         return judge_masks(cast("MaskSet", dataset), labels, limit=limit, skip=skip)
 
     def panels(self, shown: Shown) -> Panels:
-        from pvt_edge.comparison.panels import mask_panels
-
         return mask_panels(shown.image, _ids(shown.found), _ids(shown.reference), shown.manifest.labels)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.comparison.difference import FIGURES, Arrays, Difference, Figure
+from pvt_edge.comparison.panels import Panels
 from pvt_edge.errors import BundleError, DataError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pvt_edge.pictures.resizing import Placement
     from pvt_edge.postprocessing import Thresholds
 
-Panels = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 LegendEntry = tuple[tuple[int, int, int], str, int]  # colour BGR, what it means, width of the line
 TASKS: "dict[str, Task]" = {}
 

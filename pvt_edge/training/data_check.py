@@ -15,9 +15,9 @@ from pvt_edge.sources import read_image
 
 SHOWN = 20  # lines that a list in the page has
 MOST_BROKEN = 0.5  # of a part: more is another fault than broken pictures
+SMALL = 8  # pixels of the picture: a box with a smaller side is hard to find
 THREADS = 4
 T = TypeVar("T", bound=HasPath)
-SMALL = 8  # pixels of the input: a box with a smaller side is hard to find
 
 
 class _Seen(NamedTuple):

@@ -22,7 +22,7 @@ from pvt_edge.models import Model
 from pvt_edge.models.table import apply_moves
 from pvt_edge.moves import NONE, Moves
 from pvt_edge.training.judging import Judge
-from pvt_edge.training.pictures import Batch, EpochSampler
+from pvt_edge.training.pictures import Batch, EpochSampler, read_batches
 from pvt_edge.training.recipe import Recipe, follow, rate_at
 from pvt_edge.training.start import parameter_groups
 from pvt_edge.training.state import BEST, LAST, Progress, save_model, save_state, write_results
@@ -139,6 +139,7 @@ class Trainer:
             while self.progress.epoch < self.recipe.epochs and not self.stopped:
                 self._epoch()
         except KeyboardInterrupt:
+            self.progress.epoch = len(self.progress.history)  # one that was being judged is not done
             self.stopped = "Ctrl-C"
 
     def _epoch(self) -> None:
@@ -174,10 +175,9 @@ class Trainer:
         total = sum(value for name, value in row.items() if name.endswith("_loss"))
         figures = {name: scores.figures[name] for name in self.judging.shown_figures} if scores else None
         self.report(self._update(total, row["images_per_s"], row["waiting"], figures, is_best))
-        if out_of_time and progress.epoch < self.recipe.epochs:
-            self.stopped = OVER
-        if self.recipe.patience and progress.since_best >= self.recipe.patience:
-            self.stopped = f"no better for {progress.since_best} validations"
+        out_of_patience = self.recipe.patience and progress.since_best >= self.recipe.patience
+        if progress.epoch < self.recipe.epochs and (out_of_time or out_of_patience):
+            self.stopped = f"no better for {progress.since_best} validations" if out_of_patience else OVER
 
     def _steps(self) -> tuple[dict[str, float], tuple[int, int], float]:
         """(sums of the losses, (steps, images), seconds spent waiting for pictures)."""
@@ -191,7 +191,7 @@ class Trainer:
         steps = images = 0
         waited, began = 0.0, time.monotonic()
         mark = began
-        for batch in self.loader:
+        for batch in read_batches(self.loader):
             waited += time.monotonic() - mark
             parts = self._step(batch)
             for name, value in parts.items():

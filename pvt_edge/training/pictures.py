@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from pvt_edge.data.labelled_set import LabelledSet
+from pvt_edge.errors import DataError
 from pvt_edge.pictures.resizing import plan
 from pvt_edge.sources import read_image
 from pvt_edge.training.task import TrainingTask
@@ -35,8 +36,8 @@ class Batch(NamedTuple):
     indices: list[int]
 
 
-class Pictures(Dataset[tuple["NDArray[np.uint8]", Any, int]]):
-    """Views of the pictures of a set, and of those of `extra` after them."""
+class Pictures(Dataset[Any]):
+    """Views of the pictures of a set, and of those of `extra` after them; of what has gone since, the error."""
 
     def __init__(
         self,
@@ -60,7 +61,13 @@ class Pictures(Dataset[tuple["NDArray[np.uint8]", Any, int]]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, draw: Draw) -> "tuple[NDArray[np.uint8], Any, int]":
+    def __getitem__(self, draw: Draw) -> "tuple[NDArray[np.uint8], Any, int] | DataError":
+        try:
+            return self._view(draw)
+        except DataError as error:  # raised in a process of its own it would come out with a traceback in its text
+            return error
+
+    def _view(self, draw: Draw) -> "tuple[NDArray[np.uint8], Any, int]":
         rng = np.random.default_rng((self.seed, draw.epoch, draw.place))
         sample = self.samples[draw.picture]
         image = self._image(draw.picture)
@@ -129,10 +136,23 @@ def make_loader(pictures: Pictures, sampler: EpochSampler, workers: int, *, pin:
     )
 
 
-def collate(views: "Sequence[tuple[NDArray[np.uint8], Any, int]]") -> Batch:
-    """Views of one size as a batch."""
-    images = torch.from_numpy(np.stack([view for view, _, _ in views]))
-    return Batch(images, [target for _, target, _ in views], [index for _, _, index in views])
+def collate(views: "Sequence[tuple[NDArray[np.uint8], Any, int] | DataError]") -> Batch | DataError:
+    """Views of one size as a batch; the first of the errors where there are some."""
+    made = []
+    for view in views:
+        if isinstance(view, DataError):
+            return view
+        made.append(view)
+    images, targets, indices = zip(*made, strict=True)
+    return Batch(torch.from_numpy(np.stack(images)), [*targets], [*indices])
+
+
+def read_batches(loader: "DataLoader[Any]") -> Iterator[Batch]:
+    """The batches of an epoch. Raises `DataError` for a picture that cannot be read any more."""
+    for batch in loader:
+        if isinstance(batch, DataError):
+            raise batch
+        yield batch
 
 
 def fits_in_memory(sizes_wh: Sequence[tuple[int, int]], processes: int) -> bool:

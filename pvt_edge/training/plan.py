@@ -11,8 +11,12 @@ from pvt_edge.bundle.schema import NormaliseSpec
 from pvt_edge.errors import DataError
 from pvt_edge.options.train import TrainOptions, seconds_of
 from pvt_edge.training.recipe import MAY_CHANGE, Recipe, choose_device, default_workers, dump, read_recipe
-from pvt_edge.training.state import BEST, LAST, RUN, read_run, read_split, write_file
+from pvt_edge.training.state import BEST, LAST, RUN, STATE, read_run, read_split, write_file
 from pvt_edge.weights import NO_WEIGHTS
+from pvt_edge.weights.published import is_file_name
+
+FILES = ("extra", "plan")  # options that are paths, where there is something at them
+FILES_OR_NAMES = ("weights", "distil")  # the same, unless they are names of ours
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,16 @@ class Plan:
         """Whether there was an earlier start."""
         return bool(self.stored)
 
-    def own_weights(self) -> str:
-        """The weights of a run that goes on, which have its head; what it knows is in its state."""
+    @property
+    def has_epochs(self) -> bool:
+        """Whether an earlier start came to the end of an epoch; else the run begins anew."""
+        return any((self.folder / name).is_file() for name in (STATE, LAST))
+
+    def own_weights(self) -> str | None:
+        """The weights that the model is made by: of a run with epochs its own, whose head it has and whose state says
+        more; else those asked for."""
+        if not self.has_epochs:
+            return self.options.weights
         return next((str(self.folder / name) for name in (LAST, BEST) if (self.folder / name).is_file()), NO_WEIGHTS)
 
     def check_same(self, names: Sequence[str], learnt: Sequence[Path], judged: Sequence[Path]) -> None:
@@ -80,7 +92,7 @@ class Plan:
         content = {
             "pvt_edge": pvt_edge.__version__,
             "places": places,
-            "options": self.options.explicit(),
+            "options": {name: _absolute(name, value) for name, value in self.options.explicit().items()},
             "recipe": recipe.to_json(),
             "classes": names,
             "pictures": counts,
@@ -102,15 +114,27 @@ def new_plan(out: str | PathLike[str] | None, places: dict[str, str], options: T
 def plan_of(folder: Path, places: dict[str, str], given: TrainOptions) -> Plan:
     """A run that goes on. Raises `DataError` where it is none, or options would make another run of it."""
     stored = read_run(folder)
-    before = {name: _plain(value) for name, value in stored["options"].items()}
-    for name, value in given.explicit().items():
+    before = {name: _absolute(name, _plain(value)) for name, value in stored["options"].items()}
+    if unknown := sorted(before.keys() - vars(given).keys()):
+        raise DataError(
+            f"cannot go on in {folder}: {RUN} has options that this pvt-edge does not know ({', '.join(unknown)}): "
+            "upgrade with pip install -U pvt-edge"
+        )
+    explicit = {name: _absolute(name, value) for name, value in given.explicit().items()}
+    for name, value in explicit.items():
         settled = _plain(stored["recipe"].get(name, before.get(name)))
         if name not in MAY_CHANGE and value not in (settled, before.get(name)):  # what was said, or what came of it
             raise DataError(
                 f"cannot go on in {folder} with {name} {value!r}: that run has {settled!r}; leave it out, or start "
                 f"another run with --weights {folder / BEST}"
             )
-    return Plan(folder, {**stored["places"], **places}, TrainOptions(**{**before, **given.explicit()}), stored)
+    return Plan(folder, {**stored["places"], **places}, TrainOptions(**{**before, **explicit}), stored)
+
+
+def _absolute(name: str, value: Any) -> Any:
+    """An option's value, a relative path in full: a run may go on from another folder."""
+    is_path = name in FILES or (name in FILES_OR_NAMES and is_file_name(value))
+    return str(Path(value).resolve()) if is_path and Path(value).exists() else value
 
 
 def _plain(value: Any) -> Any:

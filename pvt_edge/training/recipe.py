@@ -4,7 +4,6 @@ import json
 import math
 import os
 from dataclasses import asdict, dataclass, fields
-from math import ceil
 from typing import Any
 
 import torch
@@ -110,7 +109,7 @@ def follow(average: torch.Tensor, current: torch.Tensor, updates: torch.Tensor |
 
 def choose_recipe(
     options: TrainOptions,
-    task: "TrainingTask[Any]",
+    task: TrainingTask[Any],
     *,
     train_count: int,
     val_count: int,
@@ -130,7 +129,7 @@ def choose_recipe(
     batch = options.batch or max(1, min(defaults.batch, train_count // 4))
     steps = max(1, train_count // batch)
     plain = defaults.fresh_epochs if fresh else defaults.epochs
-    epochs = options.epochs or max(plain, min(ceil(LEAST_STEPS / steps), 20 * plain))
+    epochs = options.epochs or max(plain, min(math.ceil(LEAST_STEPS / steps), 20 * plain))
     time = None if options.time is None else seconds_of(options.time)
     if time is not None and options.epochs is None:
         epochs = MOST_EPOCHS
@@ -159,7 +158,9 @@ def choose_recipe(
         seed=options.seed or 0,
         symmetry=options.symmetry or "mirror",
         extra_share=(0.25 if options.extra_share is None else options.extra_share) if options.extra else 0.0,
-        val_every=max(1, min(ceil(val_count * VALIDATION_COST / (0.1 * train_count)), epochs // LEAST_VALIDATIONS)),
+        val_every=max(
+            1, min(math.ceil(val_count * VALIDATION_COST / (0.1 * train_count)), epochs // LEAST_VALIDATIONS)
+        ),
         fresh=fresh,
         exact_share=options.exact_share or 0.0,
     )

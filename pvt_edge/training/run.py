@@ -105,10 +105,10 @@ def train(
         TrainingError: For a loss that is no number and a disk that is full; what was saved before is kept.
     """
     check_keywords("train()", options, OPTIONS)
-    given = TrainOptions(**options)
-    explicit = {
-        key: fspath(place) for key, place in (("data", data), ("val", val), ("images", images)) if place is not None
-    }
+    plain = {key: fspath(value) if isinstance(value, PathLike) else value for key, value in options.items()}
+    given = TrainOptions(**plain)
+    places = {"data": data, "val": val, "images": images}
+    explicit = {key: fspath(place) for key, place in places.items() if place is not None}
     if resume is not None:
         if out is not None:
             raise ArgumentError("train(): a run goes on in its own folder: give resume or out, not both")
@@ -214,7 +214,7 @@ def run_loop(
         moves=moves,
         log=log,
     )
-    if plan.goes_on:
+    if plan.has_epochs:
         trainer.restore(*load_state(plan.folder))
         watcher.say(f"goes on after epoch {trainer.progress.epoch}")
     with warnings.catch_warnings():
@@ -228,7 +228,10 @@ def run_loop(
         return model.eval()
 
     if progress.best is not None:
-        judging.draw(best, progress, folder)
+        try:
+            judging.draw(best, progress, folder)
+        except (OSError, DataError) as error:  # a full disk, a picture that has gone: the weights are there
+            watcher.say(f"note: not all could be drawn: {error}")
     return TrainRun(folder, folder / BEST, folder / LAST, progress.figures, progress.epoch, trainer.stopped)
 
 
@@ -264,7 +267,7 @@ def _begin(plan: Plan, training: TrainingTask[Any], parts: Parts, checked: Check
     start = starting_model(
         training,
         options.variant or "b0",
-        plan.own_weights() if plan.goes_on else options.weights,
+        plan.own_weights(),
         parts.names,
         options.head,
         drop_path=drop_path_of(options),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pvt_edge.checkpoints.preprocessing import normalise as normalise_pictures
 from pvt_edge.class_map import VOID
+from pvt_edge.data.class_table import BACKGROUND
 from pvt_edge.data.labelled_set import MaskSample
 from pvt_edge.errors import ArgumentError
 from pvt_edge.models import Model, build_model
@@ -25,7 +26,6 @@ WEIGHTS = (0.7, 1.4)  # of a pixel by how rare its class is: the further apart, 
 LONGEST = 640  # pixels
 CROPS_UNTIL = 0.7  # of a run, as for detectors
 CROP = 0.6  # of each side
-BACKGROUND = "background"
 THRESHOLD = 0.5  # of the one logit beside the background, which the loss is learnt at
 
 

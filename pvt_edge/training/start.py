@@ -43,7 +43,7 @@ class Start:
 
 
 def starting_model(
-    task: "TrainingTask[Any]",
+    task: TrainingTask[Any],
     variant: str,
     weights: str | None,
     names: tuple[str, ...],
@@ -107,7 +107,7 @@ def _load(
 
 
 def describe_pictures(
-    model: Model, task: "TrainingTask[Any]", normalise: NormaliseSpec, imgsz: tuple[int, int], names: tuple[str, ...]
+    model: Model, task: TrainingTask[Any], normalise: NormaliseSpec, imgsz: tuple[int, int], names: tuple[str, ...]
 ) -> None:
     """Note on the model how its pictures are made, which `save_weights` writes and an export reads."""
     plain = NormaliseSpec()

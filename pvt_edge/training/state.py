@@ -60,7 +60,9 @@ def load_state(folder: Path) -> tuple[Progress, dict[str, Any]]:
         content = torch.load(path, map_location="cpu", weights_only=True)
         return Progress(**content.pop("progress")), content
     except FileNotFoundError:
-        raise DataError(f"{folder} has no {STATE}: that run ended before its first epoch; start it again") from None
+        raise DataError(
+            f"{folder} has no {STATE}, which it would go on from: start another run with --weights {folder / LAST}"
+        ) from None
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as error:
         raise DataError(f"cannot read {path}: {error}: start again from {folder / BEST} with --weights") from error
 

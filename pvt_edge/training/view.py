@@ -28,8 +28,8 @@ class View:
 
         fill = image.reshape(-1, 3).mean(axis=0).tolist()
         shrinks = abs(np.linalg.det(self.matrix[:, :2])) < 0.5
-        if shrinks:  # OpenCV's warp does not average: halve first, as often as it takes
-            image, centred = _halved(image, self.matrix)
+        if shrinks:  # OpenCV's warp does not average
+            image, centred = _averaged(image, self.matrix)
         else:
             centred = self.matrix
         return np.asarray(
@@ -117,10 +117,10 @@ def _of_centres(matrix: "NDArray[np.float64]") -> "NDArray[np.float64]":
     return centred
 
 
-def _halved(
+def _averaged(
     image: "NDArray[np.uint8]", matrix: "NDArray[np.float64]"
 ) -> "tuple[NDArray[np.uint8], NDArray[np.float64]]":
-    """The picture halved until the rest of the way is no more than a half, and the matrix from there."""
+    """The picture averaged down to a little more than the view's scale, and the matrix from there."""
     import cv2
 
     factor = np.sqrt(abs(np.linalg.det(matrix[:, :2])))

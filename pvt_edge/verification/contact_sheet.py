@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,11 @@ from pvt_edge.variants import title_of
 
 if TYPE_CHECKING:
     from pvt_edge.bundle.schema import Manifest
-    from pvt_edge.comparison.difference import Difference
+    from pvt_edge.comparison.difference import Arrays, Difference
 
-    Arrays = Mapping[str, NDArray[Any]]
-
-WORST = 10
+WORST = 10  # pictures that are kept
 COLUMNS = 2  # of pairs
-GAP, MARGIN, CAPTION, HEAD = 4, 24, 26, 88
+GAP, MARGIN, CAPTION, HEAD = 4, 24, 26, 88  # pixels
 SPACE = 16  # between figures
 
 

@@ -2,9 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from pvt_edge.comparison.difference import FIGURES, Difference, Tally, ratio
 from pvt_edge.errors import PvtEdgeError
@@ -14,7 +12,11 @@ from pvt_edge.verification.report import ArtifactRow, PictureRow
 from pvt_edge.verification.side import Side, in_input_pixels
 
 if TYPE_CHECKING:
+    from pvt_edge.bundle.schema import PostprocessSpec
     from pvt_edge.comparison.agreement import Matches
+    from pvt_edge.comparison.difference import Arrays
+    from pvt_edge.pictures.resizing import Placement
+    from pvt_edge.predictor.frames import Prepared
 
 # Measured on 149 BCCD pictures and drawn scenes: of 3,000 random draws no sound bf16 or int8 class of 10 pairs used
 # up more than 1.07 times the limit of the whole; 12 px or 0.1 of score planted in one class uses up 8 times.
@@ -76,14 +78,6 @@ class ClassTallies:
 
 def _times(figure: str, limit: float) -> float:
     return 1 - TIMES * (1 - limit) if FIGURES[figure].least else TIMES * limit
-
-
-if TYPE_CHECKING:
-    from pvt_edge.bundle.schema import PostprocessSpec
-    from pvt_edge.pictures.resizing import Placement
-    from pvt_edge.predictor.frames import Prepared
-
-    Arrays = Mapping[str, NDArray[Any]]
 
 
 class Contender:

@@ -33,8 +33,9 @@ def write_verification(folder: Path, report: VerifyReport, sheet: "NDArray[np.ui
 
     def write(place: Path) -> None:
         content = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        (place / "report.json").write_text(content, encoding="utf-8")
-        (place / "report.md").write_text(page(report, SHEET if sheet is not None else None), encoding="utf-8")
+        text = page(report, SHEET if sheet is not None else None)
+        for name, whole in zip(_REPORTS, (text, content), strict=True):
+            (place / name).write_bytes(whole.encode("utf-8", "backslashreplace"))  # a path may hold bytes of no text
         if sheet is not None:
             write_image(place / SHEET, sheet)
 

@@ -117,11 +117,13 @@ def _row(row: ArtifactRow) -> dict[str, Any]:
         "artifact": row.name,
         "within": bool(row),
         "figures": dict(row.figures),
-        "limits": {FIGURES[name].option: limit for name, limit in row.limits.items()},
+        "limits": {FIGURES[name].option: _finite(limit) for name, limit in row.limits.items()},
         "failures": list(row.failures),
         **({"classes": dict(row.classes)} if row.classes else {}),
-        "pictures": [
-            {"picture": p.picture, **p.figures, "severity": p.severity if p.severity < float("inf") else None}
-            for p in row.pictures
-        ],
+        "pictures": [{"picture": p.picture, **p.figures, "severity": _finite(p.severity)} for p in row.pictures],
     }
+
+
+def _finite(value: float) -> float | None:
+    """The value as JSON has it; None for infinity."""
+    return value if value < float("inf") else None

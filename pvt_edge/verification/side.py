@@ -3,67 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pvt_edge.errors import BundleError, DataError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.pictures.resizing import Placement, mask_as_resized
 from pvt_edge.predictor import Predictor
+from pvt_edge.runtimes import open_runtime
 from pvt_edge.sources import Frame, ImageFiles, Source, VideoFile
 from pvt_edge.tasks import get_task
 from pvt_edge.verification.checks import APPROXIMATED, check_rows
 
-
-def drawn_frames(source: Source, limit: int, seed: int) -> Iterator[Frame]:
-    """At most `limit` frames, of files and videos drawn by `seed` where there are more, of cameras the first.
-
-    What cannot be read is named in the source's `skipped`, and others are drawn in its place. Raises `DataError`
-    where nothing could be read.
-    """
-    count = 0
-    for frame in _drawn(source, limit, np.random.default_rng(seed)):
-        yield frame
-        count += 1
-        if count == limit:
-            return
-    if not count:
-        why = f": {source.skipped[-1]}" if source.skipped else ""
-        raise DataError(f"no picture of {source.name} can be read{why}")
-
-
-def picture_name(frame: Frame, source: Source) -> str:
-    """The file's name and page, or the number of a frame."""
-    if isinstance(source, ImageFiles) and frame.path:
-        return Path(frame.path).name + (f", page {frame.page}" if frame.page is not None else "")
-    return f"frame {frame.id}"
-
-
-def _drawn(source: Source, limit: int, rng: np.random.Generator) -> Iterator[Frame]:
-    if isinstance(source, ImageFiles):
-        few = len(source.paths) <= limit
-        yield from source.drawn(range(len(source.paths)) if few else rng.permutation(len(source.paths)).tolist())
-    elif isinstance(source, VideoFile) and (source.frame_count or 0) > limit:
-        assert source.frame_count is not None
-        picked = set(rng.choice(source.frame_count, limit, replace=False).tolist())
-        last = max(picked)
-        for frame in source:
-            if frame.id in picked:
-                yield replace(frame, path=None)  # all of a video's frames bear its path
-            if frame.id == last:
-                return
-    else:
-        yield from source
-
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pvt_edge.bundle import Bundle
+    from pvt_edge.comparison.difference import Arrays
     from pvt_edge.predictor.frames import Prepared
-
-    Arrays = Mapping[str, NDArray[Any]]
 
 
 class Side:
@@ -105,8 +62,6 @@ def in_input_pixels(arrays: "Arrays", placement: Placement) -> "Arrays":
 def open_side(bundle: "Bundle", runtime: str, precision: str, device: str = "auto", threads: int | None = None) -> Side:
     """The artifact, running. Raises `RuntimeMissingError` where it cannot run here, another `PvtEdgeError` where it is
     not in the bundle or broken."""
-    from pvt_edge.runtimes import open_runtime
-
     artifact = bundle.artifact(runtime, precision)
     path, spec = bundle.path(artifact), bundle.spec(artifact)
     opened = open_runtime(runtime, path, precision=precision, device=device, threads=threads, spec=spec)
@@ -162,3 +117,44 @@ def choose_artifacts(bundle: "Bundle", wanted: "Sequence[str]") -> list[tuple[st
             bundle.artifact(runtime, "fp32")
         chosen += found or [(runtime, "fp32")]
     return list(dict.fromkeys(chosen))
+
+
+def drawn_frames(source: Source, limit: int, seed: int) -> Iterator[Frame]:
+    """At most `limit` frames, of files and videos drawn by `seed` where there are more, of cameras the first.
+
+    What cannot be read is named in the source's `skipped`, and others are drawn in its place. Raises `DataError`
+    where nothing could be read.
+    """
+    count = 0
+    for frame in _drawn(source, limit, np.random.default_rng(seed)):
+        yield frame
+        count += 1
+        if count == limit:
+            return
+    if not count:
+        why = f": {source.skipped[-1]}" if source.skipped else ""
+        raise DataError(f"no picture of {source.name} can be read{why}")
+
+
+def picture_name(frame: Frame, source: Source) -> str:
+    """The file's name and page, or the number of a frame."""
+    if isinstance(source, ImageFiles) and frame.path:
+        return Path(frame.path).name + (f", page {frame.page}" if frame.page is not None else "")
+    return f"frame {frame.id}"
+
+
+def _drawn(source: Source, limit: int, rng: np.random.Generator) -> Iterator[Frame]:
+    if isinstance(source, ImageFiles):
+        few = len(source.paths) <= limit
+        yield from source.drawn(range(len(source.paths)) if few else rng.permutation(len(source.paths)).tolist())
+    elif isinstance(source, VideoFile) and (source.frame_count or 0) > limit:
+        assert source.frame_count is not None
+        picked = set(rng.choice(source.frame_count, limit, replace=False).tolist())
+        last = max(picked)
+        for frame in source:
+            if frame.id in picked:
+                yield replace(frame, path=None)  # all of a video's frames bear its path
+            if frame.id == last:
+                return
+    else:
+        yield from source

@@ -15,6 +15,7 @@ from pvt_edge.arguments import (
     check_text,
     check_whole,
 )
+from pvt_edge.bundle import Bundle, find
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import BundleError, PvtEdgeError, RuntimeInputError, RuntimeMissingError
 from pvt_edge.options.run import Limits
@@ -40,7 +41,6 @@ from pvt_edge.verification.side import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pvt_edge.bundle import Bundle
     from pvt_edge.sources import Frame, Source
 
 PICTURES = 128  # drawn of a source that has more
@@ -48,12 +48,12 @@ Progress = Callable[[int, "int | None"], None]  # pictures done, pictures in all
 
 
 def verify(
-    bundle: "Bundle | str | PathLike[str]",
+    bundle: Bundle | str | PathLike[str],
     *,
     images: "str | Path | Sequence[str | Path] | Source",
     artifacts: Sequence[str] = (),
     reference: str | None = None,
-    against: "Bundle | str | PathLike[str] | None" = None,
+    against: Bundle | str | PathLike[str] | None = None,
     limit: int = PICTURES,
     seed: int = 0,
     conf: float | None = None,
@@ -98,8 +98,6 @@ def verify(
         RuntimeInputError: For a number out of range, and limits of another task.
         ArgumentError: For keywords that do not exist, and arguments of the wrong kind.
     """
-    from pvt_edge.bundle import find
-
     ours = find(bundle)
     base = ours if against is None else find(against)
     check_keywords("verify()", limits, ("images", *(verify.__kwdefaults__ or ()), *Limits.__annotations__))
@@ -220,7 +218,7 @@ def _without(baseline: Side, chosen: Sequence[tuple[str, str]], artifacts: Seque
     return others
 
 
-def _nothing_to_compare(bundle: "Bundle", baseline: Side, skipped: Sequence[tuple[str, str]]) -> str:
+def _nothing_to_compare(bundle: Bundle, baseline: Side, skipped: Sequence[tuple[str, str]]) -> str:
     if skipped:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped)
         return f"nothing of {bundle.folder} can be compared with {baseline.name} here: {reasons}"

@@ -40,7 +40,7 @@ def cache_folder() -> Path:
     given, folder = os.environ.get("PVT_EDGE_CACHE"), Path("~")
     with suppress(RuntimeError):
         folder = Path(given).expanduser() if given else user_cache_path("pvt-edge", appauthor=False)
-    if folder.parts[0].startswith("~"):  # a user without a home, as a container's may be
+    if str(folder).startswith("~"):  # a user without a home, as a container's may be
         raise WeightsError("there is no home directory to keep weights in: name a folder for them in PVT_EDGE_CACHE")
     return folder.absolute()
 
@@ -192,9 +192,11 @@ def _check_readable(path: Path, source: str, published: PublishedWeights, check:
     except WeightsError as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise WeightsError(f"{source}: what came from there {reason}") from error
-    # torch looks at no checksum of the zip that a .pth is
-    if zipfile.is_zipfile(path) and (damaged := zipfile.ZipFile(path).testzip()):
-        raise WeightsError(f"{source}: what came from there is damaged: the checksum of {damaged} is wrong")
+    if zipfile.is_zipfile(path):  # torch looks at no checksum of the zip that a .pth is
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise WeightsError(f"{source}: what came from there is damaged: the checksum of {damaged} is wrong")
     if variant not in (None, published.variant):
         raise WeightsError(f"{source}: what came from there are weights of {variant}, not of {published.variant}")
 

@@ -1,10 +1,12 @@
 """A file is whole or as it was, and nothing else is left beside it."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from pvt_edge.atomic import write_file
+from pvt_edge.atomic import OwnedFolder, write_file
+from pvt_edge.errors import DataError
 
 
 def names(folder):
@@ -53,6 +55,18 @@ def test_a_link_goes_on_pointing_where_it_points(tmp_path):
     assert names(tmp_path) == ["link.json", "real.json"]
 
 
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="no /dev/fd here")
+def test_a_pipe_without_a_path_of_its_own():
+    """As /dev/stdout is one before `| jq`."""
+    reader, writer = os.pipe()
+    try:
+        write_file(Path(f"/dev/fd/{writer}"), b"new")
+        assert os.read(reader, 10) == b"new"
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
 def test_nothing_takes_the_place_of_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
@@ -63,3 +77,19 @@ def test_nothing_takes_the_place_of_a_pipe(tmp_path):
         os.close(reader)
     assert (tmp_path / "pipe").is_fifo()
     assert names(tmp_path) == ["pipe"]
+
+
+def test_what_was_put_there_during_the_work_is_kept(tmp_path):
+    place = tmp_path / "out"
+    owned = OwnedFolder("val", "plots", ("val.json",), lambda folder: {*names(folder)} - {"val.json"}, option="--plots")
+    owned.replace(place, lambda folder: (folder / "val.json").write_text("old"))
+    owned.check(place)
+
+    def work(folder):
+        (folder / "val.json").write_text("new")
+        (place / "letter.txt").write_text("mine")
+
+    with pytest.raises(DataError, match=r"files that val did not write \(letter.txt\).*another place with --plots"):
+        owned.replace(place, work)
+    assert (names(tmp_path), names(place)) == (["out"], ["letter.txt", "val.json"])
+    assert (place / "val.json").read_text() == "old"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pvt_edge.data.coco import read_coco
+from pvt_edge.data.picture_paths import displayed_size
 from pvt_edge.errors import DataError
 from pvt_edge.sources import read_image
 
@@ -147,3 +148,11 @@ def test_sizes_as_displayed_or_none_leave_all_as_it_is(read, tmp_path, change):
 def test_a_picture_that_is_not_turned_has_its_boxes_outside(read, tmp_path):
     with pytest.raises(DataError, match="outside its picture of 96x64 pixels"):
         read([turned(tmp_path, 3, [0, 0, 9, 9])], [[8, 80, 24, 10]])
+
+
+def test_an_orientation_that_is_no_number_turns_nothing(tmp_path):
+    (tmp_path / "a").mkdir()
+    path = tmp_path / "a" / turned(tmp_path, 6, [0, 0, 8, 8])["file_name"]
+    assert displayed_size(path) == (HEIGHT, WIDTH)
+    path.write_bytes(path.read_bytes().replace(b"\1\x12\0\3\0\0\0\1", b"\1\x12\0\7\0\0\0\1"))  # bytes, not a number
+    assert displayed_size(path) == (WIDTH, HEIGHT)

@@ -139,6 +139,8 @@ def with_ids(*ids) -> list[dict]:
     [
         ([*IMAGES, {"id": 10, "file_name": "c.jpg"}], CATEGORIES, "2 images have the id 10"),
         ([{"id": 10}], CATEGORIES, "an image has no file_name"),
+        ([{"id": 10, "file_name": 5}], CATEGORIES, "image 10 has the file_name 5: it is a text"),
+        (IMAGES, [{"id": 3, "name": ["cat"]}], "TypeError: unhashable type: 'list'"),
         (IMAGES, [*CATEGORIES, {"id": 3, "name": "emu"}], "2 categories have the id 3"),
         (IMAGES, [*CATEGORIES, {"id": 4, "name": "cat"}], "2 categories have the name 'cat'"),
         (IMAGES, [{"id": 3, "name": ""}], "a category has no name"),

@@ -194,6 +194,44 @@ def test_data_that_is_none(tmp_path):
         read_boxes(broken, part="train")
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("names: [2001-13-45]", "cannot read .*month must be in"),
+        ("[" * 5000, "cannot read .*recursion"),
+        ("names: [cat]\nval: images/val/a.png", r"a\.png as a list of pictures, a path a line"),
+    ],
+    ids=["no date", "too deep", "a picture for a list"],
+)
+def test_a_data_yaml_that_makes_no_sense(tmp_path, content, told):
+    data = yolo(tmp_path)
+    data.write_text(content)
+    with pytest.raises(DataError, match=told):
+        read_boxes(data)
+
+
+def test_a_file_of_classes_that_is_no_text(tmp_path):
+    yolo(tmp_path).unlink()
+    (tmp_path / "classes.txt").write_bytes("café".encode("latin-1"))
+    with pytest.raises(DataError, match=r"cannot read the classes of .*classes\.txt"):
+        read_boxes(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["GB2312", "no-such"])
+def test_encodings_that_cannot_be_read(tmp_path, encoding):
+    file = voc(tmp_path) / "Annotations" / "a.xml"
+    file.write_text(f"<?xml version='1.0' encoding='{encoding}'?>{file.read_text()}")
+    with pytest.raises(DataError, match=r"a\.xml: .*encoding"):
+        read_boxes(tmp_path, part="train")
+
+
+@pytest.mark.parametrize("width", ["nan", "inf"])
+def test_a_size_that_is_no_number_is_none(tmp_path, width):
+    file = voc(tmp_path) / "Annotations" / "a.xml"
+    file.write_text(file.read_text().replace(f"<width>{WH[0]}", f"<width>{width}"))
+    assert read_boxes(tmp_path, part="train")[0].samples[0].size_wh is None
+
+
 # --- classes
 
 
@@ -265,6 +303,8 @@ def test_a_list_without_known_classes(tmp_path):
         ("file,class\na.png\n", r"line 2: .* is not a file and a class"),
         ("a,b,c\n1,2,3\n", "has the columns a, b, c"),
         ("", "lists no pictures"),
+        ("file,class\n", "lists no pictures"),
+        ('file,class\n"a.png,cat\n' + "b.png,dog\n" * 20_000, "is there a quote that does not end"),
     ],
 )
 def test_tables_that_are_none(tmp_path, text, told):

@@ -71,6 +71,11 @@ def test_create_model(arguments, options, error, words):
         ({"width": "256"}, "width must be a whole number"),
         ({"levels": 2}, "levels must be 3 to 5"),
         ({"depth": -1}, "depth"),
+        ({"ratios": (0.0, 1.0)}, "ratios must be numbers above 0"),
+        ({"ratios": ("1",)}, "ratios must be numbers above 0"),
+        ({"scales": ()}, "scales must be numbers above 0"),
+        ({"base_sizes": (8, 16)}, "base_sizes must be 5, one a level"),
+        ({"center_offset": float("nan")}, "center_offset must be a finite number"),
     ],
 )
 def test_head_config(options, words):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pvt_edge.models import build_model
+from pvt_edge.models import Model, build_model
 from pvt_edge.models.anchors import MAX_LOG_RATIO, cell_anchors, clip, decode, encode, level_anchors
 from pvt_edge.models.detector import FPN
 from pvt_edge.models.pvt_v2 import PVTv2
@@ -273,3 +273,9 @@ def test_fresh_detector_gives_every_class_the_prior():
     head = RetinaHead(HEADS["retinanet"], num_classes=3)
     head.initialise()
     assert head.cls_out.bias.sigmoid().tolist() == pytest.approx([0.01] * 27)
+
+
+def test_the_package_hides_none_of_its_files():
+    import pvt_edge.models.model as file
+
+    assert file.Model is Model

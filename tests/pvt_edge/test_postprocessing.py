@@ -118,6 +118,11 @@ def test_wrong_thresholds_are_refused(options, error, words):
         choose_thresholds(PostprocessSpec(), NAMES, **options)
 
 
+@pytest.mark.parametrize("one", [1, 1.0, np.float32(1), np.int64(1)], ids=repr)
+def test_a_number_of_any_kind(one):
+    assert choose_thresholds(PostprocessSpec(), NAMES, conf=one, iou=one, max_det=np.int64(1)).conf == 1.0
+
+
 def test_softmax_of_large_logits_stays_finite():
     shares = softmax(np.array([[1000.0, 1000.0, 0.0], [0.0, np.log(2), np.log(5)]], np.float32))
     np.testing.assert_allclose(shares, [[0.5, 0.5, 0.0], [0.125, 0.25, 0.625]], atol=1e-6)

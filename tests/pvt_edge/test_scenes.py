@@ -5,6 +5,8 @@ Literal ranges come from 292 real pictures of 640x480 (the BCCD data set): the l
 
 import itertools
 import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -12,8 +14,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pvt_edge.errors import ImageSizeError
-from pvt_edge.scenes import CLASSES, LABELS, Scene, draw_scene, scene_clip, write_scenes
+from pvt_edge.errors import DataError, ImageSizeError
+from pvt_edge.scenes import CLASSES, LABELS, Scene, draw_scene, scene_clip, write_clip, write_scenes
 from pvt_edge.scenes.layout import PLATELET, RED, WHITE, Cell, lay_out
 from pvt_edge.scenes.shapes import draw_stain
 from pvt_edge.scenes.smear import paint_smear, visible_boxes
@@ -330,3 +332,26 @@ def test_no_scenes_make_an_empty_data_set(tmp_path: Path) -> None:
     content = json.loads(write_scenes(tmp_path / "new" / "folder", 0).read_text())
     assert (content["images"], content["annotations"], len(content["categories"])) == ([], [], 3)
     assert (tmp_path / "new" / "folder" / "images").is_dir()
+
+
+@pytest.mark.parametrize("name", ["clip.xyz", "clip", ""])
+def test_a_clip_that_is_not_written_is_no_success(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"cannot write the clip .*ends in \.mp4"):
+        write_clip(tmp_path / name, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["scenes", "--seed", "-1"], "--seed"),
+        (["scenes", "--clip", "clip.xyz"], "cannot write the clip"),
+        (["taken"], "Not a directory"),
+    ],
+)
+def test_the_module_tells_what_it_cannot_write_in_a_line(tmp_path: Path, arguments: list[str], told: str) -> None:
+    (tmp_path / "taken").touch()
+    command = [sys.executable, "-m", "pvt_edge.scenes", *arguments, "--count", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

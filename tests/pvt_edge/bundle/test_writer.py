@@ -148,3 +148,17 @@ def test_an_empty_folder_and_a_link_may_be_taken(folder, tmp_path):
     assert write(tmp_path / "link", "new").folder == folder
     assert (tmp_path / "link").is_symlink()
     assert content(folder) == "new"
+
+
+@pytest.mark.parametrize("inside", [".", "openvino"])
+def test_the_folder_that_one_stands_in_is_not_replaced(bundle, folder, monkeypatch, inside):
+    """Its shell and its relative paths would be left in a folder that is deleted."""
+    monkeypatch.chdir(folder / inside)
+    assert "while you stand in it: go elsewhere" in refusal(write, folder, "new")
+    assert os.listdir(".")
+    assert content(folder) == "old"
+
+
+def test_a_link_to_itself_is_refused(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert "will not replace" in refusal(write, tmp_path / "loop", "new")

@@ -144,6 +144,8 @@ def test_means_and_stds_of_the_box_coder(file, b0_detector, build):
         ("strides=[8, 16", "strides=[4, 16", r"anchors of strides \[4, 16"),
         ("ratios=[0.5", "ratios=[-0.5", "makes no sense"),
         ("[1.0, 1.0, 1.0, 1.0]", "[1.0]", "makes no sense"),
+        ("strides=[8, 16, 32, 64, 128]", "strides=8", "makes no sense"),
+        ("scales_per_octave=3", "scales_per_octave=1000000000", "1000000000 scales an octave"),
     ],
 )
 def test_another_network_of_the_same_tensors_is_refused(old, new, said, file, build):
@@ -167,6 +169,7 @@ def test_thresholds_of_the_test_cfg(file):
 def test_class_names_of_the_meta_are_the_labels(meta, file):
     assert resolve_weights("b0", weights=str(file(**meta))).labels == LETTERS
     assert resolve_weights("b0", weights=str(file(CLASSES=("a", "b")))).labels is None
+    assert resolve_weights("b0", weights=str(file(CLASSES=3))).labels is None
 
 
 def test_a_configuration_that_cannot_be_read_is_said(file, build):

@@ -63,6 +63,11 @@ def test_one_source_needs_no_list(write, text, sources):
     assert list(options("--config", write(f'bundle = "b"\nsources = {text}'))["sources"]) == sources
 
 
+def test_numbers_where_the_command_line_takes_a_text(write):
+    given = options("b", "0", "--config", write("slice = 640\npixel-max = 4095\nclasses = [2]"))
+    assert (given["slice"], given["pixel_max"], list(given["classes"])) == ("640", "4095", ["2"])
+
+
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(write):
     file = write('bundle = "file"\nsources = ["0"]\nstall = 9\nconf = 0.9\ncount-line = ["0,1,2,3"]')
     given = options("cli", "1", "--config", file, "--stall", "3", "--count-line", "9,9,0,0")

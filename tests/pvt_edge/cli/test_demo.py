@@ -33,6 +33,14 @@ def test_the_demo_finds_cells_in_pictures_and_video(pvt_edge_command, tmp_path):
     assert {path.name for path in out.iterdir()} == WRITTEN  # so that a second run may take their place
 
 
+def test_debug_reaches_the_commands_that_the_demo_runs(pvt_edge_command, tmp_path):
+    (tmp_path / "demo" / "b0").mkdir(parents=True)
+    (tmp_path / "demo" / "b0" / "letter.txt").write_text("mine")
+    done = pvt_edge_command("--debug", "demo", "--out", str(tmp_path / "demo"), "--count", "1", "--frames", "1")
+    assert (done.returncode, "$ pvt-edge export" in done.stdout) == (1, True)
+    assert "Traceback" in done.stderr
+
+
 def test_the_demo_does_not_write_among_other_files(pvt_edge_command, tmp_path):
     (tmp_path / "letter.txt").write_text("mine")
     done = pvt_edge_command("demo", "--out", str(tmp_path / "letter.txt"))

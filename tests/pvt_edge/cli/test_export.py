@@ -67,10 +67,12 @@ def test_labels_of_the_wrong_number(pvt_edge_command, tmp_path):
 def test_random_weights_say_so(pvt_edge_command, tmp_path):
     done = pvt_edge_command(
         *("export", "--variant", "b0", "--weights", "none", "--task", "features", "--imgsz", "64"),
-        *("--format", "onnx", "--out", str(tmp_path / "o")),
+        *("--format", "onnx", "--out", str(tmp_path / "o[v2]")),
     )
     assert done.returncode == 0, done.stderr
     assert "RANDOM WEIGHTS" in done.stdout
+    assert f"wrote {tmp_path / 'o[v2]'} in" in done.stdout  # no markup
+    assert f"predict '{tmp_path / 'o[v2]'}' your-images/" in done.stdout
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])

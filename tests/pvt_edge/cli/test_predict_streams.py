@@ -256,6 +256,14 @@ def test_a_config_file_runs_it(start, cells_bundle, tmp_path):
     assert segments[:2] == ["out_0001.avi", "out_0002.avi"]
 
 
+@pytest.mark.parametrize("duration", ["1e10", "inf"])
+def test_a_duration_longer_than_clocks_count(start, clip, duration):
+    process = start(clip, "--json", "out.jsonl", "--duration", duration)
+    stderr = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, stderr
+    assert "Traceback" not in stderr
+
+
 def test_a_clip_run_to_its_end_gives_every_frame_to_every_output(start, clip, tmp_path):
     process = start(clip, "--save", "out.mp4", "--json", "out.jsonl", "--csv", "out.csv", "--track")
     stderr = process.communicate(timeout=60)[1]

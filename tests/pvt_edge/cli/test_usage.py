@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
-from pvt_edge.cli.options import read_labels
+from pvt_edge.cli.options import check_json, read_labels
+from pvt_edge.cli.progress import bar_shown
+from pvt_edge.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -85,3 +89,27 @@ def test_help_loads_nothing_that_takes_its_time():
     code = "import sys, pvt_edge.cli.app; print({'numpy', 'pydantic', 'requests', 'torch', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout == "set()\n"
+
+
+def test_a_report_into_a_closed_output(pvt_edge_script):
+    command = ["sh", "-c", 'exec "$0" inspect nowhere --json - >&-', pvt_edge_script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("pvt-edge: error: cannot write to standard output, which is closed")
+
+
+def test_a_report_where_nothing_may_be_written_is_told_of_first(mount_disk):
+    disk = mount_disk("64k")
+    (disk / "old.json").touch()
+    check_json(str(disk / "new.json"))
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    for name in ("old.json", "new.json"):
+        with pytest.raises(DataError, match=f"{name}', which may not be written: choose another place with --json"):
+            check_json(str(disk / name))
+
+
+def test_a_name_beside_a_bar_is_no_markup():
+    out = StringIO()
+    with bar_shown(Console(file=out, force_terminal=True, width=100), "shots/[/a]*.jpg", 2) as advance:
+        advance()
+    assert "shots/[/a]*.jpg" in out.getvalue()

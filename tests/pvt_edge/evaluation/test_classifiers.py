@@ -11,7 +11,7 @@ pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 from pvt_edge.bundle.schema import InputSpec, Manifest, Provenance, ResizeSpec
 from pvt_edge.bundle.writer import BundleWriter
 from pvt_edge.data.classed_pictures import read_image_folder
-from pvt_edge.errors import DataError, RuntimeInputError
+from pvt_edge.errors import ArgumentError, DataError, RuntimeInputError
 from pvt_edge.evaluation import evaluate
 from pvt_edge.evaluation.arrays import answers_of
 from pvt_edge.runtimes import open_runtime
@@ -74,6 +74,12 @@ def test_a_folder_of_class_folders(colours_bundle, pictures):
         answers = answers_of(task, labelled, runtime, ResizeSpec(mode="stretch"), COLOURS)
         by_hand = labelled.score([labelled.rate(*answer) for answer in answers]).figures
     assert row.figures == by_hand
+
+
+@pytest.mark.parametrize(("limit", "error"), [(0, RuntimeInputError), (-1, RuntimeInputError), ("2", ArgumentError)])
+def test_a_limit_that_leaves_nothing(colours_bundle, pictures, limit, error):
+    with pytest.raises(error, match="limit must be"):
+        evaluate(colours_bundle, pictures, runtime="onnxruntime", limit=limit)
 
 
 def test_a_list(colours_bundle, pictures, tmp_path):

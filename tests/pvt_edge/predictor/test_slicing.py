@@ -121,7 +121,7 @@ def test_an_object_over_three_tiles_is_one():
     ("options", "error"),
     [
         ({"slice": 16}, "32 pixels or more"),
-        ({"slice": "640"}, "in pixels"),
+        ({"slice": "640"}, r"slice must be \(height, width\) in pixels"),
         ({"slice": (480, 640, 3)}, "in pixels"),
         ({"slice": 640, "overlap": 1.0}, "0 to 0.9"),
         ({"slice": 640, "overlap": "0.2"}, "overlap must be a number"),

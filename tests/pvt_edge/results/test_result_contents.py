@@ -111,6 +111,14 @@ def test_crops_write_over_nothing(tmp_path):
     assert [file.name for file in first + second] == ["frame_000000_RBC_2.jpg", "frame_000000_RBC_3.jpg"]
 
 
+@pytest.mark.parametrize(("stem", "name"), [("s" * 250, "RBC"), ("写真" * 14, "細胞" * 30)], ids=["picture", "class"])
+def test_crops_of_long_names(tmp_path, stem, name):
+    found = Result(IMAGE, (name,), boxes=Boxes(BOXES.xyxy[:2], BOXES.conf[:2], [0, 0]), path=f"x/{stem}.png")
+    files = found.save_crops(tmp_path)
+    assert [file.name[:20] for file in files] == [stem[:20]] * 2
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+
+
 def test_crops_need_boxes_and_a_folder(tmp_path):
     with pytest.raises(DataError, match="only a detector"):
         result(probs=Probs([1, 0, 0])).save_crops(tmp_path)

@@ -87,6 +87,11 @@ WRONG = {
     "another size": ({"segmentation": {"size": [5, 5], "counts": [25]}}, {}, "its picture has"),
     "too few": ({"segmentation": {"size": [10, 12], "counts": [25]}}, {}, "25 pixels"),
     "no region": ({"segmentation": "here"}, {}, "list of polygons"),
+    "no number": ({"segmentation": [[1, 1, float("nan"), 1, 9, 9]]}, {}, "not finite"),
+    "no end": ({"segmentation": [[1, 1, float("inf"), 1, 9, 9]]}, {}, "not finite"),
+    "beyond all memory": ({"segmentation": [[1, 1, 1e6, 1, 9, 9]]}, {}, "pixels away"),
+    "a name that is none": ({"segmentation": SQUARE}, {"file_name": 5}, "file_name 5"),
+    "an image that is none": ({"segmentation": SQUARE, "image_id": [1]}, {}, "unhashable"),
     "told size": ({"segmentation": SQUARE}, {"width": 13}, "13x10"),
     "no such picture": ({"segmentation": SQUARE}, {"file_name": "y.png"}, "y.png"),
 }
@@ -97,3 +102,8 @@ def test_what_cannot_be_drawn_is_refused(case, tmp_path):
     annotation, image, words = case
     with pytest.raises(DataError, match=words):
         read(write(tmp_path, {"category_id": 3, **annotation}, **image))
+
+
+def test_a_size_that_is_null_is_none(tmp_path):
+    file = write(tmp_path, {"category_id": 3, "segmentation": SQUARE}, width=None, height=None)
+    assert read(file).samples[0].size_wh == (12, 10)

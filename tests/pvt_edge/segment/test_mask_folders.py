@@ -104,6 +104,9 @@ def test_pascal_voc_lists_its_parts(tmp_path):
         file.write_text(f"{name}\n")
     dataset, own = read(tmp_path, part="val")
     assert ([sample.path.stem for sample in dataset.samples], own) == (["y"], True)
+    file.write_bytes("café".encode("latin-1"))
+    with pytest.raises(DataError, match=r"cannot read .*val\.txt"):
+        read(tmp_path, part="val")
 
 
 def test_a_folder_of_masks_with_its_pictures_elsewhere(tmp_path):

@@ -3,11 +3,13 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,7 +22,9 @@ for package in ("matplotlib", "pycocotools", "safetensors"):
 import pvt_edge  # noqa: E402
 from pvt_edge.checkpoints.opening import summarise_checkpoint  # noqa: E402
 from pvt_edge.errors import ArgumentError, DataError, TrainingError, UnknownNameError  # noqa: E402
+from pvt_edge.training.judging import Judging  # noqa: E402
 from pvt_edge.training.loop import Trainer  # noqa: E402
+from pvt_edge.training.run import Watcher  # noqa: E402
 from pvt_edge.training.state import learnt_pictures  # noqa: E402
 from pvt_edge.training.task import get_training  # noqa: E402
 
@@ -236,7 +240,9 @@ def test_an_export_takes_its_ranges_from_what_was_learnt_from(trained, tmp_path)
         ({"task": "classify", "frezze": "none"}, ArgumentError, "did you mean 'freeze'"),
         ({"task": "classify", "freeze": "stages.3-1"}, ArgumentError, "head-only, none or stages"),
         ({"task": "classify", "freeze": "head-only", "weights": "none"}, ArgumentError, "random weights"),
+        ({"task": "classify", "freeze": 3}, ArgumentError, "head-only, none or stages"),
         ({"task": "classify", "epochs": 0}, ArgumentError, "epochs must be"),
+        ({"task": "classify", "lr": "0.1"}, ArgumentError, "lr must be a number, not '0.1'"),
         ({"task": "classify", "time": "soon"}, ArgumentError, "write 30m"),
         ({"task": "classify", "imgsz": (30, 32)}, ArgumentError, "no multiple of 32"),
         ({"task": "classify", "device": "cuda:9"}, Exception, "cannot train on 'cuda:9'"),
@@ -269,3 +275,82 @@ def test_one_class_is_no_classification(colours, tmp_path):
     (tmp_path / "data" / "blue").symlink_to(colours / "blue")
     with pytest.raises(ArgumentError, match="needs two classes"):
         pvt_edge.train(tmp_path / "data", task="classify", out=tmp_path / "run", **SMALL)
+
+
+def test_patience_that_ends_with_the_last_epoch_stops_nothing(colours, tmp_path):
+    run = pvt_edge.train(colours, task="classify", out=tmp_path / "run", epochs=3, lr=0.0, patience=2, **SMALL)
+    assert (run.epochs, run.stopped) == (3, "")
+
+
+def test_a_run_stopped_in_its_first_epoch_begins_anew(colours, tmp_path):
+    class Stopping(Watcher):
+        def updated(self, update):
+            raise KeyboardInterrupt
+
+    options = {**SMALL, "task": "classify", "epochs": 1}
+    stopped = pvt_edge.train(colours, out=tmp_path / "stopped", watcher=Stopping(), **options)
+    assert (stopped.epochs, stopped.stopped, stopped.last.exists()) == (0, "Ctrl-C", False)
+    whole = pvt_edge.train(colours, out=tmp_path / "whole", **options)
+    assert same(pvt_edge.train(resume=stopped.folder).last, whole.last)
+    whole.folder.joinpath("last.state.pt").unlink()
+    with pytest.raises(DataError, match=r"has no last.state.pt, .*--weights .*last.safetensors"):
+        pvt_edge.train(resume=whole.folder, epochs=2)
+
+
+def test_an_epoch_that_was_being_judged_is_not_done(colours, tmp_path, monkeypatch):
+    def interrupted(self, model):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Judging, "__call__", interrupted)
+    run = pvt_edge.train(colours, task="classify", out=tmp_path / "run", epochs=1, **SMALL)
+    assert (run.stopped, run.epochs, run.figures) == ("Ctrl-C", 0, {})
+
+
+def test_a_run_goes_on_from_another_folder_by_paths_that_were_relative(trained, colours, tmp_path, monkeypatch):
+    shutil.copytree(colours, tmp_path / "more")
+    shutil.copyfile(trained.best, tmp_path / "first.safetensors")
+    monkeypatch.chdir(tmp_path)
+    options = {**SMALL, "task": "classify", "weights": Path("first.safetensors"), "extra": "more"}
+    run = pvt_edge.train(colours, out="run", epochs=1, **options)
+    assert pvt_edge.train(resume="run", epochs=2, extra="more").epochs == 2  # said again as it was said
+    monkeypatch.chdir("/")
+    assert pvt_edge.train(resume=tmp_path / run.folder, epochs=3).epochs == 3
+
+
+def test_options_of_a_newer_version(trained, tmp_path):
+    run = shutil.copytree(trained.folder, tmp_path / "run")
+    content = json.loads((run / "run.json").read_text())
+    content["options"]["lookahead"] = 3
+    (run / "run.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"does not know \(lookahead\): upgrade"):
+        pvt_edge.train(resume=run, epochs=5)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_goes_during_the_run_is_told_in_a_line(colours, tmp_path, workers):
+    data = shutil.copytree(colours, tmp_path / "data")
+
+    class Losing(Watcher):
+        def updated(self, update):
+            for path in json.loads((tmp_path / "run" / "split.json").read_text())["train"]:
+                Path(path).unlink(missing_ok=True)
+
+    options = {**SMALL, "task": "classify", "cache": False, "workers": workers}
+    with pytest.raises(DataError) as caught:
+        pvt_edge.train(data, out=tmp_path / "run", epochs=9, watcher=Losing(), **options)
+    assert re.fullmatch(r"cannot read .*\.png: No such file or directory", str(caught.value))
+
+
+def test_what_cannot_be_drawn_costs_no_run(colours, tmp_path):
+    told = []
+
+    class Hindering(Watcher):
+        def updated(self, update):
+            (tmp_path / "run" / "samples.jpg").mkdir(exist_ok=True)
+
+        def say(self, line):
+            told.append(line)
+
+    run = pvt_edge.train(colours, task="classify", out=tmp_path / "run", epochs=1, watcher=Hindering(), **SMALL)
+    assert (run.epochs, run.stopped) == (1, "")
+    assert "samples.jpg" in told[-1]

@@ -274,6 +274,7 @@ def test_a_killed_download_is_gone_on_with(server):
         ({"XDG_CACHE_HOME": "/var/kept"}, "/var/kept/pvt-edge"),
         ({"XDG_CACHE_HOME": "relative"}, "{home}/.cache/pvt-edge"),
         ({"PVT_EDGE_CACHE": "~/weights", "XDG_CACHE_HOME": "/var/kept"}, "{home}/weights"),
+        ({"PVT_EDGE_CACHE": "."}, "{here}"),
     ],
 )
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="other systems keep caches elsewhere")
@@ -282,7 +283,7 @@ def test_cache_folder(environment, folder, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": str(tmp_path), **environment}.items():
         monkeypatch.setenv(name, value)
-    assert str(cache_folder()) == folder.format(home=tmp_path)
+    assert str(cache_folder()) == folder.format(home=tmp_path, here=Path.cwd())
 
 
 def test_no_home_for_the_cache(monkeypatch):
