@@ -210,19 +210,18 @@ def _bytes_of(path: Path) -> int:
 
 def find_torch_model(bundle: Bundle, weights: str | None, head: str | None = None) -> TorchModel | str:
     """The trained model behind the bundle: its bundled weights, or those given; else why there is none."""
+    from pvt_edge.tasks import get_task
     from pvt_edge.weights import get_bundled
 
     manifest = bundle.manifest
     made_of = manifest.provenance.weights
     if weights is None and get_bundled(made_of) is None:
         return f"the bundle holds no torch weights (it was made of {made_of}): give them with --weights"
-    known = manifest.task == "features" or get_bundled(weights or made_of)
-    alone = manifest.task == "segment" and manifest.postprocess is not None  # one class, and the rest is background
     return TorchModel(
         manifest.variant,
         manifest.task,
         weights or made_of,
-        num_classes=None if known else 1 if alone else len(manifest.labels),
+        num_classes=None if get_bundled(weights or made_of) else get_task(manifest.task).num_classes(manifest),
         head=head,
         normalisation=manifest.normalise,
     )

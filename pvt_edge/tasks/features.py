@@ -42,6 +42,9 @@ class Features(Task):
     ) -> dict[str, Any]:
         return {"features": {name: array.astype(np.float32) for name, array in row.items()}}
 
+    def num_classes(self, manifest: "Manifest") -> int | None:
+        return None
+
     def compare(self, found: Arrays, reference: Arrays, post: "PostprocessSpec") -> Difference:
         """The least "cosine" of the maps and the largest "feature_error", |difference| / |reference| as vectors."""
         least = min(cosine(found[name], want) for name, want in reference.items())

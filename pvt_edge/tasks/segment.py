@@ -73,6 +73,10 @@ class Segment(Task):
             found = mask_to_original(ids, placement, void_of(ids.dtype))
         return {"mask": found if thresholds.classes is None else only(found, thresholds.classes)}
 
+    def num_classes(self, manifest: "Manifest") -> int | None:
+        """1 where it stands against all else, which model.json names as a class of its own."""
+        return super().num_classes(manifest) if manifest.postprocess is None else 1
+
     def check(self, arrays: Arrays, names: Sequence[str]) -> None:
         mask = arrays["mask"]
         if mask.ndim != 3 or not mask.size or not np.issubdtype(mask.dtype, np.integer):

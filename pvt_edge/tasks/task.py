@@ -115,6 +115,10 @@ class Task(ABC):
                 shape = found[name].shape if name in found else "nothing"
                 raise BundleError(f"gives {shape} for {name}, the reference {want.shape}: export both at the same size")
 
+    def num_classes(self, manifest: "Manifest") -> int | None:
+        """What `create_model` is to be asked for, to get the model of a bundle again."""
+        return len(manifest.labels)
+
     def to_picture(self, arrays: Arrays, placement: "Placement") -> Arrays:
         """One picture's outputs with what is counted in pixels of the input brought to those of the picture."""
         return arrays

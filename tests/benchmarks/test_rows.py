@@ -8,6 +8,7 @@ import pytest
 from pvt_edge.benchmarks.opening import TorchModel
 from pvt_edge.benchmarks.rows import Choice, check_any, find_torch_model, plan_rows, row_name
 from pvt_edge.bundle import read_bundle
+from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.errors import RuntimeMissingError, UnknownNameError
 from pvt_edge.runtimes import missing
 from pvt_edge.runtimes.openvino import OpenVinoRuntime
@@ -118,6 +119,16 @@ def test_the_trained_model_behind_a_bundle(cells_bundle, changed):
         "the bundle holds no torch weights (it was made of ./mine.pth): give them with --weights"
     )
     assert find_torch_model(bundle, "mine.pth", "lite") == TorchModel("b0", "detect", "mine.pth", 3, "lite")
+
+
+@pytest.mark.parametrize(
+    ("task", "post", "count"),
+    [("classify", None, 2), ("features", None, None), ("segment", None, 2), ("segment", PostprocessSpec(), 1)],
+)
+def test_as_many_classes_as_the_model_was_made_with(changed, task, post, count):
+    """Of a segmenter of one class model.json names the background, too."""
+    one = changed(task=task, labels=["rest", "cell"], postprocess=post and post.model_dump(mode="json"))
+    assert find_torch_model(one, "mine.pth").num_classes == count
 
 
 @pytest.mark.parametrize(
