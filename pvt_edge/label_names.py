@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
+from unicodedata import normalize
 
 from pvt_edge.arguments import whole_number
 from pvt_edge.errors import ArgumentError, DataError, RuntimeInputError, UnknownNameError, described
@@ -16,7 +17,8 @@ def label_index(name: str, labels: Sequence[str]) -> int | None:
 
     Raises `DataError` for a name that several classes have.
     """
-    places = [i for i, label in enumerate(labels) if label == name]
+    known = normalize("NFC", name)  # macOS takes letters and accents apart in names of folders
+    places = [i for i, label in enumerate(labels) if normalize("NFC", label) == known]
     if len(places) == 1:
         return places[0]
     if places:  # ImageNet has two cranes

@@ -63,7 +63,7 @@ def read_plan(path: str | Path, variant: str, task: str) -> PrecisionPlan:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ExportError(f"cannot read the precision plan {path}: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ExportError(f"the precision plan {path} is not JSON: {error}") from error
     if isinstance(content, dict) and "artifacts" in content:  # a whole model.json
         if not content.get("precision_plan"):

@@ -96,12 +96,13 @@ def measure(
             announce=lambda line: console.print(line, markup=False, highlight=False),
         )
     benchmark = measured.benchmark
-    print_tables(benchmark, console)
     place = target.out or _default_out(f"{benchmark.model.variant}-{benchmark.model.task}")
-    if not write_folder(place, measured):
-        console.print(WITHOUT_PLOTS, style="yellow", markup=False, highlight=False)
+    drawn = write_folder(place, measured)  # before a terminal that has gone can end this
     if target.json:
         write_json(benchmark.model_dump(mode="json"), target.json)
+    print_tables(benchmark, console)
+    if not drawn:
+        console.print(WITHOUT_PLOTS, style="yellow", markup=False, highlight=False)
     console.print(f"wrote {place.absolute()}", markup=False, highlight=False)
     baseline_path = shlex.quote(str(place / "benchmark.json"))
     console.print(f"next: pvt-edge benchmark ... --against {baseline_path}", markup=False, highlight=False)
@@ -121,6 +122,9 @@ def study(
     check_folder(place, STUDY_RESULT)
     with _progress(console) as show:
         found = run_study(variants, sizes, options, task=task, command=target.command, progress=show)
+    write_study(place, found)  # before a terminal that has gone can end this
+    if target.json:
+        write_json(found.model_dump(mode="json"), target.json)
     columns, rows = study_columns(found), study_rows(found)
     first = 2 + len(SIZES)  # one table of everything would not fit a terminal
     _print_study(console, f"PVT {found.task}", columns[:first], [row[:first] for row in rows])
@@ -132,9 +136,6 @@ def study(
     for line in study_lines(found):
         style = "bold yellow" if "BUSY" in line or "FAILED" in line else "dim"
         console.print(line, style=style, markup=False, highlight=False)
-    write_study(place, found)
-    if target.json:
-        write_json(found.model_dump(mode="json"), target.json)
     console.print(f"wrote {place.absolute()}", markup=False, highlight=False)
     return any(row.status == "measured" for entry in found.entries for row in entry.rows)
 

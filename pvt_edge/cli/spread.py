@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from math import isnan
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, is_typeddict
 
@@ -48,6 +49,9 @@ def spread(
         def command(**given: Any) -> None:
             for name, options in objects.items():
                 typed = [(option, given.pop(option.parameter.name)) for option in options]
+                for option, value in typed:
+                    if isinstance(value, float) and isnan(value):  # which no range refuses
+                        raise typer.BadParameter("nan is no number", param_hint=f"'{_spelled(option.parameter.name)}'")
                 given[name] = own[name].annotation(
                     **{
                         option.field: option.flag.read(value) if option.flag.read else value
@@ -94,7 +98,7 @@ def _option(field: str, annotation: Any, flag: Flag, default: Any, panel: str | 
         default = flag.default
     elif annotation.__origin__ is bool:  # of a TypedDict; a dataclass has a default for it
         default = bool(default)
-    spelled = flag.spelled or (f"--{name.replace('_', '-')}" if kind is bool else "")  # without a --no- beside it
+    spelled = flag.spelled or (_spelled(name) if kind is bool else "")  # without a --no- beside it
     info = typer.Option(
         *([spelled] if spelled else []),
         help=flag.help,
@@ -107,6 +111,10 @@ def _option(field: str, annotation: Any, flag: Flag, default: Any, panel: str | 
     return _Option(
         field, flag, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=typed)
     )
+
+
+def _spelled(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _only(annotation: Any) -> Any:

@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from pvt_edge.arguments import check_number
+from pvt_edge.arguments import check_number, check_size
 from pvt_edge.errors import ArgumentError, UnknownNameError
 from pvt_edge.options.flag import Flag, parse_imgsz
 
@@ -122,6 +122,8 @@ class TrainOptions:
         for name, known in (("amp", (AUTO, "off", "bf16", "fp16")), ("symmetry", SYMMETRIES)):
             if getattr(self, name) not in (None, *known):
                 raise UnknownNameError(name, getattr(self, name), known)
+        if self.imgsz is not None:
+            object.__setattr__(self, "imgsz", check_size("train()", self.imgsz))
         if self.freeze is not None:
             frozen_stages(self.freeze)
         if self.time is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvt_edge.errors import DataError, RuntimeMissingError
+from pvt_edge.errors import DataError, RuntimeMissingError, escaped
 from pvt_edge.machine.installed import read_build
 
 CLOSING_KEYS = (ord("q"), 27)  # 27: escape
@@ -51,6 +51,7 @@ def show_image(image: NDArray[np.uint8], name: str) -> None:
         display(Image(data=cv2.imencode(".png", image)[1].tobytes()))
         return
     check_screen("show()", "write the picture with save()")
+    name = escaped(name)  # which OpenCV needs in UTF-8
     try:
         open_window(name, (image.shape[0], image.shape[1]))
         cv2.imshow(name, image)

@@ -24,6 +24,7 @@ TWINS = ("crane", "dog", "crane")
         ({"WBC", "RBC"}, NAMES, (0, 1)),
         (["2", "WBC", 1], NAMES, (1, 2)),  # digits that are no label are an id
         ("great white, shark", NAMES, (3,)),
+        ("cafe\u0301", ("caf\u00e9",), (0,)),  # as macOS spells it in the name of a folder
         ("2", NUMBERS, (0,)),  # a label goes before an id
         ("1", NUMBERS, (3,)),
         ("3", NUMBERS, (3,)),

@@ -99,7 +99,11 @@ def test_the_command_gets_its_objects(words, colour, brush):
     assert paint("north", *words)[0] == ("north", colour, "none", brush)
 
 
-@pytest.mark.parametrize("words", [["--coats", "0"], ["--tint", "1"], ["--no-matt"], ["--names", "blue"]], ids=str)
+@pytest.mark.parametrize(
+    "words",
+    [["--coats", "0"], ["--tint", "1"], ["--no-matt"], ["--names", "blue"], ["--width", "nan"]],
+    ids=str,
+)
 def test_wrong_usage(words):
     assert paint("north", *words)[0] is None
 

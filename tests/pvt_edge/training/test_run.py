@@ -245,6 +245,8 @@ def test_an_export_takes_its_ranges_from_what_was_learnt_from(trained, tmp_path)
         ({"task": "classify", "lr": "0.1"}, ArgumentError, "lr must be a number, not '0.1'"),
         ({"task": "classify", "time": "soon"}, ArgumentError, "write 30m"),
         ({"task": "classify", "imgsz": (30, 32)}, ArgumentError, "no multiple of 32"),
+        ({"task": "classify", "imgsz": 30}, ArgumentError, "no multiple of 32"),
+        ({"task": "classify", "imgsz": "32"}, ArgumentError, "imgsz must be"),
         ({"task": "classify", "device": "cuda:9"}, Exception, "cannot train on 'cuda:9'"),
         ({"task": "classify", "head": "lite"}, ArgumentError, "one head"),
         ({"task": "detect"}, DataError, "no boxes in"),
