@@ -10,7 +10,7 @@ from pvt_edge.pictures.files import WRITABLE
 from pvt_edge.sinks.encoders import CODECS
 from pvt_edge.sinks.images import ImageFile, ImageFolder, MaskFolder
 from pvt_edge.sinks.mqtt import Mqtt
-from pvt_edge.sinks.place import check_replaceable, dated
+from pvt_edge.sinks.place import check_free, check_replaceable, dated
 from pvt_edge.sinks.rows import CsvRows, JsonLines
 from pvt_edge.sinks.sink import Sink, Sinks
 from pvt_edge.sinks.video import VideoFile, VideoFiles
@@ -42,6 +42,9 @@ def open_sinks(
     further sinks. `DataError` for a place that cannot be written, and for a file that pvt-edge did not write; then
     nothing stays open.
     """
+    for option, path in (("save", save), ("csv", csv), ("save-masks", masks)):
+        if str(path) == "-":
+            raise DataError(f"only --json writes to standard output: give --{option} a name")
     _check_distinct([path for path in (save, json, csv, masks) if path is not None and str(path) != "-"])
     if segment_s is not None and (save is None or Path(save).suffix.lower() not in VIDEO_SUFFIXES):
         raise DataError("segments are parts of a video: give --save a name such as out.mp4")
@@ -56,7 +59,8 @@ def open_sinks(
         if masks is not None:
             sinks.append(opened.enter_context(MaskFolder(dated(masks))))
         if csv is not None:
-            check_replaceable(dated(csv))  # or the JSON lines would be emptied before it is refused
+            check_replaceable(dated(csv))
+            check_free(dated(csv), dated(csv))  # or the JSON lines would be emptied before it is refused
         if json is not None:
             sinks.append(opened.enter_context(JsonLines(dated(json))))
         if csv is not None:

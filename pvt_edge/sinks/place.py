@@ -2,9 +2,11 @@
 
 import os
 import re
+import stat
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, TextIO
 from uuid import uuid4
 
 from pvt_edge.errors import DataError
@@ -57,6 +59,48 @@ def check_replaceable(path: Path) -> None:
         raise DataError(
             f"{path} is there already and was not written by pvt-edge, so it stays: choose another place, or move it"
         )
+
+
+def open_alone(path: Path, *, errors: str = "strict", newline: str | None = None) -> TextIO:
+    """A file of text, empty, that no other run writes until it is closed; a pipe or device as it is.
+
+    `DataError` where another run writes it, which loses nothing by that. Raises `OSError`.
+    """
+    file = open(path, "a", encoding="utf-8", errors=errors, newline=newline)  # noqa: SIM115 - emptied once it is ours
+    try:
+        claim(file, path)
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.truncate(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def claim(file: IO[Any], path: Path) -> None:
+    """Keep other runs from writing this file until it is closed. `DataError`, naming `path`, where one does already.
+
+    Does nothing for pipes and devices, and where system or disk has no locks.
+    """
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # POSIX only
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DataError(f"{path} is being written by another run: choose another place, or end that run") from None
+    except OSError:  # some network disks
+        return
+
+
+def check_free(file: Path, path: Path) -> None:
+    """`DataError`, naming `path`, where another run is writing the file."""
+    if file.is_file():
+        with suppress(OSError), file.open("ab") as opened:  # who opens it to write tells what is wrong
+            claim(opened, path)
 
 
 def check_apart(path: Path, result: "Result") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError
-from pvt_edge.sinks.place import check_replaceable
+from pvt_edge.sinks.place import check_replaceable, open_alone
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class CsvRows(Sink):
     """A header, then a row for each thing found: a box, a picture's classes, whose corners stay empty, or a mask's
     classes with their "area", a share of the picture, and "pixels".
 
-    A file that pvt-edge did not write is refused. Each result is flushed.
+    A file that pvt-edge did not write, or that another run writes, is refused. Each result is flushed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -32,7 +32,7 @@ class CsvRows(Sink):
         check_replaceable(Path(path))
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
+            self._file = open_alone(Path(path), errors="backslashreplace", newline="")
         except OSError as error:
             raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
         self._rows = csv.writer(self._file)
@@ -54,7 +54,7 @@ class CsvRows(Sink):
                 )
             self._file.flush()
         except (OSError, ValueError) as error:  # ValueError: a closed file
-            raise DataError(f"cannot write to {self.target}: {error}") from error
+            raise DataError(f"cannot write to {self.target}: {_reason(error)}") from error
 
     def close(self) -> None:
         try:
@@ -69,7 +69,8 @@ class CsvRows(Sink):
 class JsonLines(Sink):
     """One line per result, as `Result.to_json` gives it, in a file or, for "-", on standard output.
 
-    A file that pvt-edge did not write is refused. Each line is flushed, so that a pipe or `tail -f` sees it at once.
+    A file that pvt-edge did not write, or that another run writes, is refused. Each line is flushed, so that a pipe or
+    `tail -f` sees it at once.
     `BrokenPipeError` when who reads standard output has gone.
     """
 
@@ -80,7 +81,7 @@ class JsonLines(Sink):
             if self._owned:
                 check_replaceable(Path(path))
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "w", encoding="utf-8") if self._owned else sys.stdout  # noqa: SIM115
+            self._file = open_alone(Path(path)) if self._owned else sys.stdout
         except OSError as error:
             raise DataError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
         if self._file is None:
@@ -93,7 +94,7 @@ class JsonLines(Sink):
         except (OSError, ValueError) as error:  # a full disk, a closed pipe; ValueError: a closed file
             if isinstance(error, BrokenPipeError) and not self._owned:
                 raise
-            raise DataError(f"cannot write to {self.target}: {error}") from error
+            raise DataError(f"cannot write to {self.target}: {_reason(error)}") from error
 
     def close(self) -> None:
         if not self._owned:
@@ -105,6 +106,11 @@ class JsonLines(Sink):
 
     def written(self) -> list[Path]:
         return [Path(self.target)] if self._owned else []
+
+
+def _reason(error: Exception) -> object:
+    """The system's words without the number of the error."""
+    return getattr(error, "strerror", None) or error
 
 
 def _encodable(line: str, encoding: str | None) -> str:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from pvt_edge.errors import DataError, PictureWarning
 from pvt_edge.sinks.encoders import CODECS, Encoder, holds_a_picture, open_encoder
-from pvt_edge.sinks.place import check_apart, check_place, dated, mark_video
+from pvt_edge.sinks.place import check_apart, check_free, check_place, claim, dated, mark_video
 from pvt_edge.sinks.sink import Sink
 
 if TYPE_CHECKING:
+    from typing import IO
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -34,7 +36,7 @@ class VideoFile(Sink):
 
     Written beside its place under a name with ".part" and renamed by `close`, which also runs when the work stops
     half-way; without a frame there is no file. Raises `DataError` at once for a place that cannot be written, and for
-    a disk that is nearly full while there is still room to finish the file.
+    a disk that is nearly full while there is still room to finish the file. So for a video that another run writes.
     """
 
     def __init__(self, path: str | Path, *, fps: float | None = None, live: bool = False) -> None:
@@ -46,6 +48,8 @@ class VideoFile(Sink):
         check_place(self.path)
         self._place = Path(os.path.realpath(self.path))  # a link goes on pointing where it points
         self._aside = self._place.with_name(f".{self._place.stem}.part{self.path.suffix}")
+        check_free(self._aside, self.path)
+        self._claim: IO[bytes] | None = None  # on what is written aside
         self._encoder: Encoder | None = None
         self._wh = (0, 0)
         self._begin_s = 0.0  # by the clock of the frames
@@ -67,7 +71,7 @@ class VideoFile(Sink):
             self._image = self._fit(result)
             self._encoder.write(self._image, at_s)
         except DataError as error:
-            most = f"at most {self._encoder.frames} frames"  # some of them were still to be written
+            most = f"at most {_frames(self._encoder)}"  # some of them were still to be written
             raise DataError(f"{self._named(error)}: the recording ends after {most}") from error
         self.length_s, self._last_id = at_s + 1 / self.fps, result.frame.id
 
@@ -115,20 +119,35 @@ class VideoFile(Sink):
         free = shutil.disk_usage(self._place.parent).free
         if free < RESERVE_BYTES + encoder.frames * INDEX_BYTES + encoder.reserve_bytes:
             raise DataError(
-                f"the disk of {self.path} is full ({free >> 20} MiB left): the recording ends after {encoder.frames} "
-                "frames; make room or record elsewhere"
+                f"the disk of {self.path} is full ({free >> 20} MiB left): the recording ends after "
+                f"{_frames(encoder)}; make room or record elsewhere"
             )
 
     def _open(self) -> Encoder:
         check_place(self.path)  # OpenCV does not say why a place cannot be written
+        self._claim = self._claimed()
         try:
             encoder, note = open_encoder(self._aside, self._wh, self.fps, live=self.live)
         except DataError as error:
             self._aside.unlink(missing_ok=True)  # what was begun
+            self._claim.close()
             raise DataError(f"cannot write {self.path}: {error}") from error
         if note:
             warnings.warn(f"{self.path}: {note}", PictureWarning, stacklevel=3)
         return encoder
+
+    def _claimed(self) -> "IO[bytes]":
+        """What keeps other runs from writing the same video, until it is closed."""
+        try:
+            file = self._aside.open("ab")
+        except OSError as error:
+            raise DataError(f"cannot write {self.path}: {error.strerror or error}; choose another place") from error
+        try:
+            claim(file, self.path)
+        except DataError:
+            file.close()
+            raise
+        return file
 
     def _named(self, error: Exception) -> str:
         """The error, with the name of the video and not of what is written aside."""
@@ -138,9 +157,16 @@ class VideoFile(Sink):
         if self._encoder is None or self._finished:
             return
         self._finished = True
+        try:
+            self._finish(self._encoder)
+        finally:
+            if self._claim is not None:
+                self._claim.close()
+
+    def _finish(self, encoder: Encoder) -> None:
         failure: Exception | None = None
         try:
-            self._encoder.close()
+            encoder.close()
         except DataError as error:
             failure = error
         try:
@@ -161,6 +187,10 @@ class VideoFile(Sink):
 
     def written(self) -> list[Path]:
         return [self.path] if self._kept else []
+
+
+def _frames(encoder: Encoder) -> str:
+    return f"{encoder.frames} frame{'' if encoder.frames == 1 else 's'}"
 
 
 def clock_s(frame: "FrameInfo", *, live: bool) -> float | None:

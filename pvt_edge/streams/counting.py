@@ -70,6 +70,8 @@ class ZoneCounter:
     def __init__(self, name: str, points: Points) -> None:
         if len(set(points)) < 3:
             raise DataError(f"{name} needs three different points or more, x1,y1,x2,y2,x3,y3 ..., not {_text(points)}")
+        if np.linalg.matrix_rank(np.subtract(points, points[0])) < 2:
+            raise DataError(f"{name} has no inside: its points {_text(points)} lie on one line")
         self._name, self._points = name, tuple(points)
         self._polygon = np.array(points, np.float32)
         self._inside: _Memory[bool] = _Memory()

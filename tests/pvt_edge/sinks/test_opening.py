@@ -116,3 +116,11 @@ def test_names_that_are_no_text_are_written(tmp_path):
     assert json.loads((tmp_path / "out.jsonl").read_text())["path"] == path
     assert "udce9.png" in (tmp_path / "out.csv").read_text()
     assert len(list((tmp_path / "drawn").iterdir())) == 1
+
+
+@pytest.mark.parametrize("option", ["save", "csv", "masks"])
+def test_a_dash_is_no_file_s_name(tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="only --json writes to standard output"):
+        open_sinks(**{option: "-"})
+    assert not list(tmp_path.iterdir())

@@ -98,7 +98,7 @@ def test_a_place_that_cannot_be_opened_is_named(tmp_path, kind):
 @pytest.mark.parametrize("kind", [JsonLines, CsvRows])
 def test_a_full_disk_is_an_error(kind):
     sink = kind("/dev/full")
-    with pytest.raises(DataError, match="No space left"):
+    with pytest.raises(DataError, match="/dev/full: No space left"):
         sink.write(result())
     with pytest.raises(DataError, match="No space left"):  # what could not be flushed is still there
         sink.close()

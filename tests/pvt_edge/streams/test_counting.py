@@ -112,6 +112,12 @@ def test_points_that_make_no_line_or_zone_are_refused(kind, points):
         kind("here", points)
 
 
+def test_a_zone_without_an_inside_is_refused():
+    with pytest.raises(DataError, match="here has no inside: its points 1,1,2,2,3,3 lie on one line"):
+        ZoneCounter("here", ((1, 1), (2, 2), (3, 3)))
+    ZoneCounter("a bow", ((0, 0), (10, 10), (10, 0), (0, 10)))
+
+
 class Clip:
     """What the follower asks of a source."""
 
