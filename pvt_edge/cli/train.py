@@ -28,7 +28,7 @@ def train(
         str | None,
         typer.Argument(
             help="Labelled pictures: class folders, a data.yaml, a COCO file or a folder with some, a Pascal VOC "
-            "folder, a CSV file of paths and classes; scenes:200 draws some.",
+            "folder, a folder of pictures and index masks, a CSV file of paths and classes; scenes:200 draws some.",
             metavar="DATA",
         ),
     ] = None,

@@ -124,6 +124,7 @@ class TrainOptions:
                 raise UnknownNameError(name, getattr(self, name), known)
         if self.imgsz is not None:
             object.__setattr__(self, "imgsz", check_size("train()", self.imgsz))
+            check_sides(self.imgsz)
         if self.freeze is not None:
             frozen_stages(self.freeze)
         if self.time is not None:
@@ -141,6 +142,13 @@ def seconds_of(time: str | float) -> float:
     if not seconds:
         raise ArgumentError(f"train(): time {time!r} is none: write 30m, 1.5h or 90s")
     return seconds
+
+
+def check_sides(imgsz: tuple[int, int]) -> None:
+    """Raise `ArgumentError` for a (height, width) that the stages of a backbone cannot halve five times."""
+    if any(side % 32 or side < 32 for side in imgsz):
+        near = ",".join(str(max(32, 32 * round(side / 32))) for side in imgsz)
+        raise ArgumentError(f"train(): imgsz {imgsz[0]},{imgsz[1]} is no multiple of 32: such as {near}")
 
 
 def frozen_stages(freeze: str) -> tuple[int, ...]:

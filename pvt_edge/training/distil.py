@@ -269,7 +269,7 @@ class AgreementJudging:
 
     def draw(self, best: Callable[[], nn.Module], progress: Progress, folder: Path) -> None:
         """Draw the curves."""
-        draw_curves(progress.history, progress.best_epoch, self.best_figure, folder / "curves.png")
+        draw_curves(progress.history, progress.best_epoch, self.best_figure).savefig(folder / "curves.png")
 
     def _outputs(self, model: nn.Module, samples: Sequence[Unlabelled]) -> list[dict[str, Any]]:
         pupil = self.pupil

@@ -24,6 +24,7 @@ from pvt_edge.training.state import Progress
 from pvt_edge.training.task import TrainingTask
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 BATCH = {"cpu": 4, "cuda": 32}
@@ -107,13 +108,14 @@ class Judging:
             self(best())
             self.keep()
         samples, answers, names = self.labelled.samples, self._best.answers, self.labels
-        step = max(1, len(samples) // SAMPLES)
-        shown = [(s, a) for s, a in zip(samples[::step], answers[::step], strict=True) if a is not None]
+        # from first to last, as they often lie by class
+        places = np.linspace(0, len(samples) - 1, min(SAMPLES, len(samples))).round().astype(int)
+        shown = [(samples[i], answer) for i in places if (answer := answers[i]) is not None]
         draw_samples(self.training, [s for s, _ in shown], [a for _, a in shown], names, folder / "samples.jpg")
         if self._best.scores.confusion is not None:
             with own_style():
                 draw_confusion(self._best.scores.confusion).savefig(folder / "confusion.png")
-        draw_curves(progress.history, progress.best_epoch, self.best_figure, folder / "curves.png")
+        draw_curves(progress.history, progress.best_epoch, self.best_figure).savefig(folder / "curves.png")
 
     def _answers(
         self, model: nn.Module, labelled: Labelled[Any]
@@ -127,11 +129,12 @@ class Judging:
             yield from answers_of(task, labelled, runtime, self.training.resize, self.labels, batch=batch)
 
 
-def draw_curves(history: Sequence[dict[str, Any]], best_epoch: int, figure: str, path: Path) -> None:
+def draw_curves(history: Sequence[dict[str, Any]], best_epoch: int, figure: str) -> "Figure":
     """Losses and figures over the epochs."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
-    sheet = Figure(figsize=(9, 4), layout="constrained")
+    sheet = Figure(figsize=(9, 4), dpi=100, layout="constrained")
     left, right = sheet.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
     for name in history[0]:
@@ -144,9 +147,10 @@ def draw_curves(history: Sequence[dict[str, Any]], best_epoch: int, figure: str,
         right.axvline(best_epoch, color="grey", linestyle=":", label=f"best, epoch {best_epoch}")
     for axes, title in ((left, "loss"), (right, "on val")):
         axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
-    sheet.savefig(path, dpi=100)
+    return sheet
 
 
 def draw_samples(
@@ -156,10 +160,13 @@ def draw_samples(
     import cv2
 
     rows = []
-    for sample, answer in zip(samples[:SAMPLES], answers, strict=False):
+    for sample, answer in zip(samples, answers, strict=True):
         image = read_image(sample.path)
         both = (task.fields(sample, len(names)), task.shown(answer))
-        rows.append(np.concatenate([_fit(Result(image, tuple(names), **each).plot()) for each in both], axis=1))
+        # shares have no place in the picture, and their words need room, which a small one lacks
+        images = [_fit(image) if "probs" in each else image for each in both]
+        plots = [Result(one, tuple(names), **each).plot() for one, each in zip(images, both, strict=True)]
+        rows.append(np.concatenate([_fit(plot) for plot in plots], axis=1))
     if rows:
         cv2.imencode(".jpg", np.concatenate(rows))[1].tofile(str(path))
 

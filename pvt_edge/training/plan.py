@@ -106,7 +106,9 @@ def new_plan(out: str | PathLike[str] | None, places: dict[str, str], options: T
     """A run in a new folder. Raises `DataError` for one that holds something."""
     kind = "healed" if options.distil else options.task
     folder = Path(out) if out is not None else _free(Path("runs"), f"{kind}-{options.variant or 'b0'}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file, not a folder for a run: choose another place with --out")
+    if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty: go on with --resume {folder}, or choose another place with --out")
     return Plan(folder, places, options, {})
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from pvt_edge.errors import ArgumentError, RuntimeMissingError
-from pvt_edge.options.train import AUTO, TrainOptions, frozen_stages, seconds_of
+from pvt_edge.options.train import AUTO, TrainOptions, check_sides, frozen_stages, seconds_of
+from pvt_edge.reporting.wording import counted
 from pvt_edge.training.task import TrainingTask
 
 MOST_EPOCHS = 1_000_000  # where time alone ends a run
@@ -59,10 +60,16 @@ class Recipe:
 
     def lines(self) -> list[str]:
         """The recipe for people."""
-        until = [f"{self.time / 60:g} minutes"] if self.time else []
-        until += [f"{self.epochs} epochs"] if self.epochs < MOST_EPOCHS else []
+        until = [f"{self.time / 60:g} minute{'' if self.time == 60 else 's'}"] if self.time else []
+        until += [counted(self.epochs, "epoch")] if self.epochs < MOST_EPOCHS else []
         stop = f", stops {self.patience} validations after the best" if self.patience else ""
-        often = "for a tenth of the time" if self.time else f"every {self.val_every} epochs"
+        often = (
+            "for a tenth of the time"
+            if self.time
+            else "every epoch"
+            if self.val_every == 1
+            else f"every {self.val_every} epochs"
+        )
         return [
             f"{' or '.join(until)} of batches of {self.batch} at {self.imgsz[1]}x{self.imgsz[0]} pixels{stop}; "
             f"judged {often}, seed {self.seed}",
@@ -70,7 +77,7 @@ class Recipe:
             f"stage down; weight decay {self.weight_decay:g}, gradients clipped at {self.clip_norm:g}",
             f"frozen: {self.freeze}; drop path {self.drop_path:g}, drop {self.drop:g}; "
             f"{'averaged weights' if self.ema else 'no average of weights'}; symmetry {self.symmetry}",
-            f"{self.device}, {self.amp}, {self.workers} workers",
+            f"{self.device}, {self.amp}, {counted(self.workers, 'worker')}",
             *([f"{self.exact_share:.0%} of the steps without moves"] if self.exact_share else []),
         ]
 
@@ -123,8 +130,7 @@ def choose_recipe(
     freeze = options.freeze or "none"
     if fresh and frozen_stages(freeze):
         raise ArgumentError(f"train(): freeze {freeze} would leave random weights as they are: give weights")
-    if any(side % 32 for side in imgsz) or min(imgsz) < 32:
-        raise ArgumentError(f"train(): imgsz {imgsz[0]},{imgsz[1]} is no multiple of 32")
+    check_sides(imgsz)
     defaults = task.defaults
     batch = options.batch or max(1, min(defaults.batch, train_count // 4))
     steps = max(1, train_count // batch)

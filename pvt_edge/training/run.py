@@ -4,7 +4,6 @@ import copy
 import shutil
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -15,9 +14,9 @@ from torch import nn
 from pvt_edge.arguments import check_keywords
 from pvt_edge.bundle.schema import PostprocessSpec
 from pvt_edge.checkpoints import load_weights
-from pvt_edge.errors import ArgumentError, DataError, PictureWarning, RuntimeMissingError
+from pvt_edge.errors import ArgumentError, DataError, PictureWarning
 from pvt_edge.moves import NONE, Moves
-from pvt_edge.options.train import TrainOptions
+from pvt_edge.options.train import AUTO, TrainOptions
 from pvt_edge.tasks import get_task
 from pvt_edge.training.data import Parts, read_extra, read_parts
 from pvt_edge.training.data_check import CheckedData, check_data, leave_out_broken
@@ -25,9 +24,9 @@ from pvt_edge.training.judging import Judge, Judging
 from pvt_edge.training.loop import Trainer, Update
 from pvt_edge.training.pictures import EpochSampler, Pictures, fits_in_memory, make_loader
 from pvt_edge.training.plan import Plan, new_plan, plan_of
-from pvt_edge.training.recipe import Recipe, choose_recipe, drop_path_of, dump
+from pvt_edge.training.recipe import Recipe, choose_device, choose_recipe, drop_path_of, dump
 from pvt_edge.training.start import Start, count_parameters, describe_pictures, freeze, starting_model
-from pvt_edge.training.state import BEST, LAST, RUN, load_state, write_file, write_split
+from pvt_edge.training.state import BEST, LAST, RUN, load_state, tensorboard_log, write_file, write_split
 from pvt_edge.training.task import TrainingTask, get_training
 from pvt_edge.weights import NO_WEIGHTS
 
@@ -117,8 +116,9 @@ def train(
         raise ArgumentError("train() needs labelled pictures: a folder, a data.yaml, a COCO file or a CSV table")
     if given.task is None and given.distil is None:
         raise ArgumentError("train() needs a task: classify, detect or segment")
-    if given.exact_share and given.distil is None:
-        raise ArgumentError("train(): exact_share goes with distil, which teaches a model that makes moves")
+    for name in ("exact_share", "plan"):
+        if getattr(given, name) and given.distil is None:
+            raise ArgumentError(f"train(): {name} goes with distil, which teaches a model that makes moves")
     plan = new_plan(out, explicit, given)
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
@@ -152,8 +152,9 @@ def _carry_out(plan: Plan, watcher: Watcher) -> TrainRun:
     )
     plan.check_same(parts.names, *_paths(parts))
     extra = leave_out_broken(read_extra(task, options.extra, parts.names, plan.folder)) if options.extra else None
+    start = _start(plan, training, parts.names)  # before all pictures are looked at, which takes a while
     checked = _checked(plan, training, parts, watcher)
-    start, recipe = _begin(plan, training, parts, checked)
+    start, recipe = _recipe(plan, training, start, checked)
     if extra:
         watcher.say(f"{len(extra.samples)} more pictures of {options.extra} to learn from")
         for line in extra.left_out:
@@ -184,7 +185,7 @@ def run_loop(
 
     A `teacher` is whose answers are learnt in place of labels, by a model that makes `moves`.
     """
-    log = _tensorboard(plan.folder) if plan.options.tensorboard else None
+    log = tensorboard_log(plan.folder) if plan.options.tensorboard else None
     if get_task(training.name).has_thresholds:  # so that a bundle is judged at those that the run is
         start.model.thresholds = {"iou": NMS_IOU}
     frozen = freeze(start.model, recipe.freeze)
@@ -261,19 +262,25 @@ def _paths(parts: Parts) -> tuple[list[Path], list[Path]]:
     return [sample.path for sample in parts.train.samples], [sample.path for sample in parts.val.samples]
 
 
-def _begin(plan: Plan, training: TrainingTask[Any], parts: Parts, checked: CheckedData) -> tuple[Start, Recipe]:
-    """The model to start from, and the recipe."""
+def _start(plan: Plan, training: TrainingTask[Any], names: tuple[str, ...]) -> Start:
+    """The model to start from."""
     options = plan.options
-    start = starting_model(
+    choose_device(options.device or AUTO)  # which may not be there
+    return starting_model(
         training,
         options.variant or "b0",
         plan.own_weights(),
-        parts.names,
+        names,
         options.head,
         drop_path=drop_path_of(options),
         drop=options.drop or 0.0,
         seed=options.seed or 0,
     )
+
+
+def _recipe(plan: Plan, training: TrainingTask[Any], start: Start, checked: CheckedData) -> tuple[Start, Recipe]:
+    """The start, of a run that goes on as it was told of, and the recipe."""
+    options = plan.options
     if plan.goes_on:
         recipe, normalise, note = plan.again()
         return replace(start, normalise=normalise, note=note), recipe
@@ -286,19 +293,3 @@ def _begin(plan: Plan, training: TrainingTask[Any], parts: Parts, checked: Check
         fresh=options.weights == NO_WEIGHTS,
     )
     return start, recipe
-
-
-def _tensorboard(folder: Path) -> Callable[[dict[str, Any]], None]:
-    """The function that notes an epoch's row for TensorBoard."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise RuntimeMissingError("--tensorboard needs it: pip install tensorboard") from error
-    writer = SummaryWriter(str(folder / "tensorboard"))
-
-    def note(row: dict[str, Any]) -> None:
-        for name, value in row.items():
-            writer.add_scalar(name, value, row["epoch"])
-        writer.flush()
-
-    return note

@@ -19,6 +19,7 @@ from pvt_edge.models.table import get_model
 from pvt_edge.options.preprocessing import Preprocessing
 from pvt_edge.options.train import frozen_stages
 from pvt_edge.training.task import TrainingTask
+from pvt_edge.variants import get_variant
 from pvt_edge.weights import NO_WEIGHTS, get_bundled
 from pvt_edge.weights.obtaining import obtain
 from pvt_edge.weights.published import find_published
@@ -56,8 +57,10 @@ def starting_model(
     """The model for the classes `names`, with what it can take of `weights`: a name, a file, "none".
 
     The backbone is always taken. Neck and head are where they are of the same kind, the class layer where the classes
-    are the same too. Raises `WeightsError` for weights that cannot be had or are of another variant.
+    are the same too. Raises `WeightsError` for weights that cannot be had or are of another variant,
+    and `UnknownNameError` for a variant that does not exist.
     """
+    get_variant(variant)
     torch.manual_seed(seed)
     weights, count = weights or DEFAULT_WEIGHTS, task.count_outputs(names)
     if weights == NO_WEIGHTS:

@@ -3,7 +3,7 @@
 import io
 import json
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 
 from pvt_edge import atomic
 from pvt_edge.checkpoints import save_weights
-from pvt_edge.errors import DataError, TrainingError, WeightsError
+from pvt_edge.errors import DataError, RuntimeMissingError, TrainingError, WeightsError
 from pvt_edge.models import Model
 from pvt_edge.training.recipe import dump
 
@@ -129,3 +129,19 @@ def learnt_pictures(weights: Path) -> list[str]:
 
 def _cell(value: object) -> str:
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def tensorboard_log(folder: Path) -> Callable[[dict[str, Any]], None]:
+    """The function that notes an epoch's row for TensorBoard."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise RuntimeMissingError("--tensorboard needs it: pip install tensorboard") from error
+    writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def note(row: dict[str, Any]) -> None:
+        for name, value in row.items():
+            writer.add_scalar(name, value, row["epoch"])
+        writer.flush()
+
+    return note

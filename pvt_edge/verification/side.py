@@ -1,6 +1,7 @@
 """An artifact that answers: opened, given pictures, and its outputs brought to the pixels of the picture."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,10 +137,18 @@ def drawn_frames(source: Source, limit: int, seed: int) -> Iterator[Frame]:
         raise DataError(f"no picture of {source.name} can be read{why}")
 
 
-def picture_name(frame: Frame, source: Source) -> str:
-    """The file's name and page, or the number of a frame."""
+def shared_names(source: Source) -> frozenset[str]:
+    """The file names that several of the source's pictures have, as in class folders: 1.jpg of each."""
+    counts = Counter(path.name for path in source.paths) if isinstance(source, ImageFiles) else Counter[str]()
+    return frozenset(name for name, count in counts.items() if count > 1)
+
+
+def picture_name(frame: Frame, source: Source, shared: Collection[str] = ()) -> str:
+    """The file's name and page, of `shared` names with its folder, or the number of a frame."""
     if isinstance(source, ImageFiles) and frame.path:
-        return Path(frame.path).name + (f", page {frame.page}" if frame.page is not None else "")
+        path = Path(frame.path)
+        name = f"{path.parent.name}/{path.name}" if path.name in shared else path.name
+        return name + (f", page {frame.page}" if frame.page is not None else "")
     return f"frame {frame.id}"
 
 

@@ -36,6 +36,7 @@ from pvt_edge.verification.side import (
     open_reference,
     open_side,
     picture_name,
+    shared_names,
 )
 
 if TYPE_CHECKING:
@@ -148,9 +149,9 @@ def verify(
             raise RuntimeMissingError(_nothing_to_compare(ours, baseline, skipped))
         sheet = ContactSheet(base.manifest, baseline.name)
         total = min(limit, source.frame_count) if source.frame_count else None
-        done = 0
+        done, shared = 0, shared_names(source)
         for frame in drawn_frames(source, limit, seed):
-            _compare_on(frame, picture_name(frame, source), baseline, contenders, post, sheet)
+            _compare_on(frame, picture_name(frame, source, shared), baseline, contenders, post, sheet)
             done += 1
             if progress:
                 progress(done, total)

@@ -6,7 +6,7 @@ import pytest
 
 from pvt_edge.errors import DataError
 from pvt_edge.sources import open_source
-from pvt_edge.verification.side import drawn_frames, picture_name
+from pvt_edge.verification.side import drawn_frames, picture_name, shared_names
 
 
 @pytest.fixture
@@ -18,7 +18,8 @@ def folder(tmp_path):
 
 def drawn(spec, limit: int, seed: int = 0) -> list[str]:
     with open_source(spec) as source:
-        return [picture_name(frame, source) for frame in drawn_frames(source, limit, seed)]
+        shared = shared_names(source)
+        return [picture_name(frame, source, shared) for frame in drawn_frames(source, limit, seed)]
 
 
 def test_none_can_be_read(tmp_path):
@@ -29,6 +30,13 @@ def test_none_can_be_read(tmp_path):
 
 def test_all_of_few_in_order(folder):
     assert drawn(folder, 8) == drawn(folder, 100) == [f"{i}.png" for i in range(8)]
+
+
+def test_names_that_class_folders_share_tell_their_folder(tmp_path):
+    for place in ("cat/0.png", "cat/1.png", "dog/0.png"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / place), np.zeros((4, 4, 3), np.uint8))
+    assert drawn(str(tmp_path / "*" / "*.png"), 8) == ["cat/0.png", "1.png", "dog/0.png"]
 
 
 def test_of_more_the_seed_decides(folder):

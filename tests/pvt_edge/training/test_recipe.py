@@ -1,5 +1,6 @@
 """What trains, how fast and at which size."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,10 +10,12 @@ for package in ("matplotlib", "pycocotools", "safetensors"):
     pytest.importorskip(package, reason=f"training needs {package}")
 
 import pvt_edge  # noqa: E402
-from pvt_edge.options.train import frozen_stages, seconds_of  # noqa: E402
-from pvt_edge.training.recipe import rate_at  # noqa: E402
+from pvt_edge.errors import ArgumentError, PvtEdgeError, UnknownNameError  # noqa: E402
+from pvt_edge.options.train import TrainOptions, frozen_stages, seconds_of  # noqa: E402
+from pvt_edge.training.recipe import choose_recipe, rate_at  # noqa: E402
+from pvt_edge.training.run import Watcher  # noqa: E402
 from pvt_edge.training.start import count_parameters, freeze, parameter_groups  # noqa: E402
-from pvt_edge.training.task import usual_size  # noqa: E402
+from pvt_edge.training.task import get_training, usual_size  # noqa: E402
 
 SMALL = {"variant": "b0", "weights": "cells", "imgsz": (32, 32), "workers": 0}
 
@@ -93,3 +96,49 @@ def test_freezes(text, stages):
 )
 def test_the_size_of_the_input_suits_the_pictures(sizes, imgsz):
     assert usual_size(sizes, 640) == imgsz
+
+
+class Looked(Watcher):
+    """Counts the pictures that were looked at."""
+
+    count = 0
+
+    def looked(self, done, total):
+        self.count += 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"imgsz": 100}, ArgumentError, "imgsz 100,100 is no multiple of 32: such as 96,96"),
+        ({"imgsz": (8, 640)}, ArgumentError, "such as 32,640"),
+        ({"variant": "b9"}, UnknownNameError, "unknown variant 'b9': did you mean 'b5'"),
+        ({"variant": "b9", "weights": "imagenet"}, UnknownNameError, "unknown variant 'b9'"),
+        ({"weights": "no.safetensors"}, PvtEdgeError, "no.safetensors: no such file"),
+        ({"head": "fpn"}, ArgumentError, "one head"),
+        ({"device": "cuda:9"}, PvtEdgeError, "cannot train on 'cuda:9'"),
+        ({"plan": "moves.json"}, ArgumentError, "plan goes with distil"),
+    ],
+)
+def test_what_no_picture_could_mend_is_refused_before_they_are_looked_at(colours, tmp_path, options, error, told):
+    watcher = Looked()
+    with pytest.raises(error, match=told):
+        pvt_edge.train(colours, task="classify", out=tmp_path / "run", watcher=watcher, **{**SMALL, **options})
+    assert watcher.count == 0
+
+
+def test_a_file_is_no_place_for_a_run(colours, tmp_path):
+    place = tmp_path / "notes.txt"
+    place.write_text("mine")
+    with pytest.raises(PvtEdgeError, match=r"notes\.txt is a file, not a folder for a run"):
+        pvt_edge.train(colours, task="classify", out=place, **SMALL)
+    assert place.read_text() == "mine"
+
+
+def test_one_is_said_as_one():
+    options = TrainOptions(epochs=1, time="1m", workers=1)
+    recipe = choose_recipe(options, get_training("classify"), train_count=8, val_count=2, imgsz=(32, 32), fresh=False)
+    told = " ".join(recipe.lines())
+    assert "1 minute or 1 epoch of batches" in told
+    assert "judged every epoch, seed" in " ".join(replace(recipe, time=None).lines())
+    assert "1 worker" in told and "1 workers" not in told
