@@ -184,6 +184,11 @@ class ExportRequest:
             raise ExportError(
                 "the precision plan runs no block in INT8: leave --int8 out (precisions= in Python), or name some"
             )
+        if self.plan is not None and not self.int8 and not self.plan.moves:
+            raise ExportError(
+                "the precision plan places INT8 alone, which is not asked for: add --int8 (precisions= in Python), or "
+                "leave --plan out (plan=)"
+            )
         self._check_metric()
 
     def _check_metric(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,7 +235,7 @@ def read_manifest(folder: Path) -> Manifest:
 def _instead_of(file: Path) -> str:
     """What to give in place of a file."""
     if file.suffix in CHECKPOINT_SUFFIXES:
-        return f"a checkpoint becomes one with pvt-edge export --variant b0 --weights {file.name}"
+        return f"a checkpoint becomes one with pvt-edge export --weights {shlex.quote(str(file))}"
     inside = (file.parent / MANIFEST).is_file()
     return f"give its folder, {file.parent}" if inside else f"give the folder that holds {MANIFEST}"
 

@@ -181,7 +181,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()  # with or without Windows' mark
     except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(
-            f"cannot read the labels in {path}: {error}: give a text file, one label a line, or imagenet or coco"
+            f"cannot read the labels in {path}: {reason}: give a text file, one label a line, or imagenet or coco"
         ) from error
     return tuple(line.strip() for line in lines if line.strip())

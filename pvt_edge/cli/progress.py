@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pvt_edge.errors import ExportError
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -113,8 +115,11 @@ def interruptible(words: str = STOPPED) -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, press)
     try:
         yield check
-    except KeyboardInterrupt as stop:
-        typer.echo(str(stop) or words, err=True)
+    except (KeyboardInterrupt, ExportError) as stop:
+        if isinstance(stop, ExportError) and not pressed:
+            raise
+        # of a library that swallowed it the failure is only what came of that
+        typer.echo((isinstance(stop, KeyboardInterrupt) and str(stop)) or words, err=True)
         raise typer.Exit(130) from None
     finally:
         if usual:

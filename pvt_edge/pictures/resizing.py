@@ -209,6 +209,10 @@ def _hint(image: NDArray[Any]) -> str:
     """What would make the array a picture, where that can be guessed."""
     if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[-1] not in (1, 3, 4):
         return "; channels go last: image.transpose(1, 2, 0)"
+    if image.dtype in (np.uint8, np.uint16):
+        return ""  # its shape is what is wrong
+    if image.dtype == bool:
+        return "; of bools: image.astype(np.uint8) * 255"
     if np.issubdtype(image.dtype, np.floating) and image.size and 0 <= image.min() <= image.max() <= 1:
         return "; of floats in 0..1: (image * 255).round().astype(np.uint8)"
     return "; of values in 0..255: image.astype(np.uint8)" if image.ndim in (2, 3) else ""
@@ -224,6 +228,8 @@ def to_bgr(image: object, pixel_max: PixelMax = None) -> NDArray[np.uint8]:
 
     if not isinstance(image, np.ndarray):
         raise DataError(f"not an image: {type(image).__name__}; {ACCEPTED}")
+    if image.dtype.kind == "u":  # 16 bits of the other byte order, as TIFFs are read, are uint16 too
+        image = image.astype(image.dtype.newbyteorder("="), copy=False)
     channels = 1 if image.ndim == 2 else image.shape[-1] if image.ndim == 3 else 0
     if image.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4):
         raise DataError(f"cannot use an image of shape {image.shape} and dtype {image.dtype}; {ACCEPTED}{_hint(image)}")

@@ -81,6 +81,8 @@ def as_array(picture: object) -> NDArray[np.generic]:
         )
     if isinstance(picture, (bytes, bytearray, memoryview)):
         raise DataError("bytes are no picture yet: pass cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)")
+    if hasattr(picture, "read"):
+        raise DataError(f"an open file ({type(picture).__name__}) is no picture yet: pass Image.open(file) of Pillow")
     raise DataError(f"not an image: {described(picture)}; pass an array (H, W, 3) uint8 BGR, a Pillow image or a path")
 
 

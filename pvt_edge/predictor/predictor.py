@@ -168,7 +168,7 @@ class Predictor:
             return list(self._run(frames_of(frames, self.pixel_max), thresholds, slicing))
         if isinstance(frames, np.ndarray) and frames.ndim == 4:
             raise DataError(f"one picture is (H, W, 3); for a batch {frames.shape} pass list(batch)")
-        if isinstance(frames, (Iterator, Set)):
+        if isinstance(frames, (Iterator, Set)) and not hasattr(frames, "read"):
             raise DataError(f"cannot predict on a {type(frames).__name__}: pass a list, list(pictures)")
         return self.complete([self.prepare(frame_of(frames, pixel_max=self.pixel_max), slicing)], thresholds)[0]
 

@@ -232,6 +232,7 @@ BAD_PLANS = {
         "did you mean 'stages.0.blocks.0.mlp.fc",
     ),
     "all in float": ({"blocks": {"stages.0": "float"}}, ExportError, "runs no block in INT8: leave --int8 out"),
+    "of INT8 that is not asked for": ({"precisions": ("fp32",)}, ExportError, "not asked for: add --int8"),
     "of nothing": ({"blocks": {}}, ExportError, "runs no block in INT8: leave --int8 out"),
 }
 
@@ -240,8 +241,10 @@ BAD_PLANS = {
 def test_plans_refused(what, model, calib, tmp_path):
     change, kind, told = BAD_PLANS[what]
     path = tmp_path / "plan.json"
-    path.write_text(json.dumps({"variant": "b0", "task": "classify", "blocks": {"stages.0": "int8"}} | change))
-    options = {**INT8, "plan": path, "formats": ("openvino",), "imgsz": (32, 32)}
+    precisions = change.get("precisions", ("fp32", "int8"))
+    content = {"variant": "b0", "task": "classify", "blocks": {"stages.0": "int8"}} | change
+    path.write_text(json.dumps({name: value for name, value in content.items() if name != "precisions"}))
+    options = {**INT8, "plan": path, "formats": ("openvino",), "imgsz": (32, 32), "precisions": precisions}
     steps = []
     with pytest.raises(kind) as caught:
         pvt_edge.export_model(model, tmp_path / "b0", calib=calib, progress=lambda *step: steps.append(step), **options)

@@ -183,7 +183,7 @@ def test_load_and_read_bundle(files, model):
             (
                 files / "pvt_v2_b2.safetensors",
                 BundleError,
-                "a file, not a bundle: a checkpoint becomes one with pvt-edge",
+                f"a file, not a bundle: a checkpoint becomes one with pvt-edge export --weights {files}/pvt",
             ),
             (bundle / "model.fp32.onnx", BundleError, f"give its folder, {bundle}"),
             (bundle / "model.json", BundleError, f"give its folder, {bundle}"),

@@ -1,15 +1,18 @@
 """Exit codes and messages of the command, run as users run it."""
 
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from io import StringIO
 
 import pytest
+import typer
 from rich.console import Console
 
 from pvt_edge.cli.options import check_json, read_labels
-from pvt_edge.cli.progress import bar_shown
-from pvt_edge.errors import DataError
+from pvt_edge.cli.progress import STOPPED, bar_shown, interruptible
+from pvt_edge.errors import DataError, ExportError
 
 
 @pytest.mark.parametrize(
@@ -83,6 +86,27 @@ def test_changelog_has_the_version(pvt_edge_command, checkout):
 def test_the_mark_that_windows_writes_first_is_no_part_of_a_label(tmp_path):
     (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfRBC\r\nWBC\r\n")
     assert read_labels(tmp_path / "labels.txt") == ("RBC", "WBC")
+
+
+def test_labels_that_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match=r"labels in \S+none\.txt: No such file or directory: give a text file"):
+        read_labels(tmp_path / "none.txt")
+
+
+@interruptible()
+def fails(*, stopped):
+    if stopped:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    raise ExportError("torch.onnx.export failed: module 'torch._dynamo' has no attribute 'exc'")
+
+
+def test_ctrl_c_that_a_library_swallows_and_then_fails_of(capsys):
+    with pytest.raises(typer.Exit) as ended:
+        fails(stopped=True)
+    assert (ended.value.exit_code, capsys.readouterr().err) == (130, f"{STOPPED}\n")
+    with pytest.raises(ExportError, match="no attribute 'exc'"):
+        fails(stopped=False)
 
 
 def test_help_loads_nothing_that_takes_its_time():

@@ -183,6 +183,7 @@ def test_bgr_pixels_are_taken_as_they_are():
         (np.full((2, 3), 257 * 9 + 128, np.uint16), (9, 9, 9)),
         (np.full((2, 3), 257 * 9 + 129, np.uint16), (10, 10, 10)),  # nearest
         (np.full((4, 6), 7, np.uint8)[::2, ::2], (7, 7, 7)),
+        (np.full((2, 3), 257 * 9, np.dtype(np.uint16).newbyteorder()), (9, 9, 9)),  # a TIFF of the other byte order
     ],
 )
 def test_other_pixels_become_bgr(image, bgr):
@@ -197,7 +198,8 @@ def test_other_pixels_become_bgr(image, bgr):
     [
         (np.zeros((0, 4, 3), np.uint8), "no pixels"),
         (np.zeros((4, 4, 3), np.float32), r"shape \(4, 4, 3\) and dtype float32; accepted are uint8"),
-        (np.zeros((4, 4, 2), np.uint8), r"\(4, 4, 2\)"),
+        (np.zeros((9, 9, 2), np.uint8), r"\(9, 9, 2\) .* \(H, W, 4\) BGRA$"),
+        (np.zeros((4, 4), np.bool_), r"of bools: image\.astype\(np\.uint8\) \* 255"),
         (np.zeros((1, 4, 4, 3), np.uint8), r"\(1, 4, 4, 3\)"),
         (np.zeros(12, np.uint8), r"\(12,\)"),
         (None, "not an image: NoneType"),

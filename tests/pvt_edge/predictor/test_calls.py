@@ -1,5 +1,6 @@
 """Predictors called with pictures: on a runtime that finds plain-coloured areas."""
 
+import io
 import json
 
 import cv2
@@ -268,6 +269,7 @@ def test_a_folder_gives_a_list(tmp_path):
         (None, "not an image: None"),
         (0, "not an image: 0"),
         (b"\xff\xd8", "cv2.imdecode"),
+        (io.BytesIO(b"\xff\xd8"), r"an open file \(BytesIO\).*Image\.open"),
         ([TWO, None], "picture 1 of the list: not an image: None"),
         ({"a": 1}, "not an image: a dict"),
         ((image for image in [TWO]), r"generator: pass a list, list\(pictures\)"),
