@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from pvt_edge.errors import storable
+
 SCHEMA: Literal["pvt-edge-benchmark"] = "pvt-edge-benchmark"
 SCHEMA_VERSION: Literal[1] = 1
 STUDY_SCHEMA: Literal["pvt-edge-study"] = "pvt-edge-study"
@@ -17,10 +19,10 @@ class _Record(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _storable(cls, value: Any) -> Any:
-        """Texts as JSON can hold them: Python stands lone surrogates in for bytes of names that are no UTF-8."""
+        """Every text as JSON can hold it."""
         if isinstance(value, tuple):
             return tuple(map(cls._storable, value))
-        return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+        return storable(value) if isinstance(value, str) else value
 
 
 class Times(_Record):

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvt_edge.bundle.schema import CalibrationRecord, FileRecord
-from pvt_edge.errors import DataError
-from pvt_edge.export.metadata import storable
+from pvt_edge.errors import DataError, storable
 from pvt_edge.pictures.resizing import PixelMax, apply, plan
 from pvt_edge.sources import Frame, ImageFiles, Source, SourceOptions, open_source
 

@@ -11,10 +11,9 @@ import pvt_edge
 from pvt_edge.arguments import by_keywords, check_path
 from pvt_edge.bundle import Bundle, BundleWriter
 from pvt_edge.bundle.schema import MOVED, Manifest, Provenance
-from pvt_edge.errors import ArgumentError
+from pvt_edge.errors import ArgumentError, storable
 from pvt_edge.export.auto_precision import choose_auto, find_excluded
 from pvt_edge.export.job import ExportJob
-from pvt_edge.export.metadata import storable
 from pvt_edge.export.precision.search import SearchInterruptedError
 from pvt_edge.export.report.files import write_report
 from pvt_edge.export.request import resolve_options

@@ -46,15 +46,6 @@ class ModelMetadata:
             model.set_rt_info(value, [_MODEL_INFO, key])
 
 
-def storable(text: str) -> str:
-    """`text` as a file in UTF-8 can hold it: Python stands lone surrogates in for bytes of names that are not.
-
-    >>> storable("caf\\udce9.jpg")
-    'caf\\\\udce9.jpg'
-    """
-    return text.encode(errors="backslashreplace").decode()
-
-
 def describe_model(request: "ExportRequest", variant: str, task: str) -> ModelMetadata:
     """The metadata of every file of an export."""
     export, classes = get_task_export(task), len(request.labels)

@@ -64,6 +64,15 @@ def escaped(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
+def storable(text: str) -> str:
+    """`text` as a file in UTF-8 can hold it: Python stands lone surrogates in for bytes of names that are not.
+
+    >>> storable("caf\\udce9.jpg")
+    'caf\\\\udce9.jpg'
+    """
+    return text.encode(errors="backslashreplace").decode()
+
+
 def nearest(given: str, known: Iterable[str]) -> str | None:
     """The one of the `known` names that `given` most likely means, whatever its case; None where none is near."""
     names = {name.lower(): name for name in reversed([*known])}

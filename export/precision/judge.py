@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from pvt_edge.bundle.schema import PostprocessSpec
-from pvt_edge.errors import DataError, ExportError, PictureWarning
-from pvt_edge.export.metadata import storable
+from pvt_edge.errors import DataError, ExportError, PictureWarning, storable
 from pvt_edge.export.precision.record import Metric
 from pvt_edge.tasks import agreement, get_task
 
